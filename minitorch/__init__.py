@@ -1,0 +1,12 @@
+"""minitorch: a small tensor library with reverse-mode differentiation, in PyTorch's names, on NumPy and CuPy."""
+from . import autograd
+from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd.mode import is_inference_mode_enabled
+from .autograd.op import HOMES
+from .backend import device
+from .dtypes import (bfloat16, bool, double, dtype, finfo, float, float16, float32, float64, get_default_dtype, half, iinfo, int, int8, int16,
+                     int32, int64, long, promote_types, set_default_dtype, short, uint8)
+from .tensor import Size, Tensor
+from . import ops
+
+globals().update(HOMES["torch"])

@@ -1,0 +1,320 @@
+"""The engine: what a recorded step is, and how gradients flow back through the steps.
+
+Every op on a tensor that requires grad adds a Node: who its inputs came from, and what its
+derivative needs.  Nodes know their parents and nothing knows its children, so a graph dies by
+reference counting the moment its result does.  Nodes are numbered as they are made, and a node is
+always younger than its parents: newest first is an order in which every gradient is complete
+before it is passed on.  Nothing here recurses, however deep the graph.
+"""
+import itertools
+import sys
+import traceback
+from operator import attrgetter
+
+from ..backend import xp
+from .mode import Setting
+
+next_number = itertools.count().__next__
+number_of = attrgetter("number")
+
+FREED = ("the values this node had saved were freed",)          # what `saved` becomes after backward
+
+
+class Extra:
+    """What few nodes have: hooks, a grad box to fill (retain_grad), the place that made them."""
+    __slots__ = ("hooks", "box", "where")
+
+    def __init__(self):
+        self.hooks, self.box, self.where = {}, None, None
+
+
+class Node:
+    """One step of a graph: `vjp` turns the gradient of its output into those of its parents' outputs.
+
+    `shape` and `dtype` are those of its output; `parents` has None for an input that needs no gradient.
+    """
+    __slots__ = ("parents", "number", "shape", "dtype", "extra", "__weakref__")
+    outputs = 1
+
+    def __init__(self, parents, shape, dtype):
+        self.parents, self.shape, self.dtype = parents, shape, dtype
+        self.number = next_number()
+        self.extra = None
+        if tracing:
+            note_place(self)
+
+    def vjp(self, g, create_graph):
+        """The gradients for `parents`, None where there is none."""
+        raise NotImplementedError
+
+    def release(self):
+        """Forget what was saved for backward."""
+
+    def name(self):
+        """The name of this step, as in PyTorch: `MulBackward0`."""
+        return type(self).__name__
+
+    @property
+    def next_functions(self):
+        """((node, output number), ...) of the steps that made the inputs."""
+        return tuple((p.source, p.index) if type(p) is Output else (p, 0) for p in self.parents)
+
+    def extras(self):
+        if self.extra is None:
+            self.extra = Extra()
+        return self.extra
+
+    def register_hook(self, hook):
+        """Call hook(grad) with the gradient of this step's output; what it returns replaces it."""
+        return RemovableHandle(self.extras().hooks, hook)
+
+    def __repr__(self):
+        return f"<{self.name()} object at {hex(id(self))}>"
+
+
+class Box:
+    """Where a tensor's `.grad` is kept: shared by the tensor and the node that fills it."""
+    __slots__ = ("grad", "after")
+
+    def __init__(self):
+        self.grad = None
+        self.after = {}                              # hooks to call with the tensor once .grad is there
+
+
+class Leaf(Node):
+    """The end of the graph: a tensor made by the user, whose `.grad` gathers what arrives."""
+    __slots__ = ("box", "owner")
+
+    def __init__(self, box, shape, dtype, owner=None):
+        super().__init__((), shape, dtype)
+        self.box, self.owner = box, owner            # owner: weak, only for hooks that want the tensor
+
+    def name(self):
+        return "AccumulateGrad"
+
+    @property
+    def variable(self):
+        return self.owner() if self.owner else None
+
+
+class Output(Node):
+    """One of several outputs of a step: its gradient waits in the step's row of gradients."""
+    __slots__ = ("source", "index")
+
+    def __init__(self, source, index, shape, dtype):
+        super().__init__((source,), shape, dtype)
+        self.source, self.index = source, index
+
+    def name(self):
+        return self.source.name()
+
+
+def reachable(roots):
+    """Every node that the roots depend on, themselves included."""
+    seen, stack = set(roots), list(roots)
+    while stack:
+        for p in stack.pop().parents:
+            if p is not None and p not in seen:
+                seen.add(p)
+                stack.append(p)
+    return seen
+
+
+def leading_to(inputs, order):
+    """The nodes of `order`, newest first, that are among `inputs` or depend on one."""
+    needed = set(inputs)
+    for node in reversed(order):
+        if not needed.isdisjoint(node.parents):
+            needed.add(node)
+    return needed
+
+
+def run(roots, gradients, inputs=None, create_graph=False, retain_graph=False):
+    """Send `gradients` of `roots` back through the graph.
+
+    inputs: nodes whose gradients are wanted, returned as {node: gradient}; None: add to every leaf's .grad.
+    create_graph: gradients are Tensors, and computing them is itself recorded; otherwise plain arrays.
+    """
+    order = sorted(reachable(roots), key=number_of, reverse=True)
+    if inputs is not None:
+        needed = leading_to(inputs, order)
+        order = [node for node in order if node in needed]
+        captured = {}
+    pending, owned = {}, set()                       # node -> gradient so far; nodes whose sum is ours to add to
+    for root, g in zip(roots, gradients):
+        pending[root] = pending[root] + g if root in pending else g
+    with Setting(grad=create_graph):
+        for node in order:
+            g = pending.pop(node, None)
+            if g is None:
+                continue
+            if node.extra is not None:
+                g = call_hooks(node, g)
+            if inputs is not None and node in inputs:
+                captured[node] = g
+                if not any(p in needed for p in node.parents):
+                    continue
+            parents = node.parents
+            if not parents:
+                if inputs is None and type(node) is Leaf:
+                    accumulate(node, g, create_graph)
+                continue
+            if type(node) is Output:
+                row = pending.setdefault(node.source, [None] * node.source.outputs)
+                row[node.index] = g
+                continue
+            results = node.vjp(g, create_graph)
+            if tracing:
+                look_for_nan(node, results)
+            for p, gp in zip(parents, results):
+                if p is None or gp is None:
+                    continue
+                if gp.shape != p.shape or gp.dtype is not p.dtype:
+                    gp = fit(gp, p)
+                if p not in pending:
+                    pending[p] = gp
+                elif p not in owned or create_graph:
+                    pending[p] = pending[p] + gp
+                    owned.add(p)
+                else:
+                    pending[p] += gp
+            if not retain_graph:
+                node.release()
+            results = gp = g = None                  # no gradient outlives its use
+    return captured if inputs is not None else None
+
+
+def sum_to(g, shape):
+    """Sum `g` down to `shape`: the transpose of broadcasting, and the only place that knows about it."""
+    from ..ops.reduce import sum
+    lead = len(g.shape) - len(shape)
+    dims = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 != g.shape[i + lead])
+    return sum(g, dims, keepdim=True).reshape(shape) if dims else g.reshape(shape)
+
+
+def fit(g, node):
+    """`g` in the shape and dtype of the output of `node`."""
+    from ..ops.dtype import cast
+    if g.shape != node.shape:
+        g = sum_to(g, node.shape)
+    return cast(g, dtype=node.dtype)
+
+
+def accumulate(leaf, g, create_graph):
+    """Add `g` to the leaf's .grad, in place where nobody can notice (not while recording)."""
+    from ..tensor import wrap
+    box = leaf.box
+    if box.grad is None:
+        if not create_graph:                         # a view or a shared array must not become two tensors' .grad
+            g = wrap(g if sys.getrefcount(g) <= ALONE and g.base is None and is_whole(g) else xp(g).array(g))
+        box.grad = g
+    elif create_graph:
+        box.grad = box.grad + g
+    else:
+        box.grad.array[...] += g
+        box.grad.counter[0] += 1
+    if box.after and leaf.variable is not None:
+        for hook in list(box.after.values()):
+            hook(leaf.variable)
+
+
+ALONE = 4                                            # references to a gradient that only the engine holds
+
+
+def is_whole(g):
+    return hasattr(g, "flags") and g.flags.c_contiguous and g.ndim > 0
+
+
+def call_hooks(node, g):
+    """Show `g` to the node's hooks; what they return goes on in its place."""
+    from ..tensor import Tensor, wrap
+    extra = node.extra
+    plain = not isinstance(g, (Tensor, list))
+    if extra.hooks and not isinstance(g, list):
+        seen = wrap(g) if plain else g
+        for hook in list(extra.hooks.values()):
+            answer = hook(seen)
+            if answer is not None:
+                if not isinstance(answer, Tensor):
+                    raise TypeError(f"a hook must return a Tensor or None, not {type(answer).__name__}")
+                if answer.shape != seen.shape:
+                    raise RuntimeError(f"hook changed the shape of the gradient from {tuple(seen.shape)} to {tuple(answer.shape)}")
+                seen = answer
+        g = seen.array if plain else seen
+    if extra.box is not None:
+        extra.box.grad = wrap(xp(g).array(g)) if plain else g
+    return g
+
+
+class RemovableHandle:
+    """A hook's place in a table: `remove()` takes it out; as a `with` block it leaves at the end."""
+    numbers = itertools.count()
+
+    def __init__(self, table, hook):
+        self.table, self.id = table, next(self.numbers)
+        table[self.id] = hook
+
+    def remove(self):
+        self.table.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+# ---- anomaly detection: where a node was made, and which derivative first gave a NaN ------------------
+
+tracing = False
+stop_at_nan = True
+
+
+class set_detect_anomaly:
+    """Switch anomaly detection: nodes remember the line that made them, and a NaN gradient names it."""
+
+    def __init__(self, mode, check_nan=True):
+        global tracing, stop_at_nan
+        self.before = tracing, stop_at_nan
+        tracing, stop_at_nan = bool(mode), check_nan
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        global tracing, stop_at_nan
+        tracing, stop_at_nan = self.before
+
+
+class detect_anomaly(set_detect_anomaly):
+    """Within this block, a derivative that gives NaN raises RuntimeError naming its op and the line that called it."""
+
+    def __init__(self, check_nan=True):
+        super().__init__(True, check_nan)
+
+
+def is_anomaly_enabled():
+    """Whether anomaly detection is on."""
+    return tracing
+
+
+def note_place(node):
+    """Remember the user's lines that made `node`: the frames outside this package."""
+    package = __name__.partition(".")[0]
+    stack = traceback.StackSummary.extract(
+        ((f, line) for f, line in traceback.walk_stack(None)
+         if f.f_globals.get("__name__", "").partition(".")[0] != package), limit=8)
+    node.extras().where = list(reversed(stack))
+
+
+def look_for_nan(node, results):
+    """RuntimeError if a gradient that `node` computed holds a NaN."""
+    if not stop_at_nan:
+        return
+    for i, g in enumerate(results):
+        array = getattr(g, "array", g)
+        if array is not None and bool(xp(array).isnan(array).any()):
+            where = node.extra.where if node.extra else None
+            made = "".join(traceback.format_list(where)) if where else "(made while anomaly detection was off)\n"
+            raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output. "
+                               f"The forward call that made it:\n{made}")

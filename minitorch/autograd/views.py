@@ -1,0 +1,141 @@
+"""Views and in-place writes: never a silently wrong gradient.
+
+Tensors that share a storage share its write counter.  A view remembers its base and the steps that
+cut it out.  A write through a view becomes a step of the *base*: its old value with that region
+replaced; the view's own history is cut anew from the base when somebody asks for it and the counter
+shows that the storage was written to since.  What backward needs and finds overwritten is an error.
+"""
+import functools
+
+from .. import dtypes
+from ..backend import xp
+from ..tensor import Inference, wrap
+from .engine import Leaf
+from .mode import enable_grad, mode
+
+
+class View:
+    """How a tensor was cut from its base: `steps` is ((op, params, output number or None), ...)."""
+    __slots__ = ("base", "steps", "seen", "origin")
+
+    def __init__(self, base, steps, seen, origin):
+        self.base, self.steps, self.seen, self.origin = base, steps, seen, origin
+
+
+def cut(source, op, params, index):
+    """The View for the result of a view op on `source`."""
+    before = source.cut
+    steps = ((op, params, index),)
+    origin = "several" if index is not None else "no_grad" if not mode.grad else None
+    if before is None:
+        return View(source, steps, source.counter[0], origin)
+    return View(before.base, before.steps + steps, source.counter[0], before.origin or origin)
+
+
+def replay(x, steps):
+    """Cut `x`, an array or a tensor, by `steps`."""
+    for op, params, index in steps:
+        x = op.forward(x, **params) if not hasattr(x, "cut") else op.call(x, **params)
+        x = x if index is None else x[index]
+    return x
+
+
+def renew(t):
+    """Cut the history of view `t` from its base again, if the storage was written to since the last time."""
+    view = t.cut
+    if type(t.counter) is Inference or view.seen == t.counter[0]:
+        return
+    if view.base.node is not None:
+        refuse_odd_origin(view, "was modified inplace, or its base was")
+        with enable_grad():
+            t.node = replay(view.base, view.steps).node
+    view.seen = t.counter[0]
+
+
+def refuse_odd_origin(view, what):
+    if view.origin == "several":
+        raise RuntimeError(f"Output {view.steps[-1][2]} of {view.steps[-1][0].name} is a view and {what}. This view is the output of a "
+                           "function that returns multiple views. Such functions do not allow the output views to be modified "
+                           "inplace. You should replace the inplace operation by an out-of-place one.")
+    if view.origin == "no_grad":
+        raise RuntimeError(f"A view was created in no_grad mode and {what} with grad mode enabled. Given that this use case is ambiguous "
+                           "and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either "
+                           "both inside the no_grad block (if you don't want the inplace to be tracked) or both outside.")
+
+
+def check_writable(t, recorded, name):
+    """PyTorch's refusals of an in-place write to `t`; `recorded`: a gradient flows through the write."""
+    if type(t.counter) is Inference and not mode.inference:
+        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. "
+                           "You can make a clone to get a normal tensor before doing inplace update.")
+    array = t.array
+    if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
+        raise RuntimeError(f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                           "location. Please clone() the tensor before performing the operation.")
+    if not recorded or not mode.grad:
+        return
+    if t.cut is not None:
+        if t.cut.base.node is not None or t.node is not None or recorded:
+            refuse_odd_origin(t.cut, "is being modified inplace")
+        if type(t.cut.base.node) is Leaf:
+            raise RuntimeError(f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if type(t.node) is Leaf:
+        raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def in_place(call):
+    """The method that writes the result of `call` into its own tensor: add_ from add."""
+    name = call.__name__ + "_"
+    keeps_first = True
+
+    @functools.wraps(call)
+    def method(self, *args, **kw):
+        recorded = self.requires_grad or any(hasattr(a, "cut") and a.requires_grad for a in (*args, *kw.values()))
+        check_writable(self, recorded, name)
+        source = self
+        if recorded and mode.grad and keeps_first:   # what backward needs of the old value must outlive the write
+            source = wrap(xp(self.array).array(self.array), self.node)
+        return assign(self, call(source, *args, **kw), name)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In place: {call.__doc__}"
+    return method
+
+
+def assign(t, y, name):
+    """Write tensor `y` into the storage of `t`, and give `t` its history; returns t."""
+    if y.array.shape != t.array.shape:
+        raise RuntimeError(f"{name}: output with shape {list(t.array.shape)} doesn't match the broadcast shape {list(y.array.shape)}")
+    if dtypes.of(y.array.dtype).kind > dtypes.of(t.array.dtype).kind:
+        raise RuntimeError(f"{name}: result type {y.dtype} can't be cast to the desired output type {t.dtype}")
+    t.array[...] = y.array
+    t.counter[0] = list.__getitem__(t.counter, 0) + 1
+    node = y.node
+    if node is None or not mode.grad:
+        return t
+    keep_output(node, y, t)
+    if t.cut is None:
+        t.node = node
+    else:
+        base = t.cut.base
+        base.node = overwritten(base, node, t)
+    return t
+
+
+def keep_output(node, y, t):
+    """Where backward needs the result, let it look at the storage that now holds it, and notice later writes."""
+    plan = getattr(node, "plan", None)
+    if plan is not None and "y" in plan.kept and y.array.dtype == t.array.dtype:
+        k = 3 * plan.kept.index("y")
+        node.saved = node.saved[:k] + (t.array, t.counter, t.counter[0]) + node.saved[k + 3:]
+
+
+def overwritten(base, node, view):
+    """The step that replaced the region of `view` in `base` by the output of `node`."""
+    from ..ops.shape import overwrite
+    from .op import OpNode
+    op = overwrite.op
+    before = base.node
+    plan = op.plan(3 if before is not None else 2)
+    meta = tuple(view.cut.steps if name == "steps" else base.array.shape for name in plan.meta)
+    return OpNode(plan, (before, node), (), meta, base.array.shape, base.array.dtype)

@@ -1,0 +1,72 @@
+"""Stand-ins for arrays in op cases: a shape now, numbers when a test or benchmark draws them."""
+import math
+
+import numpy as np
+
+
+class Draw:
+    """An array to be drawn: `Draw.draw(rng)` gives float64 numbers (or integers, or booleans)."""
+    differentiable = True
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def __repr__(self):
+        return f"{type(self).__name__}{self.shape}"
+
+
+class normal(Draw):
+    """Standard normal."""
+    def draw(self, rng):
+        return np.asarray(rng.normal(size=self.shape))
+
+
+class positive(Draw):
+    """Uniform in [0.5, 2]."""
+    def draw(self, rng):
+        return np.asarray(rng.uniform(0.5, 2.0, size=self.shape))
+
+
+class unit(Draw):
+    """Uniform in [-0.9, 0.9]: inside the domain of asin, acos, atanh."""
+    def draw(self, rng):
+        return np.asarray(rng.uniform(-0.9, 0.9, size=self.shape))
+
+
+class probability(Draw):
+    """Uniform in [0.05, 0.95]."""
+    def draw(self, rng):
+        return np.asarray(rng.uniform(0.05, 0.95, size=self.shape))
+
+
+class distinct(Draw):
+    """No two entries nearer than 0.1, none near 0 or an integer: safe for max, sort, relu and rounding."""
+    def draw(self, rng):
+        n = math.prod(self.shape)
+        return np.asarray((rng.permutation(n) - n // 2 + 0.37) * 0.1).reshape(self.shape)
+
+
+class definite(Draw):
+    """Symmetric positive definite matrices, well conditioned."""
+    def draw(self, rng):
+        a = rng.normal(size=self.shape)
+        return a @ a.swapaxes(-1, -2) / self.shape[-1] + 2 * np.eye(self.shape[-1])
+
+
+class integers(Draw):
+    """Whole numbers from `low` up to, not including, `high`."""
+    differentiable = False
+
+    def __init__(self, *shape, low=0, high=5):
+        self.shape, self.low, self.high = shape, low, high
+
+    def draw(self, rng):
+        return np.asarray(rng.integers(self.low, self.high, size=self.shape))
+
+
+class booleans(Draw):
+    """True or False, evenly."""
+    differentiable = False
+
+    def draw(self, rng):
+        return np.asarray(rng.random(size=self.shape) < 0.5)
