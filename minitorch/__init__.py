@@ -7,6 +7,7 @@ from .backend import device
 from .dtypes import (bfloat16, bool, double, dtype, finfo, float, float16, float32, float64, get_default_dtype, half, iinfo, int, int8, int16,
                      int32, int64, long, promote_types, set_default_dtype, short, uint8)
 from .tensor import Size, Tensor
+from .version import __version__
 from . import ops
 
 globals().update(HOMES["torch"])

@@ -62,7 +62,7 @@ BY_NAME = {d.name: d for d in (float64, float32, float16, bfloat16, int64, int32
 F64, F32, F16, I64, B8 = (d.numpy for d in (float64, float32, float16, int64, bool))
 for _other in (int32, int16, int8, uint8):
     _other.numpy                                     # enters FROM_NUMPY
-PYTHON = {"float": float32, "int": int64, "bool": bool}
+PYTHON = {"float": float64, "int": int64, "bool": bool}
 
 default = F32                              # what Python floats become; set_default_dtype changes it
 
@@ -89,7 +89,7 @@ def numpy_dtype(d):
     if isinstance(d, dtype):
         return d.numpy
     if isinstance(d, type) and d.__name__ in PYTHON and d.__module__ == "builtins":
-        return default if d.__name__ == "float" else PYTHON[d.__name__].numpy
+        return PYTHON[d.__name__].numpy
     try:
         return of(np.dtype(d)).numpy
     except TypeError:

@@ -54,12 +54,7 @@ class Tensor:
     __array_priority__ = 1000              # ndarray * Tensor goes to Tensor.__rmul__
 
     def __new__(cls, *data, device=None):
-        xp = backend.library(device)
-        if len(data) == 1 and not isinstance(data[0], int):
-            array = data[0].array if isinstance(data[0], Tensor) else as_array(data[0], dtypes.default, device)
-        else:
-            array = xp.zeros(data[0] if len(data) == 1 and not isinstance(data[0], int) else data, dtypes.default)
-        return wrap(array, cls=cls)
+        return wrap(legacy(data, dtypes.default, device), cls=cls)
 
     # ---- what it is -----------------------------------------------------------------------------
 
@@ -273,44 +268,4 @@ def wrap(array, node=None, counter=None, cls=Tensor):
     return t
 
 
-def as_array(data, dtype=None, device=None):
-    """`data` (numbers, nested lists, arrays, tensors) as a new array; Python floats take the default dtype."""
-    library = backend.library(device)
-    if isinstance(data, (list, tuple)) and holds_tensor(data):
-        data = unwrapped(data)
-    if isinstance(data, Tensor):
-        data, keep = data.array, True
-    else:
-        keep = backend.is_array(data) or isinstance(data, np.generic) or hasattr(data, "__array__")
-    if backend.is_array(data):
-        array = backend.move(data, device) if device is not None else data
-        return backend.xp(array).array(array, dtype=dtype)
-    if not keep and dtype is None:
-        try:
-            array = np.array(data)
-        except ValueError as error:
-            raise ValueError(f"tensor(): the nested lists have unequal lengths ({error})") from None
-        if array.dtype.kind == "f":
-            dtype = dtypes.default if array.size or not isinstance(data, np.ndarray) else None
-        elif array.dtype.kind in "iu":
-            dtype = dtypes.I64
-        elif array.dtype.kind not in "b":
-            raise TypeError(f"tensor(): cannot make a tensor of {type(data).__name__} holding {array.dtype}")
-    else:
-        try:
-            array = np.asarray(data)
-        except ValueError as error:
-            raise ValueError(f"tensor(): the nested lists have unequal lengths ({error})") from None
-    dtypes.of(array.dtype)                                # TypeError for strings, objects, complex numbers
-    return library.array(array, dtype=dtype)
-
-
-def holds_tensor(data):
-    return any(isinstance(d, Tensor) or isinstance(d, (list, tuple)) and holds_tensor(d) for d in data)
-
-
-def unwrapped(data):
-    """Nested lists with every tensor inside turned into lists."""
-    if isinstance(data, Tensor):
-        return backend.to_numpy(data.array).tolist()
-    return [unwrapped(d) for d in data] if isinstance(data, (list, tuple)) else data
+from .convert import as_array, legacy  # noqa: E402  (they need Tensor)

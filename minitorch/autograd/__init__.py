@@ -4,10 +4,9 @@ from ..tensor import Tensor, wrap
 from . import engine
 from .engine import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .op import composed, keep, op
 
-__all__ = ["backward", "composed", "detect_anomaly", "enable_grad", "grad", "inference_mode", "is_anomaly_enabled", "is_grad_enabled",
-           "keep", "no_grad", "op", "set_detect_anomaly", "set_grad_enabled"]
+__all__ = ["backward", "detect_anomaly", "enable_grad", "grad", "inference_mode", "is_anomaly_enabled", "is_grad_enabled",
+           "no_grad", "set_detect_anomaly", "set_grad_enabled"]
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):

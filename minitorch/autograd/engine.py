@@ -266,7 +266,7 @@ class RemovableHandle:
 
 # ---- anomaly detection: where a node was made, and which derivative first gave a NaN ------------------
 
-tracing = False
+tracing = []                                         # not empty while nodes note the lines that make them
 stop_at_nan = True
 
 
@@ -274,16 +274,18 @@ class set_detect_anomaly:
     """Switch anomaly detection: nodes remember the line that made them, and a NaN gradient names it."""
 
     def __init__(self, mode, check_nan=True):
-        global tracing, stop_at_nan
-        self.before = tracing, stop_at_nan
-        tracing, stop_at_nan = bool(mode), check_nan
+        global stop_at_nan
+        self.before = bool(tracing), stop_at_nan
+        tracing[:] = [True] if mode else []
+        stop_at_nan = check_nan
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        global tracing, stop_at_nan
-        tracing, stop_at_nan = self.before
+        global stop_at_nan
+        tracing[:] = [True] if self.before[0] else []
+        stop_at_nan = self.before[1]
 
 
 class detect_anomaly(set_detect_anomaly):
@@ -295,7 +297,7 @@ class detect_anomaly(set_detect_anomaly):
 
 def is_anomaly_enabled():
     """Whether anomaly detection is on."""
-    return tracing
+    return bool(tracing)
 
 
 def note_place(node):

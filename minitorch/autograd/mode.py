@@ -11,6 +11,8 @@ class Mode(threading.local):
 
 
 mode = Mode()
+restricted = []                            # one entry for each thread that is not in the plain recording mode: usually empty, and
+                                           # cheaper to look at than a thread's own switches
 
 
 class Setting:
@@ -21,11 +23,11 @@ class Setting:
 
     def __enter__(self):
         self.before.append({name: getattr(mode, name) for name in self.values})
-        vars_set(self.values)
+        switch(self.values)
         return self
 
     def __exit__(self, *_):
-        vars_set(self.before.pop())
+        switch(self.before.pop())
 
     def __call__(self, f):
         if inspect.isgeneratorfunction(f):
@@ -48,9 +50,16 @@ class Setting:
         return call
 
 
-def vars_set(values):
+def switch(values):
+    """Throw this thread's switches."""
+    before = mode.grad and not mode.inference
     for name, value in values.items():
         setattr(mode, name, value)
+    after = mode.grad and not mode.inference
+    if before and not after:
+        restricted.append(None)
+    elif after and not before:
+        restricted.pop()
 
 
 class no_grad(Setting):
@@ -89,15 +98,15 @@ class set_grad_enabled(Setting):
     def __init__(self, mode):
         super().__init__(grad=bool(mode))
         self.call_before = globals()["mode"].grad
-        vars_set(self.values)
+        switch(self.values)
 
     def __enter__(self):
         self.before.append({"grad": self.call_before})
-        vars_set(self.values)
+        switch(self.values)
         return self
 
     def __call__(self, f):                           # as a decorator it must not switch anything now
-        vars_set({"grad": self.call_before})
+        switch({"grad": self.call_before})
         return super().__call__(f)
 
 

@@ -20,9 +20,8 @@ import numpy as np
 from .. import dtypes
 from ..backend import MODULES
 from ..tensor import Inference, Tensor, new_tensor, wrap
-from . import engine
-from .engine import FREED, Node, Output, next_number, run
-from .mode import Setting, mode
+from .engine import FREED, Node, Output, next_number, note_place, run, tracing
+from .mode import Setting, mode, restricted
 
 OPS = {}                                   # name -> op or composed function: what tests, docs and benchmarks read
 HOMES = {"torch": {}, "functional": {}, "linalg": {}}      # the same by where users find them: minitorch, nn.functional, linalg
@@ -216,8 +215,8 @@ class OpNode(Node):
         self.shape, self.dtype = shape, dtype
         self.number = next_number()
         self.extra = None
-        if engine.tracing:
-            engine.note_place(self)
+        if tracing:
+            note_place(self)
 
     def name(self):
         return "".join(part.capitalize() for part in self.plan.op.name.split("_")) + "Backward0"
@@ -365,7 +364,7 @@ def rounded(y, dtype):
 
 def unary(op):
     """The call of an op on one array without parameters."""
-    numbers, plans = op.numbers is not None, op.plans
+    numbers, plans, differentiable = op.numbers is not None, op.plans, op.differentiable
 
     def call(input):
         if not isinstance(input, Tensor):
@@ -382,38 +381,41 @@ def unary(op):
         out = new_tensor(Tensor)
         out.array = y
         out.cut = out.box = None
-        if node is None or not mode.grad or not op.differentiable:
+        if node is None or not differentiable or restricted and not mode.grad:
             out.node = None
-            out.counter = Inference([0]) if mode.inference else [0]
+            out.counter = Inference([0]) if restricted and mode.inference else [0]
             return out
         counter = out.counter = [0]
         plan = plans.get(1) or op.plan(1)
         saved = (x, input.counter, input.counter[0]) if plan.first else ()
         if plan.output:
             saved += (y, counter, 0)
-        meta = plan.collect((x,), (CONSTANT,), y, CONSTANT, {}, {})[1] if plan.meta else ()
-        out.node = OpNode(plan, (node,), saved, meta, y.shape, y.dtype)
+        out.node = OpNode(plan, (node,), saved, plan.collect((x,), (CONSTANT,), y, CONSTANT, {}, {})[1] if plan.meta else (), y.shape, y.dtype)
         return out
     return call
 
 
 def binary(op):
     """The call of an op on two arrays, or an array and a number, without parameters."""
-    plans = op.plans
+    plans, differentiable = op.plans, op.differentiable
 
     def call(input, other):
         if isinstance(input, Tensor):
-            a, pa, ca = input.array, input.node if input.cut is None else input.current_node(), input.counter
+            a = input.array
+            pa = input.node if input.cut is None else input.current_node()
+            ca = input.counter
         else:
             a, pa, ca = input, None, CONSTANT
         if isinstance(other, Tensor):
-            b, pb, cb = other.array, other.node if other.cut is None else other.current_node(), other.counter
+            b = other.array
+            pb = other.node if other.cut is None else other.current_node()
+            cb = other.counter
         else:
             b, pb, cb = other, None, CONSTANT
         ta, tb = type(a), type(b)
         if ta in MODULES:
             dtype = a.dtype
-            fast = (dtype is F32 or dtype is F64) and (tb is float or tb is int or tb is ta and b.dtype is dtype)
+            fast = (dtype is F32 or dtype is F64) and (tb is ta and b.dtype is dtype or tb is float or tb is int)
         else:
             fast = (ta is float or ta is int) and tb in MODULES and (b.dtype is F32 or b.dtype is F64)
         if not fast:
@@ -422,27 +424,27 @@ def binary(op):
             y = op.forward(a, b)
         except (ValueError, TypeError, IndexError) as error:
             raise op.explain(error, (a, b)) from None
-        if ca is CONSTANT and cb is CONSTANT:
+        if ca is cb is CONSTANT:
             return y
         if type(y) not in MODULES:
             y = np.asarray(y)
         out = new_tensor(Tensor)
         out.array = y
         out.cut = out.box = None
-        if pa is None and pb is None or not mode.grad or not op.differentiable:
+        if pa is None and pb is None or not differentiable or restricted and not mode.grad:
             out.node = None
-            out.counter = Inference([0]) if mode.inference else [0]
+            out.counter = Inference([0]) if restricted and mode.inference else [0]
             return out
         counter = out.counter = [0]
         mask = 1 if pb is None else 2 if pa is None else 3
         plan = plans.get(mask) or op.plan(mask)
-        saved = (a, ca, ca[0]) if plan.first else ()
-        if plan.second:
-            saved += (b, cb, cb[0])
+        if plan.first:
+            saved = (a, ca, ca[0], b, cb, cb[0]) if plan.second else (a, ca, ca[0])
+        else:
+            saved = (b, cb, cb[0]) if plan.second else ()
         if plan.output:
             saved += (y, counter, 0)
-        meta = plan.collect((a, b), (CONSTANT, CONSTANT), y, CONSTANT, {}, {})[1] if plan.meta else ()
-        out.node = OpNode(plan, (pa, pb), saved, meta, y.shape, y.dtype)
+        out.node = OpNode(plan, (pa, pb), saved, plan.collect((a, b), (CONSTANT, CONSTANT), y, CONSTANT, {}, {})[1] if plan.meta else (), y.shape, y.dtype)
         return out
     return call
 

@@ -1,0 +1,5 @@
+"""Paths for the shared helpers of the tests."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

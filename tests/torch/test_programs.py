@@ -1,0 +1,42 @@
+"""A thousand random programs of ops, views and in-place writes: the same values and gradients as PyTorch, or both refuse.
+
+`python tests/torch/test_programs.py 10000` runs as many as it is told and counts the outcomes.
+"""
+import collections
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from programs import Difference, Program  # noqa: E402
+
+import minitorch  # noqa: E402
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize("block", range(20))
+def test_fifty_programs_agree(block):
+    outcomes = collections.Counter(Program(seed, minitorch, torch).run() for seed in range(50 * block, 50 * block + 50))
+    assert outcomes["gradients"] > 20                # most programs must reach the comparison
+
+
+def main(count):
+    outcomes, shown = collections.Counter(), 0
+    for seed in range(count):
+        try:
+            outcomes[Program(seed, minitorch, torch).run()] += 1
+        except Difference as difference:
+            outcomes["different"] += 1
+            shown += 1
+            if shown <= 3:
+                print(f"seed {seed}: {difference}\n")
+    print(", ".join(f"{n} {what}" for what, n in outcomes.most_common()))
+    return outcomes["different"]
+
+
+if __name__ == "__main__":
+    import warnings
+    warnings.simplefilter("ignore")
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000) > 0)
