@@ -17,7 +17,7 @@ EXTRAS = {
     "safetensors": ["safetensors>=0.4"],                # save and load
     "fast": ["numba>=0.61"],                            # compiled loops on the CPU
     "examples": ["scikit-learn>=1.4", "tqdm", "matplotlib", "safetensors>=0.4"],
-    "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ml_dtypes>=0.5", "safetensors>=0.4"],
+    "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ml_dtypes>=0.5", "safetensors>=0.4", "setuptools>=70.1"],
     "bench": ["torch"],                                 # only to compare with; minitorch never imports it
     "dev": ["ruff>=0.9", "mypy>=1.14"],
 }

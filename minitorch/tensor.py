@@ -83,7 +83,7 @@ class Tensor:
     @property
     def requires_grad(self):
         """Whether gradients flow to this tensor."""
-        return self.current_node() is not None
+        return self.node is not None or self.cut is not None and self.cut.base.node is not None
 
     @requires_grad.setter
     def requires_grad(self, value):

@@ -137,6 +137,8 @@ def gradient_function(f, count, us, ws):
         for y, u in zip(ys, us):
             term = (y * u).sum()
             total = term if total is None else total + term
+        if total is None or not any(y.requires_grad for y in ys):
+            return []
         gs = autograd.grad(total, xs, create_graph=True, allow_unused=True)
         return [g * wrap(w) for g, w in zip(gs, ws) if g is not None]
     return second

@@ -2,8 +2,9 @@
 from ..backend import xp
 from ..tensor import Tensor, wrap
 from . import engine
-from .engine import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
+from .function import Function
 from .mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .watch import detect_anomaly, is_anomaly_check_nan_enabled, is_anomaly_enabled, set_checksums, set_detect_anomaly
 
 __all__ = ["backward", "detect_anomaly", "enable_grad", "grad", "inference_mode", "is_anomaly_enabled", "is_grad_enabled",
            "no_grad", "set_detect_anomaly", "set_grad_enabled"]

@@ -8,11 +8,12 @@ before it is passed on.  Nothing here recurses, however deep the graph.
 """
 import itertools
 import sys
-import traceback
 from operator import attrgetter
 
+from .. import dtypes
 from ..backend import xp
 from .mode import Setting
+from .watch import made, watched_vjp, watchers
 
 next_number = itertools.count().__next__
 number_of = attrgetter("number")
@@ -21,11 +22,11 @@ FREED = ("the values this node had saved were freed",)          # what `saved` b
 
 
 class Extra:
-    """What few nodes have: hooks, a grad box to fill (retain_grad), the place that made them."""
-    __slots__ = ("hooks", "box", "where")
+    """What few nodes have: hooks, a grad box to fill (retain_grad), the place that made them, checksums of what they saved."""
+    __slots__ = ("hooks", "box", "where", "sums")
 
     def __init__(self):
-        self.hooks, self.box, self.where = {}, None, None
+        self.hooks, self.box, self.where, self.sums = {}, None, None, None
 
 
 class Node:
@@ -35,13 +36,14 @@ class Node:
     """
     __slots__ = ("parents", "number", "shape", "dtype", "extra", "__weakref__")
     outputs = 1
+    saved = ()                                       # flat: value, write counter of its storage, count at the time, ...
 
     def __init__(self, parents, shape, dtype):
         self.parents, self.shape, self.dtype = parents, shape, dtype
         self.number = next_number()
         self.extra = None
-        if tracing:
-            note_place(self)
+        if watchers:
+            made(self)
 
     def vjp(self, g, create_graph):
         """The gradients for `parents`, None where there is none."""
@@ -58,6 +60,10 @@ class Node:
     def next_functions(self):
         """((node, output number), ...) of the steps that made the inputs."""
         return tuple((p.source, p.index) if type(p) is Output else (p, 0) for p in self.parents)
+
+    def saved_name(self, i):
+        """How an error calls the i-th saved value."""
+        return f"saved tensor {i}"
 
     def extras(self):
         if self.extra is None:
@@ -163,9 +169,7 @@ def run(roots, gradients, inputs=None, create_graph=False, retain_graph=False):
                 row = pending.setdefault(node.source, [None] * node.source.outputs)
                 row[node.index] = g
                 continue
-            results = node.vjp(g, create_graph)
-            if tracing:
-                look_for_nan(node, results)
+            results = node.vjp(g, create_graph) if not watchers else watched_vjp(node, g, create_graph)
             for p, gp in zip(parents, results):
                 if p is None or gp is None:
                     continue
@@ -197,7 +201,7 @@ def fit(g, node):
     from ..ops.dtype import cast
     if g.shape != node.shape:
         g = sum_to(g, node.shape)
-    return cast(g, dtype=node.dtype)
+    return g if getattr(g, "array", g).dtype == node.dtype else cast(g, dtype=node.dtype)
 
 
 def accumulate(leaf, g, create_graph):
@@ -264,59 +268,24 @@ class RemovableHandle:
         self.remove()
 
 
-# ---- anomaly detection: where a node was made, and which derivative first gave a NaN ------------------
+# ---- what was saved for backward must still be there, and unchanged ------------------------------------
 
-tracing = []                                         # not empty while nodes note the lines that make them
-stop_at_nan = True
-
-
-class set_detect_anomaly:
-    """Switch anomaly detection: nodes remember the line that made them, and a NaN gradient names it."""
-
-    def __init__(self, mode, check_nan=True):
-        global stop_at_nan
-        self.before = bool(tracing), stop_at_nan
-        tracing[:] = [True] if mode else []
-        stop_at_nan = check_nan
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        global stop_at_nan
-        tracing[:] = [True] if self.before[0] else []
-        stop_at_nan = self.before[1]
+def check_saved(node):
+    """RuntimeError if what `node` saved was freed, or counted writes changed it since."""
+    saved = node.saved
+    if saved is FREED:
+        raise RuntimeError("Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+                           "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+                           f"Specify retain_graph=True if you need to. The step is {node.name()}.")
+    for i in range(0, len(saved), 3):
+        value, counter, count = saved[i:i + 3]
+        if counter[0] != count:
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"{described(value)}, which {node.name()} saved as '{node.saved_name(i // 3)}', is at version {counter[0]}; expected "
+                f"version {count} instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, "
+                "with autograd.set_detect_anomaly(True).")
 
 
-class detect_anomaly(set_detect_anomaly):
-    """Within this block, a derivative that gives NaN raises RuntimeError naming its op and the line that called it."""
-
-    def __init__(self, check_nan=True):
-        super().__init__(True, check_nan)
-
-
-def is_anomaly_enabled():
-    """Whether anomaly detection is on."""
-    return bool(tracing)
-
-
-def note_place(node):
-    """Remember the user's lines that made `node`: the frames outside this package."""
-    package = __name__.partition(".")[0]
-    stack = traceback.StackSummary.extract(
-        ((f, line) for f, line in traceback.walk_stack(None)
-         if f.f_globals.get("__name__", "").partition(".")[0] != package), limit=8)
-    node.extras().where = list(reversed(stack))
-
-
-def look_for_nan(node, results):
-    """RuntimeError if a gradient that `node` computed holds a NaN."""
-    if not stop_at_nan:
-        return
-    for i, g in enumerate(results):
-        array = getattr(g, "array", g)
-        if array is not None and bool(xp(array).isnan(array).any()):
-            where = node.extra.where if node.extra else None
-            made = "".join(traceback.format_list(where)) if where else "(made while anomaly detection was off)\n"
-            raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output. "
-                               f"The forward call that made it:\n{made}")
+def described(array):
+    return f"[{dtypes.of(array.dtype)} {list(array.shape)}]"

@@ -13,9 +13,9 @@
 
     y = Cube.apply(x)
 
-Forward runs unrecorded; backward runs on tensors, recorded under create_graph=True, so it can be differentiated again.
-The step holds `ctx`, and `ctx` only looks back at the step: what is saved is kept as arrays, never as the tensors that
-hold the step, so that reference counting alone frees a graph of custom functions too.
+Forward runs unrecorded.  Backward runs on tensors and is recorded under create_graph=True, so it can be differentiated
+again.  The step holds `ctx`; `ctx` sees the step through a weak reference, and what it saves is kept as arrays beside the
+nodes that made them: no cycle, so graphs with custom functions are freed by reference counting too.
 """
 import functools
 import inspect
@@ -25,42 +25,43 @@ import weakref
 from .. import dtypes
 from ..backend import xp
 from ..tensor import Tensor, wrap
-from . import engine, views
-from .engine import FREED, Node, Output, next_number
+from . import views
+from .engine import FREED, Leaf, Node, Output, check_saved, next_number
+from .graph import unpacked
 from .mode import Setting, mode, no_grad
+from .watch import made, watchers
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
 
 class Function:
-    """Base of custom functions: subclasses give static `forward` and `backward`, and are called by `apply`.
+    """Base of custom functions: a subclass has a static `forward` and `backward`, and is called by `apply`.
 
     forward(ctx, *args), or forward(*args) beside setup_context(ctx, inputs, output), returns a Tensor or a tuple.
-    backward(ctx, *grads), also called vjp, takes a gradient for each output and returns one for each input of forward.
+    backward(ctx, *grads), which may be called vjp, takes the gradient of each output and returns one for each input.
     """
 
     def __init__(self, *args, **kwargs):
-        warnings.warn(f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static, so you should "
-                      "invoke them on the class itself. Instantiating an autograd function will raise an error in a future version.",
+        warnings.warn(f"{type(self).__name__} should not be instantiated: its methods are static, call {type(self).__name__}.apply(...)",
                       DeprecationWarning, stacklevel=2)
 
     def __call__(self, *args, **kwargs):
-        raise RuntimeError("Legacy autograd function with non-static forward method is deprecated. "
-                           f"Please use new-style autograd function with static forward method: {type(self).__name__}.apply(...)")
+        raise RuntimeError("Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+                           f"function with static forward method: {type(self).__name__}.apply(...)")
 
     @staticmethod
     def forward(*args, **kwargs):
-        """Compute the result; unrecorded."""
+        """Compute the result."""
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        """Note in `ctx` what backward needs, where forward takes no ctx."""
+        """Note in `ctx` what backward needs, for a forward that takes no ctx."""
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
     def backward(ctx, *grad_outputs):
-        """The gradients of the inputs, given those of the outputs; None where there is none."""
+        """The gradients of forward's inputs, given those of its outputs; None for an input that has none."""
         raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function "
                                   "to use it with backward mode AD.")
 
@@ -68,12 +69,12 @@ class Function:
 
     @staticmethod
     def jvp(ctx, *grad_inputs):
-        """Accepted and unused: directional derivatives are made by differentiating backward."""
+        """Accepted and not used: a directional derivative is made by differentiating backward."""
         raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
 
     @classmethod
     def apply(cls, *args, **kwargs):
-        """Call forward on `args`, and record it when an argument requires grad."""
+        """Call forward, and record the call when an argument that is a Tensor requires grad."""
         split = cls.setup_context is not Function.setup_context
         if split or kwargs:
             args = positional(cls.forward, args, kwargs, 0 if split else 1)
@@ -87,54 +88,58 @@ class Function:
                 cls.setup_context(ctx, args, result)
             else:
                 result = cls.forward(ctx, *args)
-        outputs = recorded(cls, ctx, node, args, result if isinstance(result, tuple) else (result,))
-        return type(result)(outputs) if type(result) is tuple else result if isinstance(result, tuple) else outputs[0]
+        several = isinstance(result, tuple)
+        outputs = finish(cls.__name__, ctx, node, args, result if several else (result,))
+        return outputs if several else outputs[0]
 
 
 def positional(forward, args, kwargs, skip):
-    """The arguments of a call, keywords and defaults filled in, in forward's order."""
-    bound = inspect.signature(forward).bind(*(None,) * skip, *args, **kwargs)
+    """The arguments of a call in forward's order, keywords and defaults filled in."""
+    try:
+        bound = inspect.signature(forward).bind(*(None,) * skip, *args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{forward.__qualname__}() {error}") from None
     bound.apply_defaults()
     if bound.kwargs:
-        raise TypeError(f"{forward.__qualname__}: keyword-only arguments cannot be passed to a custom function: {list(bound.kwargs)}")
+        raise TypeError(f"{forward.__qualname__}() of a custom function cannot take keyword-only arguments: {', '.join(bound.kwargs)}")
     return bound.args[skip:]
 
 
 class FunctionCtx:
-    """What forward hands to backward: saved tensors, marks, and any attribute that the user sets."""
+    """What forward hands to backward: saved tensors, marks, and whatever attribute the user sets."""
 
     def __init__(self):
         self._node = lambda: None                    # becomes a weak reference to the step
-        self._to_save, self._saved, self._dirty, self._constant = (), (), (), ()
+        self._to_save = self._dirty = self._constant = ()
         self.materialize_grads = True
 
     def save_for_backward(self, *tensors):
-        """Keep tensors (or None) for backward, which finds them in `saved_tensors`; writes to them are noticed."""
+        """Keep tensors (or None) for backward, which finds them in `saved_tensors`; a write to one is noticed there."""
         for i, t in enumerate(tensors):
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {type(t).__name__}")
         self._to_save = tensors
 
     def save_for_forward(self, *tensors):
-        """Accepted and unused, as jvp is."""
+        """Accepted and not used, as jvp is."""
 
-    def mark_dirty(self, *tensors):
-        """Say which inputs forward wrote to; they must be among its outputs."""
-        self._dirty = tensors
+    def mark_dirty(self, *args):
+        """Name the inputs that forward wrote to; it must return them."""
+        self._dirty = args
 
-    def mark_non_differentiable(self, *tensors):
-        """Say which outputs have no gradient."""
-        self._constant = tensors
+    def mark_non_differentiable(self, *args):
+        """Name the outputs that have no gradient."""
+        self._constant = args
 
     def set_materialize_grads(self, value):
-        """Whether backward receives zeros (True) or None for an output that no gradient arrived at."""
+        """Whether backward gets zeros (True, as at start) or None for an output that no gradient arrived at."""
         self.materialize_grads = bool(value)
 
     @property
     def saved_tensors(self):
-        """What was saved, as tensors in their place in the graph; RuntimeError once freed or written to."""
+        """What was saved, each tensor in its place in the graph; RuntimeError once it was freed or written to."""
         node = self._node()
-        return node.unpacked() if node is not None else ()
+        return node.saved_tensors if node is not None else ()
 
     @property
     def saved_variables(self):
@@ -146,23 +151,25 @@ class FunctionCtx:
 class FunctionNode(Node):
     """A call of a custom function.
 
-    `saved` is flat, as in every step: value, write counter, count at the time; `origins` has for each value the node
-    that made it, or its number where it is an output of this very step.
+    `saved` is flat: value, write counter of its storage, count at the time, and so on; `origins` has for each value the
+    node that made it, or a number where it is that output of this very step.  `metas` has (shape, dtype, library) for
+    each output, None for one that is no tensor.
     """
-    __slots__ = ("function", "ctx", "tensors", "metas", "saved", "origins", "outputs")
+    __slots__ = ("function", "ctx", "takes", "outputs", "metas", "saved", "origins")
 
     def __init__(self, function, ctx, parents, args):
         self.function, self.ctx, self.parents = function, ctx, parents
-        self.tensors = tuple([isinstance(a, Tensor) for a in args])
-        self.metas, self.saved, self.origins = [], (), ()
-        self.number, self.extra = next_number(), None
+        self.takes = tuple([isinstance(a, Tensor) for a in args])
+        self.outputs, self.metas, self.saved, self.origins = 1, (), (), ()
+        self.shape = self.dtype = self.extra = None
+        self.number = next_number()
         ctx._node = weakref.ref(self)
 
     def name(self):
         return self.function.__name__ + "Backward"
 
-    def __getattr__(self, name):                     # grad_fn.saved_tensors, and what the user noted in ctx
-        if name in self.__slots__:
+    def __getattr__(self, name):                     # what the user noted in ctx is seen from grad_fn
+        if name == "ctx":
             raise AttributeError(name)
         return getattr(self.ctx, name)
 
@@ -170,22 +177,166 @@ class FunctionNode(Node):
         if self.saved:
             self.saved = FREED
 
-    def save(self, outputs):
-        """Turn what save_for_backward was given into arrays, counters and nodes."""
-        saved, origins = (), []
-        for t in self.ctx._to_save:
-            own = next((i for i, o in enumerate(outputs) if o is t and o.node in (self, *self.own(i))), None) if t is not None else None
-            origins.append(own if own is not None or t is None else t.current_node())
-            saved += (None, (0,), 0) if t is None else (t.array, t.counter, t.counter[0])
-        self.saved, self.origins, self.ctx._to_save = saved, origins, ()
-        if engine.tracing:
-            engine.note_place(self)
+    def save(self, tensors, own):
+        """Keep what save_for_backward was given; own: {id of a tensor: its number} for the outputs of this step."""
+        for t in tensors:
+            if t is None:
+                self.saved += (None, (0,), 0)
+                self.origins += (None,)
+            else:
+                self.saved += (t.array, t.counter, t.counter[0])
+                self.origins += (own[id(t)] if id(t) in own else t.current_node(),)
 
-    def unpacked(self):
-        if self.saved is FREED:
-            raise RuntimeError(engine.freed_message(self.name()))
+    @property
+    def saved_tensors(self):
+        """What forward saved, as tensors."""
+        check_saved(self)
         tensors = []
         for i, origin in enumerate(self.origins):
-            value, counter, count = self.saved[3 * i:3 * i + 3]
-            if counter[0] != count:
-                raise RuntimeError(engine.overwritten_message(value, self.name(), i, counter, count))
+            value, counter = self.saved[3 * i:3 * i + 2]
+            if value is None:
+                tensors.append(None)
+                continue
+            if isinstance(origin, int):
+                origin = self if self.outputs == 1 else Output(self, origin, *self.metas[origin][:2])
+            t = wrap(unpacked(value), origin, counter)
+            if type(origin) is Leaf:
+                t.box = origin.box
+            tensors.append(t)
+        return tuple(tensors)
+
+    def vjp(self, g, create_graph):
+        ctx, cls = self.ctx, self.function
+        grads = []
+        for x, meta in zip(g if self.outputs > 1 else (g,), self.metas):
+            if x is None and meta is not None and ctx.materialize_grads:
+                shape, dtype, library = meta
+                x = library.zeros(shape, dtype)
+            grads.append(x if x is None or isinstance(x, Tensor) else wrap(x))
+        own_vjp = cls.vjp is not Function.vjp
+        if own_vjp and cls.backward is not Function.backward:
+            raise RuntimeError("Implementing both 'backward' and 'vjp' for a custom Function is not allowed. "
+                               "You should only implement one of them.")
+        results = (cls.vjp if own_vjp else cls.backward)(ctx, *grads)
+        results = self.checked(results if isinstance(results, tuple) else (results,))
+        return results if create_graph else [r if r is None else r.array for r in results]
+
+    def checked(self, results):
+        """What backward returned, cut to the inputs; RuntimeError where it does not fit them."""
+        n = len(self.parents)
+        if len(results) < n or any(r is not None for r in results[n:]):
+            raise RuntimeError(f"function {self.name()} returned an incorrect number of gradients (expected {n}, got {len(results)})")
+        kept = []
+        for i, (r, parent) in enumerate(zip(results, self.parents)):
+            if r is not None and not self.takes[i]:
+                raise RuntimeError(f"function {self.name()} returned a gradient different than None at position {i + 1}, "
+                                   "but the corresponding forward input was not a Variable")
+            if r is not None and not isinstance(r, Tensor):
+                raise RuntimeError(f"function {self.name()}: expected Variable or None (got {type(r).__name__}) at position {i + 1}")
+            if r is not None and parent is not None and not reduces(r.array.shape, parent.shape):
+                raise RuntimeError(f"Function {self.name()} returned an invalid gradient at index {i} - got {list(r.shape)} "
+                                   f"but expected shape compatible with {list(parent.shape)}")
+            kept.append(r if parent is not None else None)
+        return kept
+
+
+def reduces(shape, target):
+    """Whether `target` broadcasts to `shape`, so that a gradient of `shape` can be summed down to it."""
+    return shape == target or len(shape) >= len(target) and all(n in (1, m) for m, n in zip(shape[::-1], target[::-1]))
+
+
+def among(t, tensors):
+    return any(t is other for other in tensors)
+
+
+def finish(name, ctx, node, args, outputs):
+    """The outputs as the caller gets them: in their place in the graph, inputs returned as they came as views."""
+    for t in ctx._dirty:
+        if not among(t, outputs):
+            raise RuntimeError(f"{name}: Some elements marked as dirty during the forward method were not returned as output. "
+                               "The inputs that are modified inplace must all be outputs of the Function.")
+    if node is not None:
+        node.outputs = len(outputs)
+        node.metas = [(t.array.shape, t.array.dtype, xp(t.array)) if isinstance(t, Tensor) else None for t in outputs]
+        if node.outputs == 1 and node.metas[0]:
+            node.shape, node.dtype = node.metas[0][:2]
+    results, own = [], {}
+    for i, t in enumerate(outputs):
+        if isinstance(t, Tensor):
+            given, dirty = among(t, args), among(t, ctx._dirty)
+            if node is None or not dtypes.is_float(t.array.dtype) or among(t, ctx._constant):
+                t = constant(t, given, dirty)
+            else:
+                step = node if node.outputs == 1 else Output(node, i, t.array.shape, t.array.dtype)
+                if given and dirty:
+                    written(t, step, name)
+                else:
+                    t = placed(t, step, given)
+                own[id(t)] = i
+        results.append(t)
+    if node is not None:
+        node.save(ctx._to_save, own)
+        if watchers:
+            made(node)
+    ctx._to_save = ctx._dirty = ctx._constant = ()
+    return tuple(results)
+
+
+def constant(t, given, dirty):
+    """An output without gradient."""
+    if given and (t.requires_grad or not dirty):
+        return t.detach()
+    if not given and t.cut is None:
+        t.node = None                                # whatever forward recorded inside is its own affair
+    return t
+
+
+def written(t, step, name):
+    """Give an input that forward wrote to its new history."""
+    views.check_writable(t, True, name)
+    t.counter[0] += 1
+    if t.cut is None:
+        t.node = step
+    elif type(step) is Output:
+        raise RuntimeError(f"{name}: If your Function modifies inplace an input that is a view of another Tensor, your Function cannot "
+                           "return more than one Tensor. You should either make sure the input is not a view (using .clone() for "
+                           "example) or make your Function only return one Tensor.")
+    else:
+        t.cut.base.node = views.overwritten(t.cut.base, step, t)
+
+
+def placed(t, step, given):
+    """Give an output that forward made, or an input that it returned as it came, its history."""
+    cut = views.View(t, (), 0, None) if given and t.cut is None else t.cut
+    if given:
+        t = wrap(t.array, counter=t.counter)
+    if cut is not None:                              # a later write would cut the history anew, past the user's backward
+        t.cut = views.View(cut.base, cut.steps, t.counter[0], "function")
+    t.node = step
+    return t
+
+
+def once_differentiable(backward):
+    """Decorator of a backward whose result cannot be differentiated again: trying to raises RuntimeError."""
+    @functools.wraps(backward)
+    def wrapper(ctx, *grads):
+        with no_grad():
+            results = backward(ctx, *grads)
+        parents = tuple([g.current_node() for g in grads if isinstance(g, Tensor) and g.requires_grad])
+        if not mode.grad or not parents:
+            return results
+        refused = [r if not isinstance(r, Tensor) else wrap(r.array, Refusal(parents, r.array.shape, r.array.dtype))
+                   for r in (results if isinstance(results, tuple) else (results,))]
+        return tuple(refused)
+    return wrapper
+
+
+class Refusal(Node):
+    """The place in the graph of what may not be differentiated."""
+    __slots__ = ()
+
+    def name(self):
+        return "Error"
+
+    def vjp(self, g, create_graph):
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")

@@ -20,8 +20,9 @@ import numpy as np
 from .. import dtypes
 from ..backend import MODULES
 from ..tensor import Inference, Tensor, new_tensor, wrap
-from .engine import FREED, Node, Output, next_number, note_place, run, tracing
+from .engine import FREED, Node, Output, check_saved, next_number, run
 from .mode import Setting, mode, restricted
+from .watch import made, watchers
 
 OPS = {}                                   # name -> op or composed function: what tests, docs and benchmarks read
 HOMES = {"torch": {}, "functional": {}, "linalg": {}}      # the same by where users find them: minitorch, nn.functional, linalg
@@ -46,10 +47,10 @@ def keep(result, **extras):
 class Op:
     """Everything known about one op; `call` is the function that users see."""
 
-    def __init__(self, forward, numbers, view, reference, differentiable):
-        self.name, self.doc = forward.__name__, forward.__doc__
+    def __init__(self, forward, numbers, view, reference, differentiable, called=None, check=None, exact=False):
+        self.name, self.doc = called or forward.__name__, forward.__doc__
         self.forward, self.numbers, self.view, self.reference = forward, numbers, view, reference
-        self.differentiable = differentiable
+        self.differentiable, self.check, self.exact = differentiable, check, exact
         self.vjps, self.joint = (), None
         self.cases, self.plans = [], {}
         ps = list(inspect.signature(forward).parameters.values())
@@ -57,7 +58,11 @@ class Op:
         self.arrays = tuple(p.name for p in ps if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL))
         self.meta = tuple(p.name for p in ps if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
         self.defaults = {p.name: p.default for p in ps if p.default is not p.empty}
+        self.meta_names = frozenset(self.meta)
         self.required = sum(p.kind is p.POSITIONAL_ONLY and p.default is p.empty for p in ps)
+        self.omitted = tuple(self.defaults.get(name) for name in self.arrays)    # what an array left out stands for
+        if any(m not in self.defaults for m in self.meta):
+            self.required = len(self.arrays) + 1     # a parameter without default: let bind_any look
 
     def plan(self, mask):
         """How to differentiate with respect to the inputs whose bits are set in `mask`; made once for each."""
@@ -70,25 +75,36 @@ class Op:
         """A call's arguments sorted into (arrays, parameters by name); TypeError for what does not fit."""
         if self.variadic:
             return args, kw
+        n, given = len(self.arrays), len(args)
+        if kw.keys() <= self.meta_names and self.required <= given <= n:         # the usual call: arrays by place, the rest by name
+            return args + self.omitted[given:], kw
+        return self.bind_any(args, kw)
+
+    def bind_any(self, args, kw):
+        """bind for arrays by name, parameters by place, NumPy's names, and mistakes."""
         n = len(self.arrays)
         if len(args) > n + len(self.meta):
             raise TypeError(f"{self.name}() takes at most {n + len(self.meta)} arguments, {len(args)} were given")
-        params = dict(zip(self.meta, args[n:]))
-        args = args[:n]
-        given = {}
+        found = dict(zip(self.arrays + self.meta, args))
         for name, value in kw.items():
             if name not in self.arrays and name not in self.meta:
                 name = ALIASES.get(name, name)
-            if name in params or name in self.arrays[:len(args)]:
+                if name not in self.arrays and name not in self.meta:
+                    raise TypeError(f"{self.name}() has no argument '{name}'")
+            if name in found:
                 raise TypeError(f"{self.name}() got two values for argument '{name}'")
-            (given if name in self.arrays else params)[name] = value
-            if name not in self.arrays and name not in self.meta:
-                raise TypeError(f"{self.name}() has no argument '{name}'")
-        for name in self.arrays[len(args):]:
-            if name not in given and name not in self.defaults:
+            found[name] = value
+        for name in self.arrays + self.meta:
+            if name not in found and name not in self.defaults:
                 raise TypeError(f"{self.name}() is missing its argument '{name}'")
-            args += (given.get(name, self.defaults.get(name)),)
-        return args, params
+        arrays = tuple([found.pop(name) if name in found else self.defaults[name] for name in self.arrays])
+        return arrays, found
+
+    def extra(self, extras, name):
+        """What forward kept under `name`; NameError for a vjp that names nothing known."""
+        if name not in extras:
+            raise NameError(f"a vjp of {self.name} names '{name}': neither g, y, an input, a parameter, nor kept by forward")
+        return extras[name]
 
     def explain(self, error, arrays):
         """PyTorch's kind of error for what the array library refused, with the op's name and the shapes."""
@@ -126,48 +142,52 @@ class Plan:
             needs += [p for p in inspect.signature(f).parameters if p != "g" and p not in needs]
         if op.reference:                             # its double backward runs the reference on the inputs themselves
             needs += [a for a in op.arrays if a not in needs] + [m for m in op.meta if m not in needs]
-        tensors = op.arrays + ("y",)
-        self.kept = tuple(n for n in needs if n in tensors or is_output(n))            # saved with their counters
-        self.meta = tuple(n for n in needs if n not in self.kept)
-        order = self.kept + self.meta
-        self.run = joined(op, wanted, order)
+        outputs = [n for n in needs if is_output(n)]
+        self.kept = tuple([n for n in op.arrays + ("y",) if n in needs] + outputs)     # saved with their counters, arrays first
+        self.meta = tuple(n for n in needs if n not in self.kept)                      # saved as they are
+        self.sources = [self.source(n) for n in self.kept]
+        self.lookups = [self.lookup(n) for n in self.meta]
+        self.run = joined(op, wanted, self.kept + self.meta)
         self.wanted = wanted
-        self.first = "".join(op.arrays[0:1]) in self.kept
-        self.second = "".join(op.arrays[1:2]) in self.kept
-        self.output = "y" in self.kept
+        self.first, self.second, self.output = (s in self.sources for s in (0, 1, Y))
+
+    def source(self, name):
+        """Where a kept value comes from: the number of an array, Y for the output, Y - 1 - i for output i of several."""
+        if name == "y":
+            return Y
+        return Y - 1 - int(name[1:]) if is_output(name) else self.op.arrays.index(name)
+
+    def lookup(self, name):
+        """A function (arrays, params, extras) -> the value that a vjp calls `name`."""
+        op = self.op
+        if name in op.meta:
+            default = op.defaults.get(name)
+            return lambda arrays, params, extras: params.get(name, default)
+        if name == "wanted":
+            return lambda arrays, params, extras: self.wanted
+        if name.endswith("_shape") and name[:-6] in op.arrays:
+            i = op.arrays.index(name[:-6])
+            if op.variadic:
+                return lambda arrays, params, extras: [a.shape for a in arrays]
+            return lambda arrays, params, extras: getattr(arrays[i], "shape", ())
+        return lambda arrays, params, extras: op.extra(extras, name)
 
     def collect(self, arrays, counters, y, counter, params, extras):
         """(saved, meta) for one call: what the vjps named, in their order."""
         saved = ()
-        for name in self.kept:
-            if name == "y":
+        for i in self.sources:
+            if i == Y:
                 saved += (y, counter, counter[0])
-            elif is_output(name):
-                out = y[int(name[1:])]
-                saved += (out, CONSTANT, 0)
+            elif i < Y:
+                saved += (y[Y - 1 - i], CONSTANT, 0)
             elif self.op.variadic:
                 saved += (tuple(arrays), CONSTANT, 0)
             else:
-                i = self.op.arrays.index(name)
-                c = counters[i]
-                saved += (arrays[i], c, c[0])
-        return saved, tuple([self.lookup(name, arrays, params, extras) for name in self.meta])
+                saved += (arrays[i], counters[i], counters[i][0])
+        return saved, tuple([look(arrays, params, extras) for look in self.lookups])
 
-    def lookup(self, name, arrays, params, extras):
-        op = self.op
-        if name in params:
-            return params[name]
-        if name in extras:
-            return extras[name]
-        if name in op.defaults:
-            return op.defaults[name]
-        if name.endswith("_shape") and name[:-6] in op.arrays:
-            if op.variadic:
-                return [a.shape for a in arrays]
-            return getattr(arrays[op.arrays.index(name[:-6])], "shape", ())
-        if name == "wanted":
-            return self.wanted
-        raise NameError(f"a vjp of {op.name} names '{name}': neither g, y, an input, a parameter, nor kept by forward")
+
+Y = -1
 
 
 def is_output(name):
@@ -215,8 +235,8 @@ class OpNode(Node):
         self.shape, self.dtype = shape, dtype
         self.number = next_number()
         self.extra = None
-        if tracing:
-            note_place(self)
+        if watchers:
+            made(self)
 
     def name(self):
         return "".join(part.capitalize() for part in self.plan.op.name.split("_")) + "Backward0"
@@ -225,28 +245,21 @@ class OpNode(Node):
         if self.saved:
             self.saved = FREED
 
+    def saved_name(self, i):
+        return self.plan.kept[i]
+
     def values(self):
         """What was saved, once it is sure that nothing was written to it since."""
         saved = self.saved
         if saved is FREED:
-            raise RuntimeError("Trying to backward through the graph a second time (or directly access saved tensors after they "
-                               "have already been freed). Saved intermediate values of the graph are freed when you call "
-                               f".backward() or autograd.grad(). Specify retain_graph=True if you need to. The op is {self.plan.op.name}.")
+            check_saved(self)
         n = len(saved)
         if n == 0:
             return self.meta
         for i in range(1, n, 3):
             if saved[i][0] != saved[i + 1]:
-                self.refuse_overwritten(i - 1)
+                check_saved(self)
         return (saved[0], *self.meta) if n == 3 else saved[::3] + self.meta
-
-    def refuse_overwritten(self, i):
-        value, counter, count = self.saved[i:i + 3]
-        raise RuntimeError(
-            "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"[{dtypes.of(value.dtype)} {list(value.shape)}], which {self.plan.op.name} saved as '{self.plan.kept[i // 3]}', is at version "
-            f"{counter[0]}; expected version {count} instead. Hint: enable anomaly detection to find the operation that failed to "
-            "compute its gradient, with autograd.set_detect_anomaly(True).")
 
     def vjp(self, g, create_graph):
         plan = self.plan
@@ -316,39 +329,39 @@ class MultiNode(OpNode):
 
 # ---- numbers: what an op computes in ------------------------------------------------------------------
 
-def common(arrays):
-    """Arrays and Python numbers in the one dtype that PyTorch computes them in; numbers stay numbers where NumPy agrees."""
-    result = dtypes.result_type([a for a in arrays if a is not None])
-    return [a if a is None else
-            a.astype(result) if type(a) in MODULES and a.dtype != result else
-            a if type(a) in MODULES else result.type(a) if result.kind == "V" else in_range(a, result) for a in arrays]
+def prepared(op, arrays):
+    """(arrays in the dtype to compute in, dtype to round the result to or None), by the op's `numbers`."""
+    if op.numbers == "half":
+        dtype = next(a.dtype for a in arrays if type(a) in MODULES)
+        if not dtypes.is_half(dtype):
+            return arrays, None
+        return [a.astype(F32) if type(a) in MODULES and dtypes.is_half(a.dtype) else
+                a if a is None or type(a) in MODULES else float(a) for a in arrays], dtype
+    dtype = dtypes.result_type([a for a in arrays if a is not None])
+    if op.numbers == "float" and not dtypes.is_float(dtype):                     # like sin and true division
+        dtype = dtypes.default
+    if not dtypes.is_half(dtype):
+        return [in_dtype(a, dtype) for a in arrays], None
+    found = []                                       # computed in float32, rounded once
+    for i, a in enumerate(arrays):
+        if a is not None and not (op.exact and i == 1 and not getattr(a, "ndim", 0)):
+            a = in_dtype(a, dtype)
+        found.append(a.astype(F32) if type(a) in MODULES else a if a is None else float(a))
+    return found, dtype
+
+
+def in_dtype(a, dtype):
+    """An array or a number as an operand of that dtype."""
+    if type(a) in MODULES:
+        return a if a.dtype is dtype or a.dtype == dtype else a.astype(dtype)
+    return a if a is None else in_range(a, dtype)
 
 
 def in_range(number, dtype):
     """A Python number as `dtype` holds it: integers wrap around, as in PyTorch."""
-    if dtype.kind in "iu" and not dtypes.np.iinfo(dtype).min <= number <= dtypes.np.iinfo(dtype).max:
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
         return np.array(number).astype(dtype)[()]
-    return dtype.type(number) if isinstance(number, (np.generic, bool)) or dtype.kind == "f" else number
-
-
-def prepared(op, arrays):
-    """(arrays in the dtype to compute in, dtype to round the result to or None), by the op's `numbers`."""
-    numbers = op.numbers
-    live = [a for a in arrays if type(a) in MODULES]
-    if not live:
-        return arrays, None
-    if numbers == "float":                           # like sin and true division: integers become the default float
-        arrays = common(arrays)
-        live = [a for a in arrays if type(a) in MODULES]
-        if not dtypes.is_float(live[0].dtype):
-            arrays = [a.astype(dtypes.default) if type(a) in MODULES else a for a in arrays]
-    elif numbers == "promote":
-        arrays = common(arrays)
-    dtype = next(a.dtype for a in arrays if type(a) in MODULES)
-    if dtypes.is_half(dtype):                        # computed in float32, rounded once
-        return [a.astype(dtypes.F32) if type(a) in MODULES and dtypes.is_half(a.dtype) else
-                float(a) if a is not None and type(a) not in MODULES else a for a in arrays], dtype
-    return arrays, None
+    return number if type(number) is int and dtype.kind in "iu" else dtype.type(number)
 
 
 def rounded(y, dtype):
@@ -366,7 +379,9 @@ def unary(op):
     """The call of an op on one array without parameters."""
     numbers, plans, differentiable = op.numbers is not None, op.plans, op.differentiable
 
-    def call(input):
+    def call(input, *, out=None):
+        if out is not None:
+            return write_out(op, (input,), {}, out)
         if not isinstance(input, Tensor):
             if type(input) in MODULES and (not numbers or input.dtype is F32 or input.dtype is F64):
                 return op.forward(input)
@@ -395,11 +410,14 @@ def unary(op):
     return call
 
 
-def binary(op):
-    """The call of an op on two arrays, or an array and a number, without parameters."""
+def binary(op, slow=None):
+    """The call of an op on two arrays, or an array and a number, without parameters; slow: called for all but the usual floats."""
+    slow = slow or general
     plans, differentiable = op.plans, op.differentiable
 
-    def call(input, other):
+    def call(input, other, *, out=None):
+        if out is not None:
+            return write_out(op, (input, other), {}, out)
         if isinstance(input, Tensor):
             a = input.array
             pa = input.node if input.cut is None else input.current_node()
@@ -419,7 +437,7 @@ def binary(op):
         else:
             fast = (ta is float or ta is int) and tb in MODULES and (b.dtype is F32 or b.dtype is F64)
         if not fast:
-            return general(op, (input, other), {})
+            return slow(op, (input, other), {})
         try:
             y = op.forward(a, b)
         except (ValueError, TypeError, IndexError) as error:
@@ -462,8 +480,31 @@ def mask_of(parents):
 def nary(op):
     """The call of any other op."""
     def call(*args, **kw):
+        if kw and "out" in kw and not op.variadic:
+            out = kw.pop("out")
+            return general(op, args, kw) if out is None else write_out(op, args, kw, out)
         return general(op, args, kw)
     return call
+
+
+def write_out(op, args, kw, out):
+    """The result of an op written into tensor `out`, which takes its shape; nothing is recorded.
+
+    RuntimeError where a gradient is wanted, or for a result that the dtype of `out` cannot hold.
+    """
+    return written(op.name, general(op, args, kw), out)
+
+
+def written(name, y, out):
+    """Tensor `y` written into tensor `out`: what `out=` means."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if mode.grad and (y.requires_grad or out.requires_grad):
+        raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+                           "but one of the arguments requires grad.")
+    if out.array.shape != y.array.shape:
+        out.array = MODULES[type(y.array)].empty(y.array.shape, out.array.dtype)
+    return views.assign(out, y, name)
 
 
 def general(op, args, kw):
@@ -484,8 +525,12 @@ def general(op, args, kw):
             arrays.append(a)
             parents.append(None)
             counters.append(CONSTANT)
+    if not tensors and not any([type(a) in MODULES for a in arrays]):
+        raise TypeError(f"{op.name}(): argument '{op.arrays[0]}' must be Tensor, not {type(args[0]).__name__ if args else 'missing'}")
     record = op.differentiable and mode.grad and any([p is not None for p in parents])
     try:
+        if op.check is not None:
+            op.check(*arrays)
         if op.numbers is not None:
             arrays, round_to = prepared(op, arrays)
             y = op.forward(*arrays, **params)
@@ -546,7 +591,8 @@ def shares(y, x):
 
 # ---- the decorators -------------------------------------------------------------------------------------
 
-def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, home="torch", reference=None, differentiable=True):
+def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, home="torch", reference=None, differentiable=True,
+       called=None, check=None, exact=False):
     """Make `forward`, a function on arrays, an op.
 
     numbers: "float" computes integers in the default float, as sin does; "promote" brings mixed inputs to
@@ -557,11 +603,14 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
     method: whether an op at home in "torch" is also a method of Tensor.
     reference: the same function written with other ops: the vjp where none is given, and the double backward.
     differentiable: False for comparisons, indices and the like.
+    called: the name that errors and grad_fn show, for an internal op behind a public function.
+    check: called with the arrays and numbers as the user gave them, before they are brought to one dtype; raises what PyTorch refuses.
+    exact: beside 16-bit floats a second operand that is a single number is not rounded to them (mul and div, as in PyTorch).
     """
     if forward is None:
         return lambda f: op(f, numbers=numbers, view=view, inplace=inplace, method=method, home=home,
-                            reference=reference, differentiable=differentiable)
-    self = Op(forward, numbers, view, reference, differentiable)
+                            reference=reference, differentiable=differentiable, called=called, check=check, exact=exact)
+    self = Op(forward, numbers, view, reference, differentiable, called, check, exact)
     plain = not self.variadic and not self.meta and not view and not self.defaults and len(self.arrays) < 3
     if plain and self.arrays != ("input", "other")[:len(self.arrays)]:
         raise TypeError(f"op {self.name}: an op of one or two arrays without parameters names them (input, other), not {self.arrays}")
@@ -612,6 +661,17 @@ def publish(call, source, home, method, inplace, cases):
     if inplace:
         setattr(Tensor, name + "_", views.in_place(call))
     return call
+
+
+def alias(names, call):
+    """Enter further names of a function: in its homes, and among the methods of Tensor where it is one."""
+    first = call.__name__
+    for name in names.split():
+        for place in call.home:
+            HOMES[place][name] = call
+        for end in ("", "_"):
+            if hasattr(Tensor, first + end):
+                setattr(Tensor, name + end, getattr(Tensor, first + end))
 
 
 from . import views  # noqa: E402  (views need the op's nodes, ops need the views)

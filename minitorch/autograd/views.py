@@ -10,7 +10,7 @@ import functools
 from .. import dtypes
 from ..backend import xp
 from ..tensor import Inference, wrap
-from .engine import Leaf
+from .engine import Box, Leaf
 from .mode import enable_grad, mode
 
 
@@ -43,13 +43,16 @@ def replay(x, steps):
 def renew(t):
     """Cut the history of view `t` from its base again, if the storage was written to since the last time."""
     view = t.cut
-    if type(t.counter) is Inference or view.seen == t.counter[0]:
+    if type(t.counter) is Inference or view.base.node is None and view.origin != "function":
         return
-    if view.base.node is not None:
-        refuse_odd_origin(view, "was modified inplace, or its base was")
+    if view.seen != t.counter[0]:
+        refuse_odd_origin(view, "its base or another view of its base has been modified inplace")
         with enable_grad():
             t.node = replay(view.base, view.steps).node
-    view.seen = t.counter[0]
+        view.seen = t.counter[0]
+    elif t.node is None and view.origin == "no_grad":            # cut while nothing was recorded: a leaf of its own
+        t.box = t.box or Box()
+        t.node = Leaf(t.box, t.array.shape, t.array.dtype)
 
 
 def refuse_odd_origin(view, what):
@@ -57,6 +60,11 @@ def refuse_odd_origin(view, what):
         raise RuntimeError(f"Output {view.steps[-1][2]} of {view.steps[-1][0].name} is a view and {what}. This view is the output of a "
                            "function that returns multiple views. Such functions do not allow the output views to be modified "
                            "inplace. You should replace the inplace operation by an out-of-place one.")
+    if view.origin == "function":
+        raise RuntimeError(f"An output of a custom Function is a view and {what}. This view was created inside a custom Function (or "
+                           "because an input was returned as-is) and the autograd logic to handle view+inplace would override the "
+                           "custom backward associated with the custom Function, leading to incorrect gradients. This behavior is "
+                           "forbidden. You can fix this by cloning the output of the custom Function.")
     if view.origin == "no_grad":
         raise RuntimeError(f"A view was created in no_grad mode and {what} with grad mode enabled. Given that this use case is ambiguous "
                            "and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either "

@@ -1,2 +1,2 @@
 """The op table: one family per file, one block per op."""
-from . import dtype, elementwise, reduce, shape
+from . import creation, dropout, dtype, elementwise, reduce, shape, random

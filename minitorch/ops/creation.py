@@ -13,6 +13,12 @@ from ..tensor import Tensor, wrap
 from .dtype import cast
 
 
+def public(f):
+    """Enter a function that makes tensors from none among minitorch's own."""
+    HOMES["torch"][f.__name__] = f
+    return f
+
+
 def finished(array, requires_grad):
     """The tensor that a creation function returns."""
     t = wrap(array)
@@ -34,7 +40,7 @@ def chosen(dtype):
 
 # ---- from data --------------------------------------------------------------------------------------------
 
-@composed(method=False)
+@public
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A new tensor holding a copy of `data`: a number, nested sequences, a NumPy array.
 
@@ -46,12 +52,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
                       "sourceTensor.detach().clone().requires_grad_(True), rather than tensor(sourceTensor).", stacklevel=2)
     return finished(as_array(data, None if dtype is None else dtypes.numpy_dtype(dtype), device), requires_grad)
 
-tensor.case([[1, 2], [3, 4]])
-tensor.case([1.5, True])
-tensor.case([])
 
-
-@composed(method=False)
+@public
 def as_tensor(data, dtype=None, device=None):
     """`data` as a tensor, sharing its memory (a tensor: itself, with its history) where dtype and device allow."""
     dtype = None if dtype is None else dtypes.numpy_dtype(dtype)
@@ -63,11 +65,8 @@ def as_tensor(data, dtype=None, device=None):
         data = cast(data, dtype=dtype)
     return data if device is None or backend.move(data.array, device) is data.array else data.to(device=device)
 
-as_tensor.case([[1, 2], [3, 4]])
-as_tensor.case(normal(2, 3))
 
-
-@composed(method=False)
+@public
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """`obj` as a tensor; copy=True never shares its memory, copy=False does or raises ValueError, None shares where possible."""
     shared = isinstance(obj, Tensor) or type(obj) is np.ndarray
@@ -82,10 +81,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
         return t.detach()
     return t.requires_grad_() if requires_grad and not t.requires_grad else t
 
-asarray.case([1.0, 2.0])
 
-
-@composed(method=False)
+@public
 def from_numpy(ndarray):
     """A tensor sharing the memory of a NumPy array: a write to one is seen in the other.
 
@@ -98,7 +95,7 @@ def from_numpy(ndarray):
     return wrap(ndarray)
 
 
-@composed(method=False)
+@public
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor of the bytes of `buffer` (bytearray, array, mmap, ...), sharing its memory; `offset` in bytes, `count` in elements."""
     d, length = dtypes.numpy_dtype(dtype), memoryview(buffer).nbytes
@@ -114,7 +111,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     return finished(np.frombuffer(buffer, d, count, offset), requires_grad)
 
 
-@composed(method=False)
+@public
 def from_dlpack(ext_tensor):
     """A tensor sharing the memory of another library's array (any object with __dlpack__), on its device."""
     if isinstance(ext_tensor, Tensor):
@@ -138,34 +135,25 @@ Tensor.__dlpack_device__ = lambda self: self.array.__dlpack_device__()
 
 # ---- filled -------------------------------------------------------------------------------------------------
 
-@composed(method=False)
+@public
 def zeros(*args, size=None, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
     return finished(allocated(backend.library(device).zeros, sizes(args, "zeros", size), chosen(dtype)), requires_grad)
 
-zeros.case(2, 3)
-zeros.case((2, 3), dtype=dtypes.int64)
-zeros.case(())
 
-
-@composed(method=False)
+@public
 def ones(*args, size=None, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of ones."""
     return finished(allocated(backend.library(device).ones, sizes(args, "ones", size), chosen(dtype)), requires_grad)
 
-ones.case(2, 3)
-ones.case([4], dtype=dtypes.bool)
 
-
-@composed(method=False)
+@public
 def empty(*args, size=None, dtype=None, device=None, requires_grad=False, pin_memory=False, memory_format=None):
     """A tensor of whatever the memory held."""
     return finished(allocated(backend.library(device).empty, sizes(args, "empty", size), chosen(dtype)), requires_grad)
 
-empty.case(0, 3)
 
-
-@composed(method=False)
+@public
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of `fill_value`, in its type unless dtype says otherwise."""
     fill = number(fill_value, "full", "fill_value")
@@ -175,10 +163,6 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, pin_
         raise TypeError(f"full(): argument 'size' must be tuple of ints, not {type(size).__name__}")
     return finished(filled(sizes((size,), "full"), fill, dtypes.scalar_dtype(fill) if dtype is None else dtypes.numpy_dtype(dtype), device),
                     requires_grad)
-
-full.case((2, 3), 7)
-full.case((2,), True)
-full.case((2,), 2.5, dtype=dtypes.int32)
 
 
 def filled(shape, fill, dtype, device):
@@ -192,9 +176,8 @@ def filled(shape, fill, dtype, device):
 
 
 def like(name, input, dtype, device):
-    """(NumPy dtype, device, array of the same layout) for a creation function that follows `input`."""
-    if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+    """(the array to follow, on the device asked for, and the NumPy dtype to make) for zeros_like and its like."""
+    require_tensor(input, name)
     array = input.array if device is None else backend.move(input.array, device)
     return array, array.dtype if dtype is None else dtypes.numpy_dtype(dtype)
 
@@ -280,7 +263,7 @@ for _method in (new_zeros, new_ones, new_empty, new_full, new_tensor, new):
 
 # ---- sequences ------------------------------------------------------------------------------------------------
 
-@composed(method=False)
+@public
 def arange(*args, start=0, end=None, step=1, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """start, start + step, ... up to, not including, end: arange(end), arange(start, end, step).
 
@@ -316,31 +299,19 @@ def arange(*args, start=0, end=None, step=1, dtype=None, device=None, requires_g
         start, step = int(start), int(step)
     return finished((steps * step + start).astype(dtype, copy=False), requires_grad)
 
-arange.case(5)
-arange.case(1, 2.5, 0.25)
-arange.case(5, 1, -2)
-arange.case(0, 5, 2, dtype=dtypes.float64)
 
-
-@composed(method=False)
+@public
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """`steps` numbers from `start` to `end`, both included, evenly spaced."""
     array = spaced("linspace", start, end, steps, chosen(dtype), device)
     return finished(array.astype(chosen(dtype), copy=False), requires_grad)
 
-linspace.case(0, 1, 5)
-linspace.case(-10, 10, 7, dtype=dtypes.int32)
-linspace.case(2.5, -1, 1)
 
-
-@composed(method=False)
+@public
 def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """base ** linspace(start, end, steps)."""
     exponents = spaced("logspace", start, end, steps, chosen(dtype), device)
     return finished((float(base) ** exponents.astype(dtypes.F64)).astype(chosen(dtype)), requires_grad)
-
-logspace.case(0, 2, 3)
-logspace.case(-1, 1, 5, 2.0)
 
 
 def spaced(name, start, end, steps, dtype, device):
@@ -356,7 +327,7 @@ def spaced(name, start, end, steps, dtype, device):
     return library.where(i < steps / 2 if steps > 1 else i < 1, start + i * step, end - (steps - 1 - i) * step).astype(compute, copy=False)
 
 
-@composed(method=False)
+@public
 def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """The n x m matrix (m None: n x n) with ones on its diagonal."""
     n = whole_number(n, "eye", "n")
@@ -366,26 +337,17 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, pin_memory=F
             raise RuntimeError(f"{letter} must be greater or equal to 0, got {size}")
     return finished(backend.library(device).eye(n, m, dtype=chosen(dtype)), requires_grad)
 
-eye.case(3)
-eye.case(2, 4, dtype=dtypes.int64)
 
-
-@composed(method=False)
+@public
 def tril_indices(row, col, offset=0, *, dtype=None, device=None):
     """(2, n): the rows and columns of the entries on and below diagonal `offset` of a row x col matrix."""
     return triangle(row, col, lambda i, j: j - i <= offset, dtype, device)
 
-tril_indices.case(3, 3)
-tril_indices.case(3, 4, -1)
 
-
-@composed(method=False)
+@public
 def triu_indices(row, col, offset=0, *, dtype=None, device=None):
     """(2, n): the rows and columns of the entries on and above diagonal `offset` of a row x col matrix."""
     return triangle(row, col, lambda i, j: j - i >= offset, dtype, device)
-
-triu_indices.case(3, 3)
-triu_indices.case(3, 4, 1)
 
 
 def triangle(row, col, inside, dtype, device):
@@ -396,32 +358,52 @@ def triangle(row, col, inside, dtype, device):
     return wrap(library.stack(pairs).astype(dtypes.I64 if dtype is None else dtypes.numpy_dtype(dtype), copy=False))
 
 
-@composed(method=False)
+@public
 def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A 0-d tensor of the number `s`, in the default float unless dtype says otherwise."""
     return finished(filled((), number(s, "scalar_tensor", "s"), chosen(dtype), device), requires_grad)
 
-scalar_tensor.case(3)
-
 
 # ---- questions ------------------------------------------------------------------------------------------------
 
+@public
 def is_tensor(obj):
     """Whether `obj` is a Tensor."""
     return isinstance(obj, Tensor)
 
 
+@public
 def result_type(tensor1, tensor2):
     """The dtype of an elementwise op on the two (tensors or numbers)."""
     return dtypes.of(dtypes.result_type([v.array if isinstance(v, Tensor) else v for v in (tensor1, tensor2)]))
 
 
+@public
 def can_cast(from_, to):
     """Whether PyTorch's promotion rules allow the cast: never to a lower kind, as float to int or int to bool."""
     return dtypes.of(dtypes.numpy_dtype(from_)).kind <= dtypes.of(dtypes.numpy_dtype(to)).kind
 
 
-HOMES["torch"].update(is_tensor=is_tensor, result_type=result_type, can_cast=can_cast)
+@public
+def numel(input):
+    """How many elements `input` has."""
+    return require_tensor(input, "numel").array.size
+
+
+@public
+def is_floating_point(input):
+    """Whether the dtype of `input` is a floating one."""
+    return dtypes.is_float(require_tensor(input, "is_floating_point").array.dtype)
+
+
+def require_tensor(input, name):
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+    return input
+
+
+Tensor.numel = Tensor.nelement = numel
+Tensor.is_floating_point = is_floating_point
 
 
 # ---- old constructors -------------------------------------------------------------------------------------------

@@ -1,0 +1,43 @@
+"""The README's tables, from the figures under benchmarks/results/.
+
+    python benchmarks/tables.py            print them
+    python benchmarks/tables.py --write    put them between the README's markers <!-- table NAME --> and <!-- end -->
+
+Fresh figures come from `python benchmarks/NAME.py --json`.
+"""
+import argparse
+import re
+from pathlib import Path
+
+import memory
+import overhead
+import timing
+
+README = Path(__file__).parent.parent / "README.md"
+TABLES = {"overhead": overhead.table, "memory": memory.table}
+MARKED = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def text(name):
+    """The table `name` and a line on where it was measured."""
+    figures = timing.read(name)
+    versions = f"Python {figures['python']}, NumPy {figures['numpy']}, PyTorch {figures['torch']}"
+    return f"{TABLES[name](figures)}\n\n{versions}; {figures['cpu']}, one thread. `python benchmarks/{name}.py`\n"
+
+
+def renewed(readme):
+    """The README's text with every table as the figures give it."""
+    return MARKED.sub(lambda m: m[1] + text(m[2]) + m[3], readme)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="renew the tables in README.md")
+    if parser.parse_args().write:
+        README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print("\n".join(text(name) for name in TABLES))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""Convolution and its two transposes: three bilinear maps, each the derivative of the others.
+
+    y  = convolution(x, w)             (N, C, *size), (O, C / groups, *kernel) -> (N, O, *positions)
+    gx = convolution_input(g, w)       the transpose in x: also what conv_transpose computes
+    gw = convolution_weight(x, g)      the transpose in w
+
+Each is a matrix product with the columns that the windows see (im2col), for a block of images at a time,
+small enough to stay in the processor's cache.
+"""
+from math import prod
+
+from ..autograd.op import composed, op
+from ..backend import xp
+from ..cases import normal
+from ..tensor import Tensor
+from .windows import Slide, inside, padded, per_axis, window_view
+
+np_block, device_block = 1 << 20, 1 << 26  # numbers in the columns of one block: NumPy's stay in cache, a GPU wants many
+
+
+def convolve(x, w, bias, slide, groups):
+    """The forward computation on arrays."""
+    N, C, *size = x.shape
+    O, _, *kernel = w.shape
+    out = slide.positions(size, kernel)
+    y = xp(x).empty((N, groups, O // groups, prod(out)), x.dtype)
+    last = channels_last(C, kernel, out, slide, groups)
+    filters = as_matrix(w, groups, last)                                   # (groups, O / groups, C / groups * taps)
+    for images, columns in blocks(x, tuple(kernel), out, slide, groups, last):
+        xp(x).matmul(filters, columns, out=y[images])
+        if bias is not None:
+            y[images] += bias.reshape(groups, -1, 1)
+    return y.reshape(N, O, *out)
+
+
+def blocks(x, kernel, out, slide, groups, last):
+    """(slice of images, their columns (n, groups, C / groups * taps, positions)), block by block."""
+    N, C, *size = x.shape
+    taps, places = prod(kernel), prod(out)
+    n = max(1, min(N, (np_block if type(x).__module__ == "numpy" else device_block) // max(1, C * taps * places)))
+    if taps == 1 and set(slide.stride) == {1} and not any(a or b for a, b in slide.padding):
+        for i in range(0, N, n):                                           # one tap: the columns are the images themselves
+            yield slice(i, i + n), x[i:i + n].reshape(-1, groups, C // groups, places)
+        return
+    inner, kept = inside(size, slide.padding)
+    shape = [m + a + b for m, (a, b) in zip(size, slide.padding)]
+    room = xp(x).zeros((n, *shape, C) if last else (n, C, *shape), x.dtype)
+    view = window_view(xp(x).moveaxis(room, -1, 1) if last else room, kernel, out, slide)      # (n, C, *kernel, *out)
+    k = len(kernel)
+    if last:                                                               # (n, *out, *kernel, C): long runs of channels
+        view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)
+    columns = xp(x).empty(view.shape, x.dtype)
+    for i in range(0, N, n):
+        m = min(n, N - i)
+        if last:
+            room[(slice(m), *inner)] = xp(x).moveaxis(x[(slice(i, i + m), slice(None), *kept)], 1, -1)
+        else:
+            room[(slice(m), slice(None), *inner)] = x[(slice(i, i + m), slice(None), *kept)]
+        columns[:m] = view[:m]
+        if last:
+            yield slice(i, i + m), columns[:m].reshape(m, 1, places, taps * C).swapaxes(-1, -2)
+        else:
+            yield slice(i, i + m), columns[:m].reshape(m, groups, C // groups * taps, places)
+
+
+def channels_last(C, kernel, out, slide, groups):
+    """Whether columns are copied in longer runs with the channels innermost than along the rows of the images."""
+    run = C * kernel[-1] if slide.dilation[-1] == 1 else C
+    return groups == 1 and run > (4 * out[-1] if slide.stride[-1] == 1 else 4)
+
+
+def as_matrix(w, groups, last):
+    """Weights (O, C, *kernel) as (groups, O / groups, C * taps), in the order of the columns."""
+    if last:
+        w = xp(w).moveaxis(w, 1, -1)
+    return w.reshape(groups, w.shape[0] // groups, -1)
+
+
+def transposed_weight(w, groups):
+    """Weights of the convolution that takes gradients back, stride 1: taps reversed, (O, C/groups) -> (C, O/groups)."""
+    O, C, *kernel = w.shape
+    w = w.reshape(groups, O // groups, C, *kernel).swapaxes(1, 2).reshape(groups * C, O // groups, *kernel)
+    return w[(..., *(slice(None, None, -1) for _ in kernel))]
+
+
+@op(numbers="promote", home="")
+def convolution(input, weight, bias=None, /, slide=None, groups=1):
+    """y[n, o, p] = bias[o] + sum over channels and taps of w[o, c, t] x[n, c, p * stride + t * dilation - padding]."""
+    return convolve(input, weight, bias, slide, groups)
+
+
+@op(numbers="promote", home="")
+def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1):
+    """The transpose of convolution in its input: (N, O, *positions), (O, C / groups, *kernel) -> (N, C, *size)."""
+    x, w, lib = input, weight, xp(input)
+    N, O, *out = x.shape
+    C, kernel = w.shape[1] * groups, w.shape[2:]
+    if set(slide.stride) == {1}:
+        reach = [d * (k - 1) for d, k in zip(slide.dilation, kernel)]
+        back = Slide(slide.stride, tuple((r - a, r - b) for r, (a, b) in zip(reach, slide.padding)), slide.dilation)
+        return convolve(x, transposed_weight(w, groups), bias, back, groups)
+    y = lib.empty((N, C, *size), x.dtype)
+    filters = w.reshape(groups, O // groups, -1).swapaxes(-1, -2)          # (groups, C / groups * taps, O / groups)
+    n = max(1, min(N, np_block // max(1, C * prod(kernel) * prod(out))))
+    for i in range(0, N, n):
+        columns = filters @ x[i:i + n].reshape(-1, groups, O // groups, prod(out))
+        y[i:i + n] = unwound(columns.reshape(-1, C, prod(kernel), *out), kernel, size, slide)
+        if bias is not None:
+            y[i:i + n] += bias.reshape(-1, *(1,) * len(size))
+    return y
+
+
+def unwound(columns, kernel, size, slide):
+    """(n, C, taps, *positions) summed to (n, C, *size), each number where the window took it from."""
+    room = xp(columns).zeros(columns.shape[:2] + tuple(m + a + b for m, (a, b) in zip(size, slide.padding)), columns.dtype)
+    for t, place in enumerate(slide.taps(kernel, columns.shape[3:])):
+        room[place] += columns[:, :, t]
+    return padded(room, tuple((-a, -b) for a, b in slide.padding))
+
+
+@op(numbers="promote", home="")
+def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
+    """The transpose of convolution in its weight: (N, C, *size), (N, O, *positions) -> (O, C / groups, *kernel)."""
+    x, g, lib = input, other, xp(input)
+    C, O = x.shape[1], g.shape[1]
+    out = g.shape[2:]
+    last = channels_last(C, kernel, out, slide, groups)
+    y = lib.zeros((groups, O // groups, C // groups * prod(kernel)), x.dtype)
+    g = g.reshape(-1, groups, O // groups, prod(out))
+    for images, columns in blocks(x, kernel, out, slide, groups, last):
+        if last:                                                           # one product for the whole block
+            rows = columns.swapaxes(-1, -2).reshape(-1, y.shape[-1])       # (n * positions, taps * C)
+            y[0] += g[images].swapaxes(0, 2).reshape(O, -1) @ rows
+        else:
+            y += (g[images] @ columns.swapaxes(-1, -2)).sum(axis=0)
+    if last:
+        return lib.ascontiguousarray(lib.moveaxis(y.reshape(O, *kernel, C), -1, 1))
+    return y.reshape(O, C // groups, *kernel)
+
+
+def over_positions(g):
+    """The gradient of a bias: summed over all but the channels."""
+    from .reduce import sum
+    return sum(g, (0, *range(2, g.ndim)))
+
+
+convolution.vjp(
+    lambda g, weight, input_shape, slide, groups: convolution_input(g, weight, None, input_shape[2:], slide, groups),
+    lambda g, input, weight_shape, slide, groups: convolution_weight(input, g, weight_shape[2:], slide, groups),
+    lambda g: over_positions(g))
+convolution_input.vjp(
+    lambda g, weight, slide, groups: convolution(g, weight, None, slide, groups),
+    lambda g, input, weight_shape, slide, groups: convolution_weight(g, input, weight_shape[2:], slide, groups),
+    lambda g: over_positions(g))
+convolution_weight.vjp(
+    lambda g, other, input_shape, slide, groups: convolution_input(other, g, None, input_shape[2:], slide, groups),
+    lambda g, input, slide, groups: convolution(input, g, None, slide, groups))
+
+plain, odd = Slide((1, 1), ((0, 0), (0, 0)), (1, 1)), Slide((2, 1), ((1, 2), (0, 1)), (1, 2))
+convolution.case(normal(2, 3, 5, 4), normal(4, 3, 3, 2), normal(4), plain)
+convolution.case(normal(2, 4, 6, 5), normal(6, 2, 3, 2), None, odd, 2)
+convolution.case(normal(2, 20, 3), normal(2, 20, 2), normal(2), Slide((1,), ((1, 1),), (1,)))
+convolution_input.case(normal(2, 4, 3, 3), normal(4, 3, 3, 2), normal(3), (5, 4), plain)
+convolution_input.case(normal(2, 6, 4, 4), normal(6, 2, 3, 2), None, (6, 5), odd, 2)
+convolution_weight.case(normal(2, 3, 5, 4), normal(2, 4, 3, 3), (3, 2), plain)
+convolution_weight.case(normal(2, 4, 6, 5), normal(2, 6, 4, 4), (3, 2), odd, 2)
+convolution_weight.case(normal(2, 20, 3), normal(2, 2, 4), (2,), Slide((1,), ((1, 1),), (1,)))
+
+
+# ---- the public functions -------------------------------------------------------------------------------
+
+def check_arguments(name, n, input, weight, bias, stride, dilation, groups, transposed=False):
+    """PyTorch's refusals; (input, whether it is a single image) with a batch axis put before a single image."""
+    for label, t in (("input", input), ("weight", weight), ("bias", bias)):
+        if not isinstance(t, Tensor) and not (label == "bias" and t is None):
+            raise TypeError(f"{name}(): argument '{label}' must be Tensor, not {type(t).__name__}")
+    for label, values in (("stride", stride), ("dilation", dilation), ("groups", (groups,))):
+        if min(values) <= 0:
+            raise RuntimeError(f"non-positive {label} is not supported")
+    if input.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"Expected {n + 1}D (unbatched) or {n + 2}D (batched) input to {name}, but got input of size: {list(input.shape)}")
+    if weight.ndim != n + 2:
+        raise RuntimeError(f"{name}: expected a weight of {n + 2} dimensions, but got weight of size {list(weight.shape)}")
+    if input.dtype != weight.dtype:
+        raise RuntimeError(f"Input type ({input.dtype.name}) and weight type ({weight.dtype.name}) should be the same")
+    if bias is not None and bias.dtype != input.dtype:
+        raise RuntimeError(f"Input type ({input.dtype.name}) and bias type ({bias.dtype.name}) should be the same")
+    single = input.ndim == n + 1
+    if single:
+        input = input.reshape((1, *input.shape))
+    given = f"Given {'transposed=1' if transposed else f'groups={groups}'}, weight of size {list(weight.shape)}, expected"
+    wanted = weight.shape[0] if transposed else weight.shape[1] * groups
+    outputs = weight.shape[1] * groups if transposed else weight.shape[0]
+    if weight.shape[0] % groups or weight.shape[0] < groups:
+        raise RuntimeError(f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
+                           f"but got weight of size {list(weight.shape)} instead")
+    if input.shape[1] != wanted:
+        raise RuntimeError(f"{given} input{list(input.shape)} to have {wanted} channels, but got {input.shape[1]} channels instead")
+    if bias is not None and tuple(bias.shape) != (outputs,):
+        raise RuntimeError(f"{given} bias to be 1-dimensional with {outputs} elements, but got bias of size {list(bias.shape)} instead")
+    return input, single
+
+
+def pads(padding, kernel, stride, dilation):
+    """((before, after), ...) from an int, a tuple, "valid" or "same"."""
+    n = len(kernel)
+    if isinstance(padding, str):
+        if padding == "valid":
+            return ((0, 0),) * n
+        if padding != "same":
+            raise RuntimeError(f"Invalid padding string: '{padding}'")
+        if set(stride) != {1}:
+            raise RuntimeError("padding='same' is not supported for strided convolutions")
+        reach = [d * (k - 1) for k, d in zip(kernel, dilation)]
+        return tuple((r // 2, r - r // 2) for r in reach)
+    padding = per_axis(padding, n, "padding")
+    if min(padding) < 0:
+        raise RuntimeError("negative padding is not supported")
+    return tuple((p, p) for p in padding)
+
+
+def conv(n, name, input, weight, bias, stride, padding, dilation, groups):
+    """Convolution over n spatial axes."""
+    stride, dilation = per_axis(stride, n, "stride"), per_axis(dilation, n, "dilation")
+    input, single = check_arguments(name, n, input, weight, bias, stride, dilation, groups)
+    kernel = tuple(weight.shape[2:])
+    slide = Slide(stride, pads(padding, kernel, stride, dilation), dilation)
+    room = [m + a + b for m, (a, b) in zip(input.shape[2:], slide.padding)]
+    if any(d * (k - 1) + 1 > m for k, d, m in zip(kernel, dilation, room)):
+        raise RuntimeError(f"Calculated padded input size per channel: ({' x '.join(map(str, room))}). "
+                           f"Kernel size: ({' x '.join(map(str, kernel))}). Kernel size can't be greater than actual input size")
+    y = convolution(input, weight, bias, slide, groups)
+    return y.reshape(y.shape[1:]) if single else y
+
+
+def conv_transpose(n, name, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    """The transpose of the convolution with the same weights, stride and padding."""
+    stride, dilation = per_axis(stride, n, "stride"), per_axis(dilation, n, "dilation")
+    if isinstance(padding, str):
+        raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
+    extra = per_axis(output_padding, n, "output_padding")
+    input, single = check_arguments(name, n, input, weight, bias, stride, dilation, groups, transposed=True)
+    kernel = tuple(weight.shape[2:])
+    slide = Slide(stride, pads(padding, kernel, stride, dilation), dilation)
+    if any(e < 0 or e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
+        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got output_padding={list(extra)}, "
+                           f"stride={list(stride)}, dilation={list(dilation)}")
+    size = tuple((m - 1) * s - a - b + d * (k - 1) + e + 1
+                 for m, k, s, (a, b), d, e in zip(input.shape[2:], kernel, stride, slide.padding, dilation, extra))
+    if min(size) < 1:
+        raise RuntimeError(f"{name}: input of size {list(input.shape)} with kernel {list(kernel)} and padding {padding} gives an output of "
+                           f"spatial size {list(size)}")
+    y = convolution_input(input, weight, bias, size, slide, groups)
+    return y.reshape(y.shape[1:]) if single else y
+
+
+@composed(home="torch functional", method=False)
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation along one axis: input (N, C, L) or (C, L), weight (O, C / groups, K) -> (N, O, L').
+
+    L' = (L + 2 padding - dilation (K - 1) - 1) // stride + 1; padding may be "same" or "valid".
+    """
+    return conv(1, "conv1d", input, weight, bias, stride, padding, dilation, groups)
+
+
+@composed(home="torch functional", method=False)
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation of images: input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW) -> (N, O, H', W').
+
+    H' = (H + 2 padding - dilation (KH - 1) - 1) // stride + 1; every parameter an int or one per axis; padding may be "same" or "valid".
+    """
+    return conv(2, "conv2d", input, weight, bias, stride, padding, dilation, groups)
+
+
+@composed(home="torch functional", method=False)
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation of volumes: input (N, C, D, H, W) or (C, D, H, W), weight (O, C / groups, KD, KH, KW)."""
+    return conv(3, "conv3d", input, weight, bias, stride, padding, dilation, groups)
+
+
+@composed(home="torch functional", method=False)
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of conv1d: input (N, C, L), weight (C, O / groups, K) -> (N, O, L').
+
+    L' = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
+    """
+    return conv_transpose(1, "conv_transpose1d", input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@composed(home="torch functional", method=False)
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of conv2d: input (N, C, H, W), weight (C, O / groups, KH, KW) -> (N, O, H', W')."""
+    return conv_transpose(2, "conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@composed(home="torch functional", method=False)
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of conv3d: input (N, C, D, H, W), weight (C, O / groups, KD, KH, KW)."""
+    return conv_transpose(3, "conv_transpose3d", input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+conv1d.case(normal(2, 3, 7), normal(4, 3, 3), normal(4))
+conv1d.case(normal(2, 4, 8), normal(6, 2, 3), None, 2, 1, 2, 2)
+conv1d.case(normal(3, 7), normal(4, 3, 4), padding="same")
+conv2d.case(normal(2, 3, 5, 4), normal(4, 3, 3, 2), normal(4), padding=1)
+conv2d.case(normal(2, 4, 6, 5), normal(6, 2, 3, 2), None, (2, 1), (1, 0), (1, 2), 2)
+conv2d.case(normal(3, 5, 5), normal(4, 3, 4, 3), normal(4), padding="same")
+conv2d.case(normal(2, 17, 4, 3), normal(2, 17, 1, 1), padding="valid")
+conv3d.case(normal(1, 2, 4, 4, 3), normal(3, 2, 2, 3, 2), normal(3), padding=(0, 1, 1))
+conv3d.case(normal(2, 4, 4, 3), normal(4, 1, 2, 2, 2), None, 2, 1, groups=2)
+conv3d.case(normal(1, 2, 4, 4, 3), normal(3, 2, 2, 3, 2), dilation=(2, 1, 1))
+conv_transpose1d.case(normal(2, 3, 5), normal(3, 4, 3), normal(4))
+conv_transpose1d.case(normal(2, 4, 5), normal(4, 3, 3), None, 2, 1, 1, 2)
+conv_transpose1d.case(normal(3, 5), normal(3, 2, 2), None, 3, dilation=2)
+conv_transpose2d.case(normal(2, 3, 4, 3), normal(3, 2, 3, 2), normal(2), padding=1)
+conv_transpose2d.case(normal(2, 4, 3, 3), normal(4, 2, 2, 2), normal(4), 2, 0, (1, 0), 2)
+conv_transpose2d.case(normal(3, 4, 3), normal(3, 2, 3, 2), None, (1, 2), 0, 0, 1, 2)
+conv_transpose3d.case(normal(1, 2, 2, 3, 2), normal(2, 3, 2, 2, 2), normal(3))
+conv_transpose3d.case(normal(1, 2, 2, 3, 2), normal(2, 3, 2, 2, 2), None, 2, 1, 1)
+conv_transpose3d.case(normal(2, 2, 3, 2), normal(2, 1, 2, 2, 2), groups=2)

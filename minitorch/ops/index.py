@@ -1,0 +1,425 @@
+"""Indexing: x[...] of every kind, the transpose of each, and x[...] = v.
+
+Ints, slices, None and Ellipsis cut out a view (`slice_of`).  Masks and integer tensors pick from what
+was cut: the axes they index are brought together and counted as one, and one array of positions along
+it says what to take (`rows_of`).
+"""
+import math
+import operator
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.mode import mode
+from ..autograd.op import composed, op
+from ..autograd.views import check_writable, in_place
+from ..backend import device_of, is_array, move, xp
+from ..cases import integers, normal
+from ..tensor import Tensor, unwrapped, wrap
+
+# ---- a view, and the zeros around it -------------------------------------------------------------------
+
+
+@op(view=True, home="")
+def slice_of(input, /, index):
+    """input[index] for a tuple of ints, slices, None and Ellipsis."""
+    return input[index]
+
+slice_of.vjp(lambda g, input_shape, index: slice_into(g, shape=input_shape, index=index))
+slice_of.case(normal(3, 4), index=(1, ...))
+slice_of.case(normal(3, 4), index=(slice(0, 3, 2), None, slice(1, None)))
+slice_of.case(normal(3, 4, 2), index=(..., -1))
+slice_of.case(normal(3), index=(2, ...))
+
+
+@op(home="")
+def slice_into(input, /, shape, index):
+    """Zeros of `shape` in which `input` stands where slice_of would cut it out: the transpose of slice_of."""
+    y = xp(input).zeros(shape, input.dtype)
+    y[index] = input
+    return y
+
+slice_into.vjp(lambda g, index: slice_of(g, index=index))
+slice_into.case(normal(4), shape=(3, 4), index=(1, ...))
+slice_into.case(normal(2, 1, 3), shape=(3, 4), index=(slice(0, 3, 2), None, slice(1, None)))
+slice_into.case(normal(), shape=(3,), index=(2, ...))
+
+
+# ---- rows picked by an array of positions, and rows added back ---------------------------------------------
+
+@op(home="")
+def rows_of(input, index, /, dim, count=1, unique=False):
+    """What stands at the positions `index` (any shape) along the `count` axes from `dim` on, counted as one.
+
+    The shape of `index` takes the place of these axes.  unique: no position occurs twice.
+    """
+    shape = input.shape
+    if not input.flags.c_contiguous:                 # without a copy of all that is not picked
+        places = (index,) if count == 1 else xp(input).unravel_index(index, shape[dim:dim + count])
+        return input[(slice(None),) * dim + tuple(places)]
+    if count != 1:
+        input = input.reshape(merged(shape, dim, count))
+    return input.take(index, axis=dim)
+
+rows_of.vjp(lambda g, index, input_shape, dim, count, unique:
+            rows_into(g, index, shape=input_shape, dim=dim, count=count, unique=unique))
+rows_of.case(normal(5, 3), integers(4, high=5), dim=0)
+rows_of.case(normal(2, 5, 3), integers(2, 3, low=-5, high=5), dim=1)
+rows_of.case(normal(2, 3, 4, 2), integers(3, high=12), dim=1, count=2)
+rows_of.case(normal(3), integers(high=3), dim=0)
+
+
+@op(numbers="half", home="")
+def rows_into(input, index, /, shape, dim, count=1, unique=False):
+    """Zeros of `shape` to which the rows of `input` are added where rows_of would read them: the transpose of rows_of."""
+    lead, n, tail = math.prod(shape[:dim]), math.prod(shape[dim:dim + count]), math.prod(shape[dim + count:])
+    library = xp(input)
+    y = library.zeros((lead, n, tail), input.dtype)
+    index = index.reshape(-1)
+    rows = input.reshape(lead, index.size, tail)
+    if unique:
+        y[:, index] = rows
+    elif lead == 1 and tail >= 16 and library is np:
+        add_rows(y[0], index, rows[0])
+    elif rows.size:
+        start = library.arange(lead).reshape(-1, 1, 1) * (n * tail) + library.arange(tail)
+        add_at(y.reshape(-1), (start + (index % n * tail).reshape(-1, 1)).reshape(-1), rows.reshape(-1))
+    return y.reshape(shape)
+
+rows_into.vjp(lambda g, index, dim, count, unique: rows_of(g, index, dim=dim, count=count, unique=unique))
+rows_into.case(normal(4, 3), integers(4, high=5), shape=(5, 3), dim=0)
+rows_into.case(normal(30, 17), integers(30, high=3), shape=(3, 17), dim=0)
+rows_into.case(normal(2, 2, 3, 3), integers(2, 3, low=-5, high=5), shape=(2, 5, 3), dim=1)
+rows_into.case(normal(2, 3, 2), integers(3, high=12), shape=(2, 3, 4, 2), dim=1, count=2)
+
+
+@op(home="")
+def put_rows(input, index, values, /, dim, count=1):
+    """`input` with `values` written over what rows_of reads; of several for one place, any."""
+    y = xp(input).array(input, order="C")
+    y.reshape(merged(y.shape, dim, count))[(slice(None),) * dim + (index,)] = values
+    return y
+
+put_rows.vjp(lambda g, index, dim, count: put_rows(g, index, 0.0, dim=dim, count=count),
+             None,
+             lambda g, index, dim, count: rows_of(g, index, dim=dim, count=count))
+put_rows.case(normal(5, 3), np.array([0, 3, -1]), normal(3, 3), dim=0)
+put_rows.case(normal(2, 3, 4), np.array([[0, 7], [5, 2]]), normal(2, 1), dim=1, count=2)
+put_rows.case(normal(2, 3), np.array([1]), normal(), dim=1)
+
+
+def merged(shape, dim, count):
+    """`shape` with the `count` axes from `dim` on as one."""
+    return shape[:dim] + (math.prod(shape[dim:dim + count]),) + shape[dim + count:]
+
+
+def add_rows(y, index, rows, turns=8):
+    """y[index[i]] += rows[i] for a NumPy array y of zeros, each i in turn.
+
+    Rows of one place are brought together by sorting: those of a frequent place are added up by a product
+    with ones, the others in `turns` turns, each with one row for every place.
+    """
+    order = index.argsort(kind="stable")
+    index = index[order]
+    starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1]))) if index.size else index
+    counts = np.diff(starts, append=index.size)
+    for start, n in zip(starts[counts > turns].tolist(), counts[counts > turns].tolist()):
+        y[index[start]] = np.ones(n, rows.dtype) @ rows[order[start:start + n]]
+    starts, counts = starts[counts <= turns], counts[counts <= turns]
+    y[index[starts]] = rows[order[starts]]
+    for turn in range(1, turns):
+        starts, counts = starts[counts > turn], counts[counts > turn]
+        if not starts.size:
+            break
+        y[index[starts]] += rows[order[starts + turn]]
+
+
+def add_at(y, index, values):
+    """y[index[i]] += values[i] for flat arrays, each i in turn."""
+    library = xp(y)
+    if library is not np and y.dtype.kind in "iu":   # a GPU adds integers of 8 unsigned bytes; negative ones wrap to the same bits
+        total = library.zeros(y.shape, "u8")
+        library.add.at(total, index, values.astype("i8").view("u8"))
+        y += total.view("i8").astype(y.dtype)
+    else:
+        library.add.at(y, index, values)
+
+
+# ---- an index, taken apart -----------------------------------------------------------------------------------
+
+PLAIN = (int, slice, type(None), type(Ellipsis))
+BOUNDS = (int, type(None))
+FULL = slice(None)
+
+
+def parsed(index, shape):
+    """An index as (cut, picks): the tuple for slice_of, ending in an Ellipsis, and [(axis of the cut view, positions or mask)].
+
+    `cut` is None where it would leave everything as it is.
+    """
+    items = index if type(index) is tuple else (index,) if not is_listed_tuple(index) else tuple(index)
+    items = [i if type(i) is int or i is None or i is Ellipsis else as_slice(i) if type(i) is slice else as_item(i) for i in items]
+    used = sum([0 if i is None or i is Ellipsis or i is True or i is False else
+                1 if type(i) is int or type(i) is slice else axes_of(i) for i in items])
+    if used > len(shape):
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}" if shape else
+                         "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a number")
+    cut, picks, axis, out, whole = [], [], 0, 0, True        # axis: of the tensor; out: of what is cut out of it
+    for item in items:
+        if type(item) is int:
+            n = shape[axis]
+            if not -n <= item < n:
+                raise IndexError(f"index {item} is out of bounds for dimension {axis} with size {n}")
+            cut.append(item)
+            axis += 1
+            whole = False
+        elif type(item) is slice:
+            cut.append(item)
+            axis, out = axis + 1, out + 1
+            whole = whole and item == FULL
+        elif item is Ellipsis:
+            if Ellipsis not in cut:
+                cut.append(item)
+            axis, out = axis + len(shape) - used, out + len(shape) - used
+        elif item is None or item is True or item is False:
+            cut.append(None)
+            if item is not None:                     # True and False pick all or nothing along a new axis
+                picks.append((out, np.zeros(int(item), int)))
+            out += 1
+            whole = False
+        else:
+            n = axes_of(item)
+            if n and is_mask(item) and item.shape != shape[axis:axis + n]:
+                raise IndexError(f"The shape of the mask {list(item.shape)} at index {axis} does not match the shape of the indexed "
+                                 f"tensor {list(shape)} at index {axis}")
+            cut += [FULL] * n
+            picks.append((out, item))
+            axis, out = axis + n, out + n
+    if Ellipsis not in cut:
+        cut.append(Ellipsis)
+    return None if whole else tuple(cut), picks
+
+
+def is_listed_tuple(index):
+    """Whether a list stands for a tuple of indices, as PyTorch takes it: it holds slices, tensors, None or further lists."""
+    return isinstance(index, list) and len(index) < 32 and any(
+        i is None or i is Ellipsis or isinstance(i, (slice, list, tuple, Tensor)) or is_array(i) for i in index)
+
+
+def as_slice(s):
+    """A slice of plain ints and None; ValueError for a step that is not positive."""
+    if not (type(s.start) in BOUNDS and type(s.stop) in BOUNDS and type(s.step) in BOUNDS):
+        s = slice(*[None if i is None else operator.index(i) for i in (s.start, s.stop, s.step)])
+    if s.step is not None and s.step <= 0:
+        raise ValueError("step must be greater than zero" if s.step else "slice step cannot be zero")
+    return s
+
+
+def as_item(i):
+    """One index that is neither slice nor None: an int, True or False, a tensor, or an array of ints or booleans."""
+    if isinstance(i, (bool, np.bool_)):
+        return bool(i)
+    if isinstance(i, (list, tuple, range)):
+        i = np.asarray(unwrapped(list(i)))
+        i = i if i.size else i.astype(int)
+    elif not isinstance(i, Tensor) and not is_array(i):
+        try:
+            return operator.index(i)
+        except TypeError:
+            kind = TypeError if isinstance(i, str) else IndexError
+            raise kind("only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+                       f"(got {type(i).__name__})") from None
+    array = i.array if isinstance(i, Tensor) else i
+    if array.dtype.name not in ("int64", "int32", "uint8", "bool"):
+        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {array.dtype}")
+    if array.ndim == 0:
+        return bool(array) if array.dtype.kind in "bu" else int(array)
+    if array.dtype.kind == "u":
+        return array.astype(bool)
+    return i if isinstance(i, Tensor) else array.copy()      # what the caller writes into it later must not reach backward
+
+
+def is_mask(item):
+    return getattr(item, "array", item).dtype.kind == "b"
+
+
+def axes_of(item):
+    """How many axes an array index takes: a mask one for each of its own."""
+    return item.ndim if is_mask(item) else 1
+
+
+def aligned(x, picks):
+    """(x, index, dim, count, unique) for rows_of: the picked axes of tensor x side by side, and positions along them."""
+    place = device_of(x.array)
+    picks = [(dim, item if isinstance(item, Tensor) and type(item.array) is type(x.array) else move(getattr(item, "array", item), place))
+             for dim, item in picks]
+    if len(picks) == 1:
+        (dim, item), = picks
+        if not is_mask(item):
+            return x, item, dim, 1, False
+        mask = getattr(item, "array", item)
+        return x, xp(mask).flatnonzero(mask), dim, mask.ndim, True
+    dims, arrays = [], []
+    for dim, item in picks:
+        array = getattr(item, "array", item)
+        parts = array.nonzero() if array.dtype.kind == "b" else (array,)
+        dims += range(dim, dim + len(parts))
+        arrays += parts
+    if dims != list(range(dims[0], dims[0] + len(dims))):    # far apart: their axes go first, as in NumPy
+        from .shape import permute
+        x = permute(x, dims + [d for d in range(x.ndim) if d not in dims])
+        dims = range(len(dims))
+    return x, linear(arrays, x.shape, dims), dims[0], len(dims), False
+
+
+def linear(arrays, shape, dims):
+    """Positions along several axes as positions along all of them counted as one."""
+    index = 0
+    try:
+        for array, d in zip(arrays, dims):
+            index = index * shape[d] + within(array, shape[d], d)
+    except ValueError:
+        raise IndexError("shape mismatch: indexing tensors could not be broadcast together with shapes "
+                         + ", ".join(str(list(a.shape)) for a in arrays)) from None
+    return index
+
+
+def within(array, n, dim):
+    """Positions from 0 to n - 1; IndexError for one that is not between -n and n - 1."""
+    if array.size == 0:
+        return array
+    low, high = int(array.min()), int(array.max())
+    if low < -n or high >= n:
+        raise IndexError(f"index {high if high >= n else low} is out of bounds for dimension {dim} with size {n}")
+    return array + n * (array < 0) if low < 0 else array
+
+
+# ---- x[index] and x[index] = value --------------------------------------------------------------------------
+
+def getitem(self, index):
+    """self[index]: a view for ints, slices, None and Ellipsis; a copy where masks or integer tensors pick."""
+    if type(index) is int:
+        shape = self.array.shape
+        if shape and -shape[0] <= index < shape[0]:
+            return slice_of(self, index=(index, ...))
+    cut, picks = parsed(index, self.array.shape)
+    if not picks:
+        return slice_of(self, index=cut or (...,))
+    x = self if cut is None else slice_of(self, index=cut)
+    return pick(x, picks)
+
+
+def pick(x, picks):
+    """What masks and integer tensors pick from x."""
+    x, index, dim, count, unique = aligned(x, picks)
+    try:
+        return rows_of(x, index, dim=dim, count=count, unique=unique)
+    except IndexError as error:
+        raise IndexError(str(error).partition(": ")[2].replace("axis", "dimension")) from None
+
+
+def setitem(self, index, value):
+    """self[index] = value, a number or a tensor that broadcasts to the region; recorded like every in-place op."""
+    refuse_odd_value(self, value)
+    cut, picks = parsed(index, self.array.shape)
+    if mode.grad and (self.requires_grad or isinstance(value, Tensor) and value.requires_grad):
+        return set_recorded(self, cut, picks, value)
+    check_writable(self, False, "__setitem__")
+    region = self.array if cut is None else self.array[cut]
+    new = move(value.array, device_of(region)) if isinstance(value, Tensor) else value
+    if not picks:
+        fitted(region.shape, new)
+        region[...] = new
+    else:
+        picks = [(dim, move(getattr(item, "array", item), device_of(region))) for dim, item in picks]
+        refuse_other_dtype(region, picks, value)
+        key = [FULL] * region.ndim
+        for dim, array in reversed(picks):
+            key[dim:dim + axes_of(array)] = [array]
+        try:
+            region[tuple(key)] = leading_ones_off(new, region, key) if getattr(new, "ndim", 0) else new
+        except IndexError as error:
+            raise IndexError(str(error).replace("axis", "dimension")) from None
+        except ValueError as error:
+            raise RuntimeError(f"shape mismatch: value tensor of shape {list(new.shape)} cannot be broadcast to the indexing result "
+                               f"({error})") from None
+    self.counter[0] = list.__getitem__(self.counter, 0) + 1
+
+
+def set_recorded(x, cut, picks, value):
+    """x[...] = value where gradients flow: a write through a view, which reaches the history of its base."""
+    region = x if cut is None else slice_of(x, index=cut)
+    value = value if isinstance(value, Tensor) else wrap(xp(x.array).asarray(value, dtype=x.array.dtype))
+    if not picks:
+        fitted(region.array.shape, value.array)
+        if value.ndim > region.ndim:
+            value = value.reshape(value.shape[value.ndim - region.ndim:])
+        region.copy_(value)
+        return
+    refuse_other_dtype(region.array, picks, value)
+    region, index, dim, count, _ = aligned(region, picks)
+    shape = getattr(index, "array", index).shape
+    full = region.array.shape[:dim] + shape + region.array.shape[dim + count:]
+    extra = value.ndim - len(full)
+    if extra > 0 and value.shape[:extra] == (1,) * extra:
+        value = value.reshape(value.shape[extra:])
+    fitted(full, value.array)
+    put_rows_(region, index, value.to(x.dtype), dim=dim, count=count)
+
+
+put_rows_ = in_place(put_rows)
+
+
+def refuse_odd_value(x, value):
+    if isinstance(value, complex) and not isinstance(value, (int, float)):
+        raise RuntimeError(f"value cannot be converted to type {x.dtype.name} without overflow")
+    if not isinstance(value, (Tensor, int, float, np.generic)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a tensor of {x.dtype}")
+
+
+def refuse_other_dtype(array, picks, value):
+    """RuntimeError unless the values for picked places have the tensor's own dtype; a mask also takes any single number."""
+    if isinstance(value, Tensor) and value.array.dtype != array.dtype and not (
+            value.array.ndim == 0 and len(picks) == 1 and is_mask(picks[0][1])):
+        raise RuntimeError("Index put requires the source and destination dtypes match, got "
+                           f"{dtypes.of(array.dtype)} for the destination and {value.dtype} for the source.")
+
+
+def fitted(shape, value):
+    """RuntimeError unless `value` broadcasts to `shape`, axes of size 1 in front aside."""
+    got = getattr(value, "shape", ())
+    extra = max(len(got) - len(shape), 0)
+    if any(n != 1 for n in got[:extra]) or any(n not in (1, m) for n, m in zip(got[:extra - 1 if extra else None:-1], shape[::-1])):
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(got)} cannot be broadcast to indexing result of shape {list(shape)}")
+
+
+def leading_ones_off(new, region, key):
+    """`new` without the axes of size 1 in front that the picked region does not have."""
+    ndim = region.ndim
+    while new.ndim > ndim and new.shape[0] == 1:
+        new = new[0]
+    return new
+
+
+def length(self):
+    """The size of the first axis; TypeError for a 0-d tensor."""
+    if self.array.ndim == 0:
+        raise TypeError("len() of a 0-d tensor")
+    return self.array.shape[0]
+
+
+def iterate(self):
+    """The tensors along the first axis, views all; TypeError for a 0-d tensor."""
+    if self.array.ndim == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(self.unbind(0))
+
+
+def contains(self, element):
+    """Whether some entry equals `element`, a number or a tensor that broadcasts."""
+    if not isinstance(element, (Tensor, int, float, np.generic)):
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+    return bool((self.array == getattr(element, "array", element)).any())
+
+
+Tensor.__getitem__, Tensor.__setitem__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = getitem, setitem, length, iterate, contains

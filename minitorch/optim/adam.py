@@ -1,0 +1,160 @@
+"""Adam and its relatives: steps divided by the running size of each parameter's gradient.
+
+m and v are running means of g and g^2; m / (1 - beta1^t) and v / (1 - beta2^t) undo their start at zero.
+Kingma and Ba, Adam (2014); Loshchilov and Hutter, Decoupled weight decay regularization (2017).
+"""
+import math
+
+import numpy as np
+
+from .. import dtypes
+from ..backend import xp
+from ..tensor import wrap
+from .optimizer import Optimizer, ascent_removed, blocks, buffer, next_step, number, require
+
+
+def check(lr, betas, eps, weight_decay):
+    """ValueError for options out of range."""
+    require(number(lr) >= 0, f"Invalid learning rate: {lr}")
+    require(eps >= 0, f"Invalid epsilon value: {eps}")
+    require(0 <= number(betas[0]) < 1, f"Invalid beta parameter at index 0: {betas[0]}")
+    require(0 <= number(betas[1]) < 1, f"Invalid beta parameter at index 1: {betas[1]}")
+    require(weight_decay >= 0, f"Invalid weight_decay value: {weight_decay}")
+
+
+def average(m, g, beta):
+    """m = beta * m + (1 - beta) * g, in place."""
+    m *= beta
+    m += (1 - beta) * g
+
+
+def average_square(v, g, beta):
+    """v = beta * v + (1 - beta) * g^2, in place."""
+    s = g * g
+    s *= 1 - beta
+    v *= beta
+    v += s
+
+
+def decoupled(x, g, group):
+    """The gradient to descend along; where the group decouples weight decay, `x` has shrunk by lr * weight_decay already."""
+    if not group["decoupled_weight_decay"]:
+        return ascent_removed(x, g, group)
+    if group["weight_decay"]:
+        x *= 1 - number(group["lr"]) * group["weight_decay"]
+    return -g if group["maximize"] else g
+
+
+class Adam(Optimizer):
+    """x -= lr * m' / (sqrt(v') + eps), with m' and v' the running means of g and g^2, corrected for their start.
+
+    amsgrad: v' never falls (Reddi et al. 2018). decoupled_weight_decay: AdamW. weight_decay otherwise adds weight_decay * x to g.
+    foreach, capturable, differentiable and fused are accepted and change nothing.
+    """
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None, maximize=False,
+                 capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False):
+        check(lr, betas, eps, weight_decay)
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
+                                      foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused,
+                                      decoupled_weight_decay=decoupled_weight_decay))
+
+    def update(self, x, g, state, group):
+        t, (beta1, beta2) = next_step(state), map(number, group["betas"])
+        arrays = [x, g, buffer(state, "exp_avg", x), buffer(state, "exp_avg_sq", x)]
+        if group["amsgrad"]:
+            arrays.append(buffer(state, "max_exp_avg_sq", x))
+        step, root, library = number(group["lr"]) / (1 - beta1 ** t), math.sqrt(1 - beta2 ** t), xp(x)
+        for x, g, m, v, *largest in blocks(*arrays):
+            g = decoupled(x, g, group)
+            average(m, g, beta1)
+            average_square(v, g, beta2)
+            for most in largest:
+                v = library.maximum(most, v, out=most)
+            s = library.sqrt(v)
+            s /= root
+            s += group["eps"]
+            library.divide(m, s, out=s)
+            s *= step
+            x -= s
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: x shrinks by lr * weight_decay, and g stays as it is."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False,
+                 foreach=None, capturable=False, differentiable=False, fused=None):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize, capturable=capturable,
+                         differentiable=differentiable, fused=fused, decoupled_weight_decay=True)
+
+
+class Adamax(Optimizer):
+    """Adam with the running maximum u = max(beta2 * u, |g| + eps) in place of the root: x -= lr / (1 - beta1^t) * m / u."""
+
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, foreach=None, *, maximize=False,
+                 differentiable=False, capturable=False):
+        check(lr, betas, eps, weight_decay)
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
+                                      differentiable=differentiable, capturable=capturable))
+
+    def update(self, x, g, state, group):
+        t, (beta1, beta2) = next_step(state), group["betas"]
+        step, library = number(group["lr"]) / (1 - beta1 ** t), xp(x)
+        for x, g, m, u in blocks(x, g, buffer(state, "exp_avg", x), buffer(state, "exp_inf", x)):
+            g = ascent_removed(x, g, group)
+            average(m, g, beta1)
+            u *= beta2
+            library.maximum(u, abs(g) + group["eps"], out=u)
+            x -= step * m / u
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's momentum, whose strength mu_t = beta1 * (1 - 0.96^(t * momentum_decay) / 2) rises (Dozat 2016)."""
+
+    def __init__(self, params, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, momentum_decay=4e-3, decoupled_weight_decay=False, *,
+                 foreach=None, maximize=False, capturable=False, differentiable=False):
+        check(lr, betas, eps, weight_decay)
+        require(momentum_decay >= 0, f"Invalid momentum_decay value: {momentum_decay}")
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
+                                      decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach,
+                                      capturable=capturable, differentiable=differentiable))
+
+    def update(self, x, g, state, group):
+        t, (beta1, beta2), lr, library = next_step(state), group["betas"], number(group["lr"]), xp(x)
+        mu, mu_next = [beta1 * (1 - 0.5 * 0.96 ** (k * group["momentum_decay"])) for k in (t, t + 1)]
+        if "mu_product" not in state:
+            state["mu_product"] = wrap(np.ones((), dtypes.F32))
+        state["mu_product"].array[...] *= mu
+        product = float(state["mu_product"].array)
+        for x, g, m, v in blocks(x, g, buffer(state, "exp_avg", x), buffer(state, "exp_avg_sq", x)):
+            g = decoupled(x, g, group)
+            average(m, g, beta1)
+            average_square(v, g, beta2)
+            s = library.sqrt(v / (1 - beta2 ** t))
+            s += group["eps"]
+            x -= (lr * (1 - mu) / (1 - product)) * g / s
+            x -= (lr * mu_next / (1 - product * mu_next)) * m / s
+
+
+class RAdam(Optimizer):
+    """Adam that takes plain momentum steps while v has seen too few gradients to be trusted (Liu et al. 2019)."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled_weight_decay=False, *,
+                 foreach=None, maximize=False, capturable=False, differentiable=False):
+        check(lr, betas, eps, weight_decay)
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach,
+                                      capturable=capturable, decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable))
+
+    def update(self, x, g, state, group):
+        t, (beta1, beta2), library = next_step(state), group["betas"], xp(x)
+        step, correction = number(group["lr"]) / (1 - beta1 ** t), 1 - beta2 ** t
+        longest = 2 / (1 - beta2) - 1                                # the most gradients that v can average over
+        length = longest - 2 * t * beta2 ** t / correction           # as many as it does now
+        trust = 0.0
+        if length > 5:
+            trust = math.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction)
+        for x, g, m, v in blocks(x, g, buffer(state, "exp_avg", x), buffer(state, "exp_avg_sq", x)):
+            g = decoupled(x, g, group)
+            average(m, g, beta1)
+            average_square(v, g, beta2)
+            x -= step * m * (trust / (library.sqrt(v) + group["eps"])) if trust else step * m

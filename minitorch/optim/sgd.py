@@ -1,0 +1,38 @@
+"""Stochastic gradient descent, with momentum and Nesterov's momentum."""
+from ..backend import xp
+from ..tensor import wrap
+from .optimizer import Optimizer, ascent_removed, blocks, number, require
+
+
+class SGD(Optimizer):
+    """x -= lr * g; with momentum: b = momentum * b + (1 - dampening) * g, x -= lr * b (nesterov: lr * (g + momentum * b)).
+
+    weight_decay adds weight_decay * x to g; maximize climbs. foreach, differentiable and fused are accepted and change nothing.
+    """
+
+    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *,
+                 maximize=False, foreach=None, differentiable=False, fused=None):
+        require(number(lr) >= 0, f"Invalid learning rate: {lr}")
+        require(momentum >= 0, f"Invalid momentum value: {momentum}")
+        require(number(weight_decay) >= 0, f"Invalid weight_decay value: {weight_decay}")
+        require(not nesterov or momentum > 0 and dampening == 0, "Nesterov momentum requires a momentum and zero dampening")
+        super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
+                                      maximize=maximize, foreach=foreach, differentiable=differentiable, fused=fused))
+
+    def update(self, x, g, state, group):
+        lr, momentum = number(group["lr"]), group["momentum"]
+        if not momentum:
+            for x, g in blocks(x, g):
+                x -= lr * ascent_removed(x, g, group)
+            return
+        first = state.get("momentum_buffer") is None
+        if first:
+            state["momentum_buffer"] = wrap(xp(x).empty_like(x))
+        for x, g, b in blocks(x, g, state["momentum_buffer"].array):
+            g = ascent_removed(x, g, group)
+            if first:
+                b[...] = g
+            else:
+                b *= momentum
+                b += (1 - group["dampening"]) * g if group["dampening"] else g
+            x -= lr * (g + momentum * b if group["nesterov"] else b)

@@ -1,0 +1,1 @@
+"""Helpers around training: data loading, checkpoints of activations, trees of tensors."""

@@ -1,0 +1,63 @@
+"""What is installed: the package, kernels/ as minitorch.kernels with its CUDA sources, and one version everywhere."""
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy
+import pytest
+
+import minitorch
+
+ROOT = Path(__file__).parent.parent
+LOOK = ("import minitorch.kernels, importlib.resources as r; "
+        "print(minitorch.__version__, sorted(p.name for p in r.files('minitorch.kernels').iterdir() if p.name.startswith('probe')))")
+
+
+def run(*command, cwd):
+    done = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A copy of what an installation reads, with two more CUDA sources."""
+    pytest.importorskip("setuptools", minversion="70.1", reason="building needs setuptools: python -m pip install -e '.[test]'")
+    folder = tmp_path_factory.mktemp("source")
+    for name in ("minitorch", "kernels"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "kernels" / "probe.cu").write_text("// a kernel")
+    (folder / "kernels" / "probe.cuh").write_text("// a header")
+    return folder
+
+
+def test_a_wheel_holds_every_module_and_cuda_source(source, tmp_path):
+    run(sys.executable, "setup.py", "-q", "bdist_wheel", "-d", tmp_path, cwd=source)
+    wheel, = tmp_path.glob("minitorch-*.whl")
+    assert minitorch.__version__ in wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    wanted = {p.relative_to(source).as_posix() for p in (source / "minitorch").rglob("*.py")}
+    wanted |= {"minitorch/" + p.relative_to(source).as_posix() for p in (source / "kernels").rglob("*") if p.suffix in (".py", ".cu", ".cuh")}
+    assert wanted <= names and {"minitorch/kernels/probe.cu", "minitorch/kernels/probe.cuh"} <= names, wanted - names
+    assert not any(name.startswith(("tests", "examples", "kernels", "benchmarks")) for name in names)
+
+
+def test_an_editable_install_finds_the_kernels(source, tmp_path):
+    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", tmp_path, "-e", source, cwd=tmp_path)
+    libraries = str(Path(numpy.__file__).parent.parent)
+    alone = f"import site, sys; sys.path.append({libraries!r}); site.addsitedir({str(tmp_path)!r}); "      # no other installation is seen
+    found = run(sys.executable, "-I", "-S", "-c", alone + LOOK, cwd=tmp_path)
+    assert found.split(maxsplit=1) == [minitorch.__version__, "['probe.cu', 'probe.cuh']\n"]
+
+
+def test_the_version_is_said_once():
+    try:
+        assert importlib.metadata.version("minitorch") == minitorch.__version__
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("minitorch is not installed here")

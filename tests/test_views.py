@@ -1,0 +1,197 @@
+"""Views and in-place writes: the right gradient, or PyTorch's error; never a wrong number in silence."""
+import numpy as np
+import pytest
+
+import minitorch as mt
+
+
+def leaf(*values):
+    return mt.tensor(values, dtype=mt.float64, requires_grad=True)
+
+
+def test_a_view_shares_memory_and_counts_writes_with_its_base():
+    x = mt.zeros(2, 3)
+    v = x[1]
+    v.add_(1)
+    assert x.tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert x._version == v._version == 1
+    assert v._base is x and x._base is None
+
+
+def test_a_view_of_a_view_has_the_same_base():
+    x = mt.zeros(2, 3)
+    assert x[1][0:2]._base is x
+
+
+def test_a_write_through_a_view_reaches_the_history_of_its_base():
+    w = leaf(2., 3.)
+    x = mt.zeros(4, dtype=mt.float64)
+    x[1:3].copy_(w)
+    (x * x).sum().backward()
+    assert x.grad_fn is not None
+    assert w.grad.tolist() == [4, 6]
+
+
+def test_a_write_through_a_view_cuts_off_what_it_replaced():
+    a = leaf(1., 2., 3.)
+    x = a * 2
+    x[0] = 7.
+    x.sum().backward()
+    assert a.grad.tolist() == [0, 2, 2]
+
+
+def test_a_write_to_the_base_reaches_the_history_of_its_views():
+    a = leaf(1., 2., 3.)
+    x = a * 1
+    v = x[1:]
+    x.mul_(5)
+    v.sum().backward()
+    assert a.grad.tolist() == [0, 5, 5]
+
+
+def test_a_write_through_one_view_reaches_another():
+    a = leaf(1., 2., 3.)
+    x = a * 1
+    v, u = x[1:], x.view(3, 1)
+    v.mul_(3)
+    u.sum().backward()
+    assert a.grad.tolist() == [1, 3, 3]
+
+
+def test_chained_views_of_every_kind_pass_writes_on():
+    a = mt.arange(12., dtype=mt.float64).requires_grad_()
+    x = a * 1
+    v = x.view(3, 4).t()[1:3].unsqueeze(0).transpose(1, 2)
+    v.mul_(10)
+    x.sum().backward()
+    assert a.grad.view(3, 4).tolist() == [[1, 10, 10, 1]] * 3
+
+
+def test_saved_values_that_were_overwritten_are_an_error():
+    a = leaf(1., 2.)
+    x = a * 1
+    y = x * x
+    x.add_(1)
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*mul.*version 1; expected version 0"):
+        y.sum().backward()
+
+
+def test_a_saved_output_that_was_overwritten_is_an_error():
+    x = leaf(1., 2.)
+    y = x.exp()
+    y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_an_overwritten_value_that_nobody_needs_is_fine():
+    a = leaf(1., 2.)
+    x = a * 1
+    y = x + 1
+    x.mul_(3)
+    (x + y).sum().backward()
+    assert a.grad.tolist() == [4, 4]
+
+
+def test_in_place_ops_keep_the_old_value_that_they_need_themselves():
+    a, b = leaf(1., 2.), leaf(3., 4.)
+    x = a * 1
+    x.mul_(b)
+    x.sum().backward()
+    assert b.grad.tolist() == [1, 2]
+
+
+def test_the_result_of_an_in_place_op_is_what_its_derivative_uses():
+    a = leaf(0., 1.)
+    x = a * 1
+    x.exp_()
+    x.sum().backward()
+    np.testing.assert_allclose(a.grad.numpy(), np.exp([0., 1.]))
+
+
+@pytest.mark.parametrize("write", [lambda x: x.add_(1), lambda x: x.zero_(), lambda x: x[0:1].add_(1), lambda x: x.__setitem__(0, 1.)])
+def test_a_leaf_that_requires_grad_cannot_be_written_to(write):
+    x = leaf(1., 2.)
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad is being used in an in-place operation"):
+        write(x)
+    assert x.tolist() == [1, 2]
+
+
+def test_no_grad_and_data_writes_are_allowed():
+    x = leaf(1., 2.)
+    with mt.no_grad():
+        x.add_(1)
+    x.data.mul_(2)
+    assert x.tolist() == [4, 6] and x.requires_grad and x._version == 1
+
+
+def test_expanded_views_cannot_be_written_to():
+    with pytest.raises(RuntimeError, match="single memory location"):
+        mt.zeros(1, 3).expand(2, 3).add_(1)
+
+
+def test_views_of_functions_with_several_views_cannot_be_written_to():
+    x = leaf(1., 2., 3., 4.) * 1
+    first, _ = x.chunk(2)
+    with pytest.raises(RuntimeError, match="multiple views"):
+        first.add_(1)
+
+
+def test_views_cut_in_no_grad_cannot_be_written_to_outside():
+    x = leaf(1., 2.) * 1
+    with mt.no_grad():
+        v = x[0:1]
+    with pytest.raises(RuntimeError, match="created in no_grad mode"):
+        v.add_(1)
+
+
+def test_the_result_must_fit_its_place():
+    with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+        mt.zeros(3).add_(mt.zeros(2, 3))
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        mt.zeros(3, dtype=mt.int64).add_(0.5)
+
+
+def test_detached_tensors_share_memory_and_the_count_but_no_history():
+    x = leaf(1., 2.) * 1
+    d = x.detach()
+    y = x * x
+    d.add_(1)
+    assert x.tolist() == [2, 3] and not d.requires_grad
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_indexed_assignment_differentiates_both_sides():
+    a, v = leaf(1., 2., 3.), leaf(10., 20.)
+    x = a * 1
+    x[mt.tensor([0, 2])] = v
+    (x * mt.tensor([1., 2., 3.], dtype=mt.float64)).sum().backward()
+    assert a.grad.tolist() == [0, 2, 0] and v.grad.tolist() == [1, 3]
+
+
+def test_second_derivatives_pass_through_writes():
+    a = leaf(2., 3.)
+    x = a * a
+    x[0:1].mul_(a[1:])
+    g, = mt.autograd.grad(x.sum(), a, create_graph=True)      # x = [a0^2 a1, a1^2]
+    assert g.tolist() == [2 * 2 * 3, 4 + 6]
+    h, = mt.autograd.grad(g[0], a)
+    assert h.tolist() == [6, 4]
+
+
+def test_graphs_with_views_and_writes_die_by_reference_counting():
+    import gc
+    import weakref
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(1., 2., 3.) * 1
+        v = x[1:]
+        v.mul_(2)
+        v.sum()
+        node = weakref.ref(v.grad_fn)
+        del x, v
+        assert node() is None
+    finally:
+        gc.enable()
