@@ -6,8 +6,11 @@ from .function import Function
 from .mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .watch import detect_anomaly, is_anomaly_check_nan_enabled, is_anomaly_enabled, set_checksums, set_detect_anomaly
 
-__all__ = ["backward", "detect_anomaly", "enable_grad", "grad", "inference_mode", "is_anomaly_enabled", "is_grad_enabled",
-           "no_grad", "set_detect_anomaly", "set_grad_enabled"]
+__all__ = ["Function", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad", "graph",
+           "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "no_grad", "set_checksums",
+           "set_detect_anomaly", "set_grad_enabled"]
+
+Variable = Tensor                                    # the name of a recorded tensor in old programs
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
@@ -100,3 +103,6 @@ def nodes_of(inputs):
         if node is None:
             raise RuntimeError(f"One of the differentiated Tensors does not require grad: input {i}, of shape {tuple(inputs[i].shape)}")
     return nodes
+
+
+from . import function, functional, graph  # noqa: E402  (functional is written with `grad`)

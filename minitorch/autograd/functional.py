@@ -10,7 +10,7 @@ from ..backend import xp
 from ..tensor import Tensor, wrap
 from . import grad
 from .mode import enable_grad
-from .op import Handle
+from .plan import Handle
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 

@@ -5,7 +5,7 @@ import threading
 from ..backend import is_array
 from ..tensor import Tensor, wrap
 from .engine import Node
-from .op import MultiNode, OpNode
+from .plan import MultiNode, OpNode
 from .watch import unwatch, watch
 
 __all__ = ["Node", "disable_saved_tensors_hooks", "increment_version", "save_on_cpu", "saved_tensors_hooks"]
@@ -102,7 +102,7 @@ class PackedNode(OpNode):
     __slots__ = ()
 
     def values(self):
-        return tuple([unpacked(value) for value in super().values()])
+        return tuple([unpacked(value) for value in OpNode.values(self)])
 
 
 class PackedMultiNode(MultiNode):

@@ -141,7 +141,7 @@ def keep_output(node, y, t):
 def overwritten(base, node, view):
     """The step that replaced the region of `view` in `base` by the output of `node`."""
     from ..ops.shape import overwrite
-    from .op import OpNode
+    from .plan import OpNode
     op = overwrite.op
     before = base.node
     plan = op.plan(3 if before is not None else 2)

@@ -14,9 +14,11 @@ import numpy as np
 from .. import backend, dtypes
 from ..autograd.engine import RemovableHandle
 from ..autograd.mode import enable_grad
+from ..ops.creation import from_dlpack
 from ..tensor import Tensor, wrap
 
 BLOCK = 1 << 15                            # elements that a step works on at a time
+SCALARS = {"step", "mu_product", "eta", "mu"}          # state that is one number for a whole parameter
 
 
 class Optimizer:
@@ -105,16 +107,18 @@ class Optimizer:
 
     def move(self, p, group):
         """update() for parameter `p`: 16-bit parameters and their state in float32, rounded once at the end."""
-        x, g, state = p.array, p.grad.array, self.state[p]
+        x, g, state = p.array, p.grad.array, self.state.get(p, {})
         if not dtypes.is_half(x.dtype):
             self.update(x, g, state, group)
         else:
-            wide = {k: wrap(v.array.astype(dtypes.F32)) if is_like(v, x) else v for k, v in state.items()}
+            wide = {k: wrap(v.array.astype(dtypes.F32)) if k not in SCALARS else v for k, v in state.items()}
             wide_x = x.astype(dtypes.F32)
             self.update(wide_x, g.astype(dtypes.F32), wide, group)
             x[...] = wide_x
             for k, v in wide.items():
-                state[k] = wrap(v.array.astype(x.dtype)) if is_like(v, x) else v
+                state[k] = wrap(v.array.astype(x.dtype)) if k not in SCALARS else v
+        if state:
+            self.state[p] = state
         p.counter[0] += 1
 
     def update(self, x, g, state, group):
@@ -224,12 +228,6 @@ def counted(step):
 Optimizer.step = counted(Optimizer.step)
 
 
-def is_like(value, x):
-    """Whether a state value is a tensor of the kind of parameter array `x`: not the count of steps."""
-    return isinstance(value, Tensor) and value.array.ndim == x.ndim and value.array.shape == x.shape and x.ndim > 0 or \
-        isinstance(value, Tensor) and x.ndim == 0 and dtypes.is_half(value.array.dtype)
-
-
 def fitted(value, p, name):
     """A copy of a loaded state value: tensors in the dtype and place of parameter `p`, but the count of steps as it is."""
     if isinstance(value, dict):
@@ -239,7 +237,7 @@ def fitted(value, p, name):
     if not isinstance(value, Tensor):
         if isinstance(value, (int, float, str, bool)) or value is None or not hasattr(value, "__dlpack__"):
             return copy.deepcopy(value)
-        array = np.array(value)                      # another library's tensor
+        array = from_dlpack(value).array             # another library's tensor
     else:
         array = value.array
     if name == "step":

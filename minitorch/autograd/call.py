@@ -1,0 +1,233 @@
+"""Calling an op: unwrap the tensors, compute on their arrays, wrap the result, record the step.
+
+`unary` and `binary` are these steps spelled out for one and two arrays in the usual floats, where a call
+costs about a microsecond beyond NumPy; `general` does everything else.
+"""
+import numpy as np
+
+from .. import dtypes
+from ..backend import MODULES
+from ..tensor import Inference, Tensor, new_tensor, wrap
+from . import views
+from .engine import Output
+from .mode import mode, restricted
+from .numbers import prepared, rounded
+from .plan import CONSTANT, Kept, MultiNode, OpNode
+
+F32, F64 = dtypes.F32, dtypes.F64
+
+
+def unary(op):
+    """The call of an op on one array without parameters."""
+    numbers, plans, differentiable = op.numbers is not None, op.plans, op.differentiable
+
+    def call(input, *, out=None):
+        if out is not None:
+            return write_out(op, (input,), {}, out)
+        if not isinstance(input, Tensor):
+            if type(input) in MODULES and (not numbers or input.dtype is F32 or input.dtype is F64):
+                return op.forward(input)
+            return general(op, (input,), {})
+        x = input.array
+        if numbers and x.dtype is not F32 and x.dtype is not F64:
+            return general(op, (input,), {})
+        y = op.forward(x)
+        if type(y) not in MODULES:
+            y = np.asarray(y)
+        node = input.node if input.cut is None else input.current_node()
+        out = new_tensor(Tensor)
+        out.array = y
+        out.cut = out.box = None
+        if node is None or not differentiable or restricted and not mode.grad:
+            out.node = None
+            out.counter = Inference([0]) if restricted and mode.inference else [0]
+            return out
+        counter = out.counter = [0]
+        plan = plans.get(1) or op.plan(1)
+        saved = (x, input.counter, input.counter[0]) if plan.first else ()
+        if plan.output:
+            saved += (y, counter, 0)
+        out.node = OpNode(plan, (node,), saved, plan.collect((x,), (CONSTANT,), y, CONSTANT, {}, {})[1] if plan.meta else (), y.shape, y.dtype)
+        return out
+    return call
+
+
+def binary(op, slow=None):
+    """The call of an op on two arrays, or an array and a number, without parameters; slow: called for all but the usual floats."""
+    slow = slow or general
+    plans, differentiable, scalars = op.plans, op.differentiable, op.scalars
+
+    def call(input, other, *, out=None):
+        if out is not None:
+            return write_out(op, (input, other), {}, out)
+        if isinstance(input, Tensor):
+            a = input.array
+            pa = input.node if input.cut is None else input.current_node()
+            ca = input.counter
+        else:
+            a, pa, ca = input, None, CONSTANT
+        if isinstance(other, Tensor):
+            b = other.array
+            pb = other.node if other.cut is None else other.current_node()
+            cb = other.counter
+        else:
+            b, pb, cb = other, None, CONSTANT
+        ta, tb = type(a), type(b)
+        if ta in MODULES:
+            dtype = a.dtype
+            fast = (dtype is F32 or dtype is F64) and (tb is ta and b.dtype is dtype or scalars and (tb is float or tb is int))
+        else:
+            fast = scalars and (ta is float or ta is int) and tb in MODULES and (b.dtype is F32 or b.dtype is F64)
+        if not fast:
+            return slow(op, (input, other), {})
+        try:
+            y = op.forward(a, b)
+        except (ValueError, TypeError, IndexError) as error:
+            raise op.explain(error, (a, b)) from None
+        if ca is cb is CONSTANT:
+            return y
+        if type(y) not in MODULES:
+            y = np.asarray(y)
+        out = new_tensor(Tensor)
+        out.array = y
+        out.cut = out.box = None
+        if pa is None and pb is None or not differentiable or restricted and not mode.grad:
+            out.node = None
+            out.counter = Inference([0]) if restricted and mode.inference else [0]
+            return out
+        counter = out.counter = [0]
+        mask = 1 if pb is None else 2 if pa is None else 3
+        plan = plans.get(mask) or op.plan(mask)
+        if plan.first:
+            saved = (a, ca, ca[0], b, cb, cb[0]) if plan.second else (a, ca, ca[0])
+        else:
+            saved = (b, cb, cb[0]) if plan.second else ()
+        if plan.output:
+            saved += (y, counter, 0)
+        out.node = OpNode(plan, (pa, pb), saved, plan.collect((a, b), (CONSTANT, CONSTANT), y, CONSTANT, {}, {})[1] if plan.meta else (), y.shape, y.dtype)
+        return out
+    return call
+
+
+def mask_of(parents):
+    """The bits of the inputs that want a gradient."""
+    mask, bit = 0, 1
+    for p in parents:
+        if p is not None:
+            mask |= bit
+        bit <<= 1
+    return mask
+
+
+def nary(op):
+    """The call of any other op."""
+    def call(*args, **kw):
+        if kw and "out" in kw and not op.variadic:
+            out = kw.pop("out")
+            return general(op, args, kw) if out is None else write_out(op, args, kw, out)
+        return general(op, args, kw)
+    return call
+
+
+def write_out(op, args, kw, out):
+    """The result of an op written into tensor `out`, which takes its shape; nothing is recorded.
+
+    RuntimeError where a gradient is wanted, or for a result that the dtype of `out` cannot hold.
+    """
+    return written(op.name, general(op, args, kw), out)
+
+
+def written(name, y, out):
+    """Tensor `y` written into tensor `out`: what `out=` means."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if mode.grad and (y.requires_grad or out.requires_grad):
+        raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+                           "but one of the arguments requires grad.")
+    if out.array.shape != y.array.shape:
+        out.array = MODULES[type(y.array)].empty(y.array.shape, out.array.dtype)
+    return views.assign(out, y, name)
+
+
+def general(op, args, kw):
+    """Call any op with anything: the steps of `unary` and `binary` for every case."""
+    args, params = op.bind(args, kw) if kw or op.variadic or len(args) != len(op.arrays) else (args, kw)
+    tensors = False
+    arrays, parents, counters = [], [], []
+    for a in args:
+        if isinstance(a, Tensor):
+            tensors = True
+            arrays.append(a.array)
+            parents.append(a.node if a.cut is None else a.current_node())
+            counters.append(a.counter)
+        else:
+            if type(a) not in MODULES and a is not None and not isinstance(a, (int, float, np.generic) if op.scalars else np.generic):
+                raise TypeError(f"{op.name}(): argument '{op.arrays[min(len(arrays), len(op.arrays) - 1)]}' must be Tensor, "
+                                f"not {type(a).__name__}")
+            arrays.append(a)
+            parents.append(None)
+            counters.append(CONSTANT)
+    if not tensors:                                  # called on arrays, whose 0-d results NumPy makes scalars
+        arrays = [np.asarray(a) if isinstance(a, np.generic) else a for a in arrays]
+        if not any([type(a) in MODULES for a in arrays]):
+            raise TypeError(f"{op.name}(): argument '{op.arrays[0]}' must be Tensor, not {type(args[0]).__name__ if args else 'missing'}")
+    record = op.differentiable and mode.grad and any([p is not None for p in parents])
+    try:
+        if op.check is not None:
+            op.check(*arrays)
+        if op.numbers is not None:
+            arrays, round_to = prepared(op, arrays)
+            y = op.forward(*arrays, **params)
+            if round_to is not None:
+                y = rounded(y, round_to)
+        else:
+            y = op.forward(*arrays, **params)
+    except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+        raise op.explain(error, arrays) from None
+    extras = {}
+    if type(y) is Kept:
+        y, extras = y.result, y.extras
+    if isinstance(y, (tuple, list)):
+        if not tensors:
+            return y
+        return several(op, args, arrays, parents, counters, params, extras, y, record)
+    if not tensors:
+        return y
+    if type(y) not in MODULES:
+        y = np.asarray(y)
+    counter = None
+    if op.view and shares(y, arrays[0]):
+        counter = args[0].counter
+    out = wrap(y, counter=counter)
+    if record and dtypes.is_float(y.dtype):
+        plan = op.plan(mask_of(parents))
+        saved, meta = plan.collect(arrays, counters, y, out.counter, params, extras)
+        out.node = OpNode(plan, tuple(parents), saved, meta, y.shape, y.dtype)
+    if counter is not None and not mode.inference:
+        out.cut = views.cut(args[0], op, params, None)
+    return out
+
+
+def several(op, args, arrays, parents, counters, params, extras, ys, record):
+    """The tensors of an op with several outputs, each with its place in the step's row of gradients."""
+    ys_arrays = [y if type(y) in MODULES else np.asarray(y) for y in ys]
+    shared = op.view and all(shares(y, arrays[0]) for y in ys_arrays)
+    outs = [wrap(y, counter=args[0].counter if shared else None) for y in ys_arrays]
+    if record:
+        plan = op.plan(mask_of(parents))
+        saved, meta = plan.collect(arrays, counters, ys_arrays, CONSTANT, params, extras)
+        node = MultiNode(plan, tuple(parents), saved, meta, None, None)
+        node.outputs, node.metas = len(outs), [(y.shape, y.dtype) for y in ys_arrays]
+        for i, out in enumerate(outs):
+            if dtypes.is_float(out.array.dtype):
+                out.node = Output(node, i, out.array.shape, out.array.dtype)
+    if shared and not mode.inference:
+        for i, out in enumerate(outs):
+            out.cut = views.cut(args[0], op, params, i)
+    return type(ys)(*outs) if hasattr(ys, "_fields") else type(ys)(outs)
+
+
+def shares(y, x):
+    """Whether y is a view of x's memory, which for some ops depends on the strides."""
+    return y is x or (y.base is not None and (y.base is x or y.base is x.base and x.base is not None or
+                                               y.size > 0 and MODULES[type(y)].may_share_memory(y, x)))

@@ -1,0 +1,233 @@
+"""The plan of a derivative, and the node that a call of an op leaves in the graph.
+
+An op has one plan for each set of inputs that want a gradient: which values its vjps name, where a
+call finds them, and how to call the vjps with them at backward.
+"""
+import inspect
+
+from .. import dtypes
+from ..backend import MODULES
+from ..tensor import Tensor, wrap
+from .engine import FREED, Node, Output, check_saved, next_number, run
+from .mode import Setting
+from .watch import made, watchers
+
+CONSTANT = [0]                             # the write counter of values that no tensor owns
+
+
+class Kept:
+    """What forward returns to keep more than its result for the vjps: `return keep(y, lse=lse)`."""
+    __slots__ = ("result", "extras")
+
+    def __init__(self, result, extras):
+        self.result, self.extras = result, extras
+
+
+def keep(result, **extras):
+    """The result of an op, with arrays that its vjps name."""
+    return Kept(result, extras)
+
+
+class Plan:
+    """One op's derivative for one set of inputs that want it: what to keep, and what to call with it."""
+
+    def __init__(self, op, wanted):
+        self.op = op
+        functions = [op.joint] if op.joint else [op.vjps[i] for i in wanted if op.vjps[i] is not None] if op.vjps else []
+        self.by_reference = not functions and op.reference is not None
+        needs = []
+        for f in functions:
+            needs += [p for p in inspect.signature(f).parameters if p != "g" and p not in needs]
+        if op.reference:                             # its double backward runs the reference on the inputs themselves
+            needs += [a for a in op.arrays if a not in needs] + [m for m in op.meta if m not in needs]
+        outputs = [n for n in needs if is_output(n)]
+        self.meta = tuple([n for n in needs if n in op.meta or n == "wanted" or self.shape_of(n) is not None])      # remembered as they are
+        extras = [n for n in needs if n not in self.meta + op.arrays + ("y",) and n not in outputs]
+        self.kept = tuple([n for n in op.arrays + ("y",) if n in needs] + outputs + extras)    # with their counters; freed by backward
+        self.sources = [self.source(n) for n in self.kept]
+        self.lookups = [self.lookup(n) for n in self.meta]
+        self.run = joined(op, wanted, self.kept + self.meta)
+        self.wanted = wanted
+        self.first, self.second, self.output = (s in self.sources for s in (0, 1, Y))
+
+    def source(self, name):
+        """Where a kept value comes from: the number of an array, Y for the output, Y - 1 - i for output i of several, or its own
+        name for what forward returned by keep().
+        """
+        if name == "y":
+            return Y
+        if is_output(name):
+            return Y - 1 - int(name[1:])
+        return self.op.arrays.index(name) if name in self.op.arrays else name
+
+    def shape_of(self, name):
+        """The number of the array whose shape a vjp names, as in input_shape; None for other names."""
+        return self.op.arrays.index(name[:-6]) if name.endswith("_shape") and name[:-6] in self.op.arrays else None
+
+    def lookup(self, name):
+        """A function (arrays, params) -> the value that a vjp calls `name`."""
+        op, i = self.op, self.shape_of(name)
+        if name in op.meta:
+            default = op.defaults.get(name)
+            return lambda arrays, params: params.get(name, default)
+        if name == "wanted":
+            return lambda arrays, params: self.wanted
+        if op.variadic:
+            return lambda arrays, params: [a.shape for a in arrays]
+        return lambda arrays, params: getattr(arrays[i], "shape", ())
+
+    def collect(self, arrays, counters, y, counter, params, extras):
+        """(saved, meta) for one call: what the vjps named, in their order."""
+        saved = ()
+        for i in self.sources:
+            if type(i) is str:
+                saved += (self.op.extra(extras, i), CONSTANT, 0)
+            elif i == Y:
+                saved += (y, counter, counter[0])
+            elif i < Y:
+                saved += (y[Y - 1 - i], CONSTANT, 0)
+            elif self.op.variadic:
+                saved += (tuple(arrays), CONSTANT, 0)
+            else:
+                saved += (arrays[i], counters[i], counters[i][0])
+        return saved, tuple([look(arrays, params) for look in self.lookups])
+
+
+Y = -1
+
+
+def is_output(name):
+    """Whether a vjp's name is that of one of several outputs: y0, y1, ..."""
+    return name[0] == "y" and name[1:].isdigit()
+
+
+def joined(op, wanted, order):
+    """run(g, values) -> a gradient for every input: None for those that are not wanted."""
+    if op.joint:
+        return caller(op.joint, order)
+    calls = [caller(op.vjps[i], order) if i in wanted and op.vjps[i] is not None else None for i in range(len(op.vjps))]
+    if len(calls) == 1:
+        one, = calls
+        return lambda g, values: (one(g, values),)
+    if len(calls) == 2 and None not in calls:
+        one, two = calls
+        return lambda g, values: (one(g, values), two(g, values))
+    return lambda g, values: [call and call(g, values) for call in calls]
+
+
+def caller(f, order):
+    """call(g, values) for a vjp f that names some of `order`."""
+    names = [p for p in inspect.signature(f).parameters if p != "g"]
+    at = [order.index(n) for n in names]
+    if not at:
+        return lambda g, values: f(g)
+    if len(at) == 1:
+        i, = at
+        return lambda g, values: f(g, values[i])
+    if at == list(range(len(order))):
+        return lambda g, values: f(g, *values)
+    return lambda g, values: f(g, *[values[i] for i in at])
+
+
+class OpNode(Node):
+    """A call of an op: the plan for its derivative, and what the plan kept.
+
+    `saved` is flat: value, write counter of its storage, count at the time, and so on for each value.
+    """
+    __slots__ = ("plan", "saved", "meta")
+
+    def __init__(self, plan, parents, saved, meta, shape, dtype):
+        self.plan, self.parents, self.saved, self.meta = plan, parents, saved, meta
+        self.shape, self.dtype = shape, dtype
+        self.number = next_number()
+        self.extra = None
+        if watchers:
+            made(self)
+
+    def name(self):
+        return "".join(part.capitalize() for part in self.plan.op.name.split("_")) + "Backward0"
+
+    def release(self):
+        if self.saved:
+            self.saved = FREED
+
+    def saved_name(self, i):
+        return self.plan.kept[i]
+
+    def values(self):
+        """What was saved, once it is sure that nothing was written to it since."""
+        saved = self.saved
+        if saved is FREED:
+            check_saved(self)
+        n = len(saved)
+        if n == 0:
+            return self.meta
+        for i in range(1, n, 3):
+            if saved[i][0] != saved[i + 1]:
+                check_saved(self)
+        return (saved[0], *self.meta) if n == 3 else saved[::3] + self.meta
+
+    def vjp(self, g, create_graph):
+        plan = self.plan
+        values = self.values()
+        if create_graph or plan.by_reference:
+            if plan.op.reference:
+                return self.vjp_by_reference(g, values, create_graph)
+            values = self.as_tensors(values)
+        return plan.run(g, values)
+
+    def as_tensors(self, values):
+        """The saved values as tensors in their place in the graph."""
+        op, tensors = self.plan.op, list(values)
+        for k, name in enumerate(self.plan.kept):
+            counter = self.saved[3 * k + 1]
+            if name == "y":
+                tensors[k] = wrap(values[k], self, counter)
+            elif is_output(name):
+                i = int(name[1:])
+                tensors[k] = wrap(values[k], Output(self, i, values[k].shape, values[k].dtype), counter)
+            elif op.variadic and name in op.arrays:
+                tensors[k] = tuple(wrap(a, p) for a, p in zip(values[k], self.parents))
+            elif name in op.arrays and type(values[k]) in MODULES:
+                tensors[k] = wrap(values[k], self.parents[op.arrays.index(name)], counter)
+        return tensors
+
+    def vjp_by_reference(self, g, values, create_graph):
+        """The gradients of the op's reference, which is written with ordinary ops."""
+        op, plan = self.plan.op, self.plan
+        found = dict(zip(plan.kept + plan.meta, values))
+        handles = [wrap(a, Handle(p, a.shape, a.dtype)) if p is not None else a        # fresh nodes: the inner walk stops at them
+                   for a, p in zip((found[n] for n in op.arrays), self.parents)]
+        nodes = [h.node for h in handles if isinstance(h, Tensor)]
+        with Setting(grad=True):
+            y = op.reference(*handles, **{m: found[m] for m in op.meta})
+        ys, gs = ((y,), (g,)) if isinstance(y, Tensor) else (y, g)
+        pairs = [(t.node, gt) for t, gt in zip(ys, gs) if t.node is not None]
+        got = run([t for t, _ in pairs], [gt for _, gt in pairs], nodes, create_graph, retain_graph=create_graph)
+        return [got.get(h.node) if isinstance(h, Tensor) else None for h in handles]
+
+
+class Handle(Node):
+    """An input of a reference, seen from inside: passes its gradient on to the real input."""
+    __slots__ = ()
+
+    def __init__(self, parent, shape, dtype):
+        super().__init__((parent,), shape, dtype)
+
+    def vjp(self, g, create_graph):
+        return (g,)
+
+
+class MultiNode(OpNode):
+    """A call of an op with several outputs; `g` is their gradients, zeros for those that got none."""
+    __slots__ = ("outputs", "metas")
+
+    def vjp(self, g, create_graph):
+        some = next(x for x in g if x is not None)
+        library = MODULES[type(getattr(some, "array", some))]
+        for i, (shape, dtype) in enumerate(self.metas):
+            if g[i] is None and dtypes.is_float(dtype):
+                zero = library.zeros(shape, dtype)
+                g[i] = wrap(zero) if create_graph else zero
+        floats = [x for x, (_, dtype) in zip(g, self.metas) if dtypes.is_float(dtype)]
+        return super().vjp(floats[0] if len(floats) == 1 else tuple(g), create_graph)
