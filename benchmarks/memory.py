@@ -87,7 +87,8 @@ def measure(batch):
 
 def table(figures):
     """The README's table."""
-    head = [f"kept by the graph, batch {figures['batch']}", "PyTorch, MiB", "minitorch, MiB", "minitorch / PyTorch", "left after backward, MiB"]
+    head = [f"kept by the graph, batch {figures['batch']}", "PyTorch, MiB", "minitorch, MiB", "minitorch / PyTorch",
+            "left after backward, MiB"]
     rows = [[name, f"{row['torch'] / 2 ** 20:.2f}" if row["torch"] else "-", f"{row['minitorch'] / 2 ** 20:.2f}",
              f"**{row['minitorch'] / row['torch']:.2f}**" if row["torch"] else "-", f"{row['left'] / 2 ** 20:.2f}"]
             for name, row in figures["rows"].items()]

@@ -114,8 +114,8 @@ def measure(rounds):
 
 def table(figures):
     """The README's table."""
-    head = ["16 numbers, us per op", "NumPy f", "ours f", "beyond f", "NumPy b", "ours b", "beyond b", "NumPy f+b", "ours f+b", "PyTorch f+b",
-            "ours / PyTorch"]
+    head = ["16 numbers, us per op", "NumPy f", "ours f", "beyond f", "NumPy b", "ours b", "beyond b",
+            "NumPy f+b", "ours f+b", "PyTorch f+b", "ours / PyTorch"]
     rows = []
     for label, row in figures["rows"].items():
         n, m, t = row["numpy"], row["minitorch"], row.get("torch")

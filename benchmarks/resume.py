@@ -49,15 +49,15 @@ def leave_alone(out, options):
 
 def weights(out):
     """The finished weights, as bytes by name."""
-    return {name: (str(w.dtype), tuple(w.shape), w.numpy().tobytes()) for name, w in minitorch.load(out / "weights.pt").items()}
+    return {name: (str(w.dtype), tuple(w.shape), w.numpy().tobytes()) for name, w in minitorch.load(out / "weights.safetensors").items()}
 
 
 def trial(out, options, moments):
     """A run killed at each of these moments (seconds after its start) and resumed; its weights."""
     for i, moment in enumerate(moments):
         finish(start(out, [*options, "--resume"] if i else options), kill_after=moment)
-        if (out / "checkpoint.pt").exists():
-            minitorch.load(out / "checkpoint.pt")               # raises for a damaged file
+        if (out / "checkpoint.safetensors").exists():
+            minitorch.load(out / "checkpoint.safetensors")               # raises for a damaged file
     finish(start(out, [*options, "--resume"]))
     return weights(out)
 
@@ -73,7 +73,8 @@ def compare(trials, seed, options):
             moments = [rng.uniform(ready, end), rng.uniform(ready, end)]
             equal = trial(Path(folder) / f"trial{i}", options, moments) == whole
             same += equal
-            print(f"killed at {' and '.join(f'{m:.2f}' for m in moments)} s: {'the same weights' if equal else 'DIFFERENT weights'}", flush=True)
+            at = " and ".join(f"{m:.2f}" for m in moments)
+            print(f"killed at {at} s: {'the same weights' if equal else 'DIFFERENT weights'}", flush=True)
     return same
 
 
@@ -84,7 +85,8 @@ def main():
     parser.add_argument("options", nargs="*", help=f"for digits.py, after --; default: {' '.join(QUICK)}")
     args = parser.parse_args()
     same = compare(args.trials, args.seed, args.options or QUICK)
-    print(f"{same} of {args.trials} runs, each killed at two random moments and resumed, ended in the same weights bit for bit; no damaged file")
+    print(f"{same} of {args.trials} runs, each killed at two random moments and resumed, ended in the same weights bit for bit; "
+          "no damaged file")
     return 0 if same == args.trials else 1
 
 

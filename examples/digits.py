@@ -4,7 +4,7 @@
     python examples/digits.py --data FOLDER          MNIST's four IDX files (gzip or not) in FOLDER: 99 % after 3 epochs
     python examples/digits.py --resume               go on after a Ctrl-C, a crash or a kill
 
-Writes checkpoint.pt, weights.pt and curves.png to --out.  A checkpoint holds all that the rest of the
+Writes checkpoint.safetensors, weights.safetensors and curves.png to --out.  A checkpoint holds all that the rest of the
 training depends on: weights, optimizer, schedule, random numbers, place in the data.  Killed at any
 moment and resumed, a run ends in bit for bit the weights of one that was left alone.
 """
@@ -12,17 +12,15 @@ import argparse
 import signal
 import sys
 import time
-import zlib
 from pathlib import Path
-from typing import NamedTuple
 
-import idx
 import numpy as np
+from digits_data import mnist_digits, scikit_learn_digits
 
 import minitorch as torch
 from minitorch import nn, optim
 from minitorch.nn import functional as F
-from minitorch.utils.data import DataLoader, Sampler, TensorDataset
+from minitorch.utils.data import DataLoader, Sampler
 
 try:
     from tqdm import tqdm
@@ -34,59 +32,7 @@ class Mistake(Exception):
     """Something the user can put right; shown as one line."""
 
 
-# ---- the data ---------------------------------------------------------------------------------------
-
-class Digits(NamedTuple):
-    """Images (N, 1, H, W) of mean 0 and deviation 1, and labels (N,)."""
-    name: str
-    train: TensorDataset
-    test: TensorDataset
-    background: float                                # what an empty pixel became
-
-    def fingerprint(self):
-        """A line that differs for different data, for checkpoints."""
-        sums = [zlib.crc32(t.numpy().tobytes()) for part in (self.train, self.test) for t in part.tensors]
-        return f"{self.name} {len(self.train)}+{len(self.test)} {'-'.join(f'{s:08x}' for s in sums)}"
-
-
-def prepared(name, images, labels, test_images, test_labels):
-    """The arrays as Digits, in units of the training images' deviation."""
-    mean, deviation = images.mean(dtype=np.float64), images.std(dtype=np.float64)
-
-    def dataset(images, labels):
-        scaled = ((images - mean) / max(deviation, 1e-9)).astype(np.float32)
-        return TensorDataset(torch.from_numpy(scaled[:, None]), torch.from_numpy(labels.astype(np.int64)))
-    return Digits(name, dataset(images, labels), dataset(test_images, test_labels), float(-mean / max(deviation, 1e-9)))
-
-
-def scikit_learn_digits():
-    """1,437 images to train and 360 to test, each digit in proportion, always the same."""
-    try:
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-    except ImportError:
-        raise Mistake("the digits come with scikit-learn, which is not installed: python -m pip install -e '.[examples]' "
-                      "(or read MNIST's files with --data FOLDER)") from None
-    digits = load_digits()
-    images, test_images, labels, test_labels = train_test_split(digits.images, digits.target, test_size=360, stratify=digits.target,
-                                                                random_state=0)
-    return prepared("scikit-learn's digits", images, labels, test_images, test_labels)
-
-
-def mnist_digits(folder):
-    """MNIST's 60,000 + 10,000 images, or any others in four files of its form."""
-    if not Path(folder).is_dir():
-        raise Mistake(f"--data: no folder {folder}")
-    try:
-        (images, labels), (test_images, test_labels) = (idx.read_labelled(folder, part) for part in ("train", "t10k"))
-    except (ValueError, OSError) as error:
-        raise Mistake(error) from None
-    if images.shape[1:] != test_images.shape[1:]:
-        raise Mistake(f"{folder}: training images of {images.shape[1:]} pixels, test images of {test_images.shape[1:]}")
-    if min(images.shape[1:]) < 4:
-        raise Mistake(f"{folder}: images of {images.shape[1:]} pixels; two poolings need at least 4 x 4")
-    return prepared("MNIST files", images, labels, test_images, test_labels)
-
+# ---- the order of the data --------------------------------------------------------------------------
 
 class Shuffled(Sampler):
     """Every index once, in an order that depends on (seed, epoch) alone, from place `start` on."""
@@ -95,7 +41,7 @@ class Shuffled(Sampler):
         self.size, self.seed, self.epoch, self.start = size, seed, 0, 0
 
     def __iter__(self):
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2 ** 63)
         yield from torch.randperm(self.size, generator=generator).tolist()[self.start:]
 
     def __len__(self):
@@ -147,19 +93,22 @@ class Training:
         self.epoch = self.step = 0                   # finished epochs; finished steps of the present one
         self.loss_sum = 0.0                          # over the present epoch's steps
         self.history = []                            # per epoch: mean loss, test accuracy
+        self.generators = {kind: torch.random.default_for(kind) for kind in {"cpu", args.device}}
+        self.path = args.out / "checkpoint.safetensors"
 
     def settings(self):
         """What a resumed run must have in common with the interrupted one."""
         return {**{name: getattr(self.args, name) for name in ("epochs", "batch_size", "lr", "seed")}, "data": self.data.fingerprint()}
 
     def save(self):
+        """Replace the checkpoint by one of this moment."""
         torch.save({"settings": self.settings(), "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                    "scheduler": self.scheduler.state_dict(), "random": torch.get_rng_state(), "epoch": self.epoch, "step": self.step,
-                    "loss_sum": self.loss_sum, "history": self.history}, self.args.out / "checkpoint.pt")
+                    "scheduler": self.scheduler.state_dict(), "random": {kind: g.get_state() for kind, g in self.generators.items()},
+                    "epoch": self.epoch, "step": self.step, "loss_sum": self.loss_sum, "history": self.history}, self.path)
 
     def resume(self):
         """Go on where the checkpoint stands."""
-        path = self.args.out / "checkpoint.pt"
+        path = self.path
         if not path.exists():
             print(f"no {path} yet: starting from the beginning")
             return
@@ -172,12 +121,12 @@ class Training:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.scheduler.load_state_dict(state["scheduler"])
-            torch.set_rng_state(state["random"])
+            for kind, generator in self.generators.items():
+                generator.set_state(state["random"][kind])
             self.epoch, self.step, self.loss_sum = state["epoch"], state["step"], state["loss_sum"]
             self.history = [tuple(row) for row in state["history"]]
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise Mistake(f"cannot resume from {path}: {reason[0]}") from None
+        except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise Mistake(f"cannot resume from {path}: {type(error).__name__}: {error}") from None
         print(f"resumed at epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}")
 
     def train_on(self, images, labels):
@@ -332,30 +281,40 @@ def check_device(name):
         raise Mistake(f"--device {name}: {error}") from None
 
 
+def load(folder):
+    try:
+        return mnist_digits(folder) if folder else scikit_learn_digits()
+    except ValueError as error:
+        raise Mistake(error) from None
+
+
 def main(argv=None):
     args = parse(argv)
     stop = Stop()
     start = time.perf_counter()
     try:
         check_device(args.device)
-        data = mnist_digits(args.data) if args.data else scikit_learn_digits()
+        data = load(args.data)
         args.out.mkdir(parents=True, exist_ok=True)
         training = Training(args, data)
         print(f"{data.name}: {len(data.train)} to train, {len(data.test)} to test; "
               f"{sum(p.numel() for p in training.model.parameters()):,} weights on {args.device}", flush=True)
+        for left_by_a_kill in args.out.glob(f".{training.path.name}.*.tmp"):
+            left_by_a_kill.unlink()
         if args.resume:
             training.resume()
+        training.save()                              # before the work: where it cannot be written, it says so now
         if not training.run(stop):
             print(f"stopped in epoch {training.epoch + 1} after step {training.step}; go on with --resume")
             return 130
-        torch.save(training.model.state_dict(), args.out / "weights.pt")
-    except (Mistake, OSError) as error:
-        print(f"digits.py: {error}", file=sys.stderr)
+        torch.save(training.model.state_dict(), args.out / "weights.safetensors")
+    except (Mistake, OSError, ImportError) as error:
+        print(f"digits.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     counts = training.answers()
     print(f"\n{confusion(counts)}\n\ntest accuracy {accuracy(counts):.2%} ({counts.trace()} of {counts.sum()}) "
           f"after {args.epochs} epochs, {time.perf_counter() - start:.1f} s")
-    print(f"weights: {args.out / 'weights.pt'}\n{plot(training.history, args.out / 'curves.png')}")
+    print(f"weights: {args.out / 'weights.safetensors'}\n{plot(training.history, args.out / 'curves.png')}")
     return 0
 
 

@@ -33,7 +33,8 @@ def read_idx(path, ndim):
         raise ValueError(f"{path}: ends within its header of {start} bytes")
     shape = struct.unpack(f">{ndim}I", content[4:start])
     if len(content) - start != math.prod(shape):
-        raise ValueError(f"{path}: {len(content) - start} values, but its header promises {' x '.join(map(str, shape))} = {math.prod(shape)}")
+        raise ValueError(f"{path}: {len(content) - start} values, but its header promises "
+                         f"{' x '.join(map(str, shape))} = {math.prod(shape)}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 

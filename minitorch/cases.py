@@ -27,6 +27,12 @@ class positive(Draw):
         return np.asarray(rng.uniform(0.5, 2.0, size=self.shape))
 
 
+class above_one(Draw):
+    """Uniform in [1.1, 3]: inside the domain of acosh."""
+    def draw(self, rng):
+        return np.asarray(rng.uniform(1.1, 3.0, size=self.shape))
+
+
 class unit(Draw):
     """Uniform in [-0.9, 0.9]: inside the domain of asin, acos, atanh."""
     def draw(self, rng):

@@ -40,7 +40,8 @@ def of_array(array):
 def refuse_odd_layout(array):
     """ValueError for an array in foreign byte order or with a negative stride, which PyTorch refuses."""
     if not array.dtype.isnative:
-        raise ValueError("given numpy array has byte order different from the native byte order: use array.astype(array.dtype.newbyteorder('='))")
+        raise ValueError("given numpy array has byte order different from the native byte order: "
+                         "use array.astype(array.dtype.newbyteorder('='))")
     if any(s < 0 for s in array.strides):
         raise ValueError("At least one stride in the given numpy array is negative, and tensors with negative strides are not "
                          "supported. (You can probably work around this by making a copy of your array with array.copy().)")

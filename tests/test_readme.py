@@ -31,6 +31,12 @@ def test_its_commands_are_those_that_ci_runs():
         assert command.replace("python -m pip install", "install") in CI
 
 
+def test_its_first_program_prints_what_it_says(capsys):
+    program = re.search(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)[1]
+    exec(program, {})
+    assert capsys.readouterr().out.strip() == re.search(r"# (tensor.*)", program)[1]
+
+
 def test_every_path_it_names_exists():
     named = set(re.findall(r"`((?:minitorch|examples|benchmarks|tests|kernels|\.ci)/[\w./-]*)`", README)) | \
         set(re.findall(r"\]\(((?!http)[\w./-]+)\)", README))

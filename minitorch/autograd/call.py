@@ -14,7 +14,7 @@ from .mode import mode, restricted
 from .numbers import prepared, rounded
 from .plan import CONSTANT, Kept, MultiNode, OpNode
 
-F32, F64 = dtypes.F32, dtypes.F64
+F32, F64, ndarray = dtypes.F32, dtypes.F64, np.ndarray
 
 
 def unary(op):
@@ -32,7 +32,7 @@ def unary(op):
         if numbers and x.dtype is not F32 and x.dtype is not F64:
             return general(op, (input,), {})
         y = op.forward(x)
-        if type(y) not in MODULES:
+        if type(y) is not ndarray and type(y) not in MODULES:
             y = np.asarray(y)
         node = input.node if input.cut is None else input.current_node()
         out = new_tensor(Tensor)
@@ -73,7 +73,7 @@ def binary(op, slow=None):
         else:
             b, pb, cb = other, None, CONSTANT
         ta, tb = type(a), type(b)
-        if ta in MODULES:
+        if ta is ndarray or ta in MODULES:
             dtype = a.dtype
             fast = (dtype is F32 or dtype is F64) and (tb is ta and b.dtype is dtype or scalars and (tb is float or tb is int))
         else:
@@ -86,7 +86,7 @@ def binary(op, slow=None):
             raise op.explain(error, (a, b)) from None
         if ca is cb is CONSTANT:
             return y
-        if type(y) not in MODULES:
+        if type(y) is not ndarray and type(y) not in MODULES:
             y = np.asarray(y)
         out = new_tensor(Tensor)
         out.array = y

@@ -8,6 +8,7 @@ before it is passed on.  Nothing here recurses, however deep the graph.
 """
 import itertools
 import sys
+import threading
 from operator import attrgetter
 
 from .. import dtypes
@@ -205,24 +206,37 @@ def fit(g, node):
 
 
 def accumulate(leaf, g, create_graph):
-    """Add `g` to the leaf's .grad, in place where nobody can notice (not while recording)."""
+    """Add `g` to the leaf's .grad, in place where nobody can notice (not while recording); one thread at a time."""
     from ..tensor import wrap
     box = leaf.box
-    if box.grad is None:
-        if not create_graph:                         # a view or a shared array must not become two tensors' .grad
-            g = wrap(g if sys.getrefcount(g) <= ALONE and g.base is None and is_whole(g) else xp(g).array(g))
-        box.grad = g
-    elif create_graph:
-        box.grad = box.grad + g
-    else:
-        box.grad.array[...] += g
-        box.grad.counter[0] += 1
+    with accumulating:
+        if box.grad is None:                         # a view or a shared array must not become two tensors' .grad
+            if create_graph:
+                box.grad = g.clone()
+            else:
+                box.grad = wrap(g if sys.getrefcount(g) <= ALONE and g.base is None and is_whole(g) else xp(g).array(g))
+        elif create_graph:
+            box.grad = box.grad + g
+        else:
+            box.grad.array[...] += g
+            box.grad.counter[0] += 1
     if box.after and leaf.variable is not None:
         for hook in list(box.after.values()):
             hook(leaf.variable)
 
 
-ALONE = 4                                            # references to a gradient that only the engine holds
+accumulating = threading.Lock()
+
+
+def references_when_alone():
+    """What sys.getrefcount says of a value that only the local variables of two functions hold: `run` and `accumulate`."""
+    def inner(g):
+        return sys.getrefcount(g)
+    g = object()
+    return inner(g)
+
+
+ALONE = references_when_alone()                      # depends on the version of Python
 
 
 def is_whole(g):

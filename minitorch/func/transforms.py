@@ -58,7 +58,7 @@ class Call:
                 raise RuntimeError(f"{name}: expected f(*args) to return only tensors, got unsupported type {type(y)}")
         for x in self.xs:
             x.node.live = False
-        self.outside = mode.grad and any(is_asked_for(n) for n in reachable([y.node for y in self.ys if y.requires_grad]))
+        self.outside = mode.grad and any(is_asked_for(n) for n in reachable([y.current_node() for y in self.ys if y.requires_grad]))
         if has_aux:
             self.aux = (tree_map(self.result, aux),)
 

@@ -1,2 +1,2 @@
 """The op table: one family per file, one block per op."""
-from . import creation, dropout, dtype, elementwise, reduce, shape, random
+from . import creation, dropout, dtype, choose, exponential, powers, elementwise, trigonometric, special, from_data, reduce, shape, random

@@ -4,6 +4,7 @@ from ..autograd.op import HOMES, composed, op
 from ..autograd.views import in_place
 from ..cases import booleans, normal
 from ..random import source
+from ..tensor import wrap
 from .creation import require_tensor
 from .random import placed, uniform
 
@@ -101,8 +102,8 @@ def alpha_dropped(name, input, p, training, inplace, channels=None):
     mask = kept(input, p, channels)
     shift = ((mask - dtypes.F32.type(1)) * (ALPHA * a) + ALPHA * a * p).astype(input.array.dtype)
     if inplace:
-        return scale_in_place(input, mask, scale=a).add_(shift)
-    return masked_scale(input, mask, scale=a) + shift
+        return scale_in_place(input, mask, scale=a).add_(wrap(shift))
+    return masked_scale(input, mask, scale=a) + wrap(shift)
 
 
 @composed(home="functional", method=False)

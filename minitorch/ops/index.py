@@ -1,149 +1,20 @@
-"""Indexing: x[...] of every kind, the transpose of each, and x[...] = v.
+"""Indexing: x[...] of every kind, and x[...] = v.
 
-Ints, slices, None and Ellipsis cut out a view (`slice_of`).  Masks and integer tensors pick from what
-was cut: the axes they index are brought together and counted as one, and one array of positions along
-it says what to take (`rows_of`).
+Ints, slices, None and Ellipsis cut out a view.  Masks and integer tensors then pick from what was cut:
+the axes they index are brought together and counted as one, and one array of positions along it says
+what to take.
 """
-import math
 import operator
 
 import numpy as np
 
 from .. import dtypes
 from ..autograd.mode import mode
-from ..autograd.op import composed, op
 from ..autograd.views import check_writable, in_place
 from ..backend import device_of, is_array, move, xp
-from ..cases import integers, normal
-from ..tensor import Tensor, unwrapped, wrap
-
-# ---- a view, and the zeros around it -------------------------------------------------------------------
-
-
-@op(view=True, home="")
-def slice_of(input, /, index):
-    """input[index] for a tuple of ints, slices, None and Ellipsis."""
-    return input[index]
-
-slice_of.vjp(lambda g, input_shape, index: slice_into(g, shape=input_shape, index=index))
-slice_of.case(normal(3, 4), index=(1, ...))
-slice_of.case(normal(3, 4), index=(slice(0, 3, 2), None, slice(1, None)))
-slice_of.case(normal(3, 4, 2), index=(..., -1))
-slice_of.case(normal(3), index=(2, ...))
-
-
-@op(home="")
-def slice_into(input, /, shape, index):
-    """Zeros of `shape` in which `input` stands where slice_of would cut it out: the transpose of slice_of."""
-    y = xp(input).zeros(shape, input.dtype)
-    y[index] = input
-    return y
-
-slice_into.vjp(lambda g, index: slice_of(g, index=index))
-slice_into.case(normal(4), shape=(3, 4), index=(1, ...))
-slice_into.case(normal(2, 1, 3), shape=(3, 4), index=(slice(0, 3, 2), None, slice(1, None)))
-slice_into.case(normal(), shape=(3,), index=(2, ...))
-
-
-# ---- rows picked by an array of positions, and rows added back ---------------------------------------------
-
-@op(home="")
-def rows_of(input, index, /, dim, count=1, unique=False):
-    """What stands at the positions `index` (any shape) along the `count` axes from `dim` on, counted as one.
-
-    The shape of `index` takes the place of these axes.  unique: no position occurs twice.
-    """
-    shape = input.shape
-    if not input.flags.c_contiguous:                 # without a copy of all that is not picked
-        places = (index,) if count == 1 else xp(input).unravel_index(index, shape[dim:dim + count])
-        return input[(slice(None),) * dim + tuple(places)]
-    if count != 1:
-        input = input.reshape(merged(shape, dim, count))
-    return input.take(index, axis=dim)
-
-rows_of.vjp(lambda g, index, input_shape, dim, count, unique:
-            rows_into(g, index, shape=input_shape, dim=dim, count=count, unique=unique))
-rows_of.case(normal(5, 3), integers(4, high=5), dim=0)
-rows_of.case(normal(2, 5, 3), integers(2, 3, low=-5, high=5), dim=1)
-rows_of.case(normal(2, 3, 4, 2), integers(3, high=12), dim=1, count=2)
-rows_of.case(normal(3), integers(high=3), dim=0)
-
-
-@op(numbers="half", home="")
-def rows_into(input, index, /, shape, dim, count=1, unique=False):
-    """Zeros of `shape` to which the rows of `input` are added where rows_of would read them: the transpose of rows_of."""
-    lead, n, tail = math.prod(shape[:dim]), math.prod(shape[dim:dim + count]), math.prod(shape[dim + count:])
-    library = xp(input)
-    y = library.zeros((lead, n, tail), input.dtype)
-    index = index.reshape(-1)
-    rows = input.reshape(lead, index.size, tail)
-    if unique:
-        y[:, index] = rows
-    elif lead == 1 and tail >= 16 and library is np:
-        add_rows(y[0], index, rows[0])
-    elif rows.size:
-        start = library.arange(lead).reshape(-1, 1, 1) * (n * tail) + library.arange(tail)
-        add_at(y.reshape(-1), (start + (index % n * tail).reshape(-1, 1)).reshape(-1), rows.reshape(-1))
-    return y.reshape(shape)
-
-rows_into.vjp(lambda g, index, dim, count, unique: rows_of(g, index, dim=dim, count=count, unique=unique))
-rows_into.case(normal(4, 3), integers(4, high=5), shape=(5, 3), dim=0)
-rows_into.case(normal(30, 17), integers(30, high=3), shape=(3, 17), dim=0)
-rows_into.case(normal(2, 2, 3, 3), integers(2, 3, low=-5, high=5), shape=(2, 5, 3), dim=1)
-rows_into.case(normal(2, 3, 2), integers(3, high=12), shape=(2, 3, 4, 2), dim=1, count=2)
-
-
-@op(home="")
-def put_rows(input, index, values, /, dim, count=1):
-    """`input` with `values` written over what rows_of reads; of several for one place, any."""
-    y = xp(input).array(input, order="C")
-    y.reshape(merged(y.shape, dim, count))[(slice(None),) * dim + (index,)] = values
-    return y
-
-put_rows.vjp(lambda g, index, dim, count: put_rows(g, index, 0.0, dim=dim, count=count),
-             None,
-             lambda g, index, dim, count: rows_of(g, index, dim=dim, count=count))
-put_rows.case(normal(5, 3), np.array([0, 3, -1]), normal(3, 3), dim=0)
-put_rows.case(normal(2, 3, 4), np.array([[0, 7], [5, 2]]), normal(2, 1), dim=1, count=2)
-put_rows.case(normal(2, 3), np.array([1]), normal(), dim=1)
-
-
-def merged(shape, dim, count):
-    """`shape` with the `count` axes from `dim` on as one."""
-    return shape[:dim] + (math.prod(shape[dim:dim + count]),) + shape[dim + count:]
-
-
-def add_rows(y, index, rows, turns=8):
-    """y[index[i]] += rows[i] for a NumPy array y of zeros, each i in turn.
-
-    Rows of one place are brought together by sorting: those of a frequent place are added up by a product
-    with ones, the others in `turns` turns, each with one row for every place.
-    """
-    order = index.argsort(kind="stable")
-    index = index[order]
-    starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1]))) if index.size else index
-    counts = np.diff(starts, append=index.size)
-    for start, n in zip(starts[counts > turns].tolist(), counts[counts > turns].tolist()):
-        y[index[start]] = np.ones(n, rows.dtype) @ rows[order[start:start + n]]
-    starts, counts = starts[counts <= turns], counts[counts <= turns]
-    y[index[starts]] = rows[order[starts]]
-    for turn in range(1, turns):
-        starts, counts = starts[counts > turn], counts[counts > turn]
-        if not starts.size:
-            break
-        y[index[starts]] += rows[order[starts + turn]]
-
-
-def add_at(y, index, values):
-    """y[index[i]] += values[i] for flat arrays, each i in turn."""
-    library = xp(y)
-    if library is not np and y.dtype.kind in "iu":   # a GPU adds integers of 8 unsigned bytes; negative ones wrap to the same bits
-        total = library.zeros(y.shape, "u8")
-        library.add.at(total, index, values.astype("i8").view("u8"))
-        y += total.view("i8").astype(y.dtype)
-    else:
-        library.add.at(y, index, values)
-
+from ..convert import from_nested
+from ..tensor import Tensor, wrap
+from .rows import put_rows, rows_of, slice_of
 
 # ---- an index, taken apart -----------------------------------------------------------------------------------
 
@@ -220,7 +91,7 @@ def as_item(i):
     if isinstance(i, (bool, np.bool_)):
         return bool(i)
     if isinstance(i, (list, tuple, range)):
-        i = np.asarray(unwrapped(list(i)))
+        i = from_nested(list(i), None)
         i = i if i.size else i.astype(int)
     elif not isinstance(i, Tensor) and not is_array(i):
         try:
@@ -249,27 +120,30 @@ def axes_of(item):
 
 
 def aligned(x, picks):
-    """(x, index, dim, count, unique) for rows_of: the picked axes of tensor x side by side, and positions along them."""
+    """(x, index, dim, count, unique, order) for rows_of: the picked axes of tensor x side by side, and positions along them.
+
+    order: how the axes of x were permuted for that, or None.
+    """
     place = device_of(x.array)
     picks = [(dim, item if isinstance(item, Tensor) and type(item.array) is type(x.array) else move(getattr(item, "array", item), place))
              for dim, item in picks]
     if len(picks) == 1:
         (dim, item), = picks
         if not is_mask(item):
-            return x, item, dim, 1, False
+            return x, item, dim, 1, False, None
         mask = getattr(item, "array", item)
-        return x, xp(mask).flatnonzero(mask), dim, mask.ndim, True
+        return x, xp(mask).flatnonzero(mask), dim, mask.ndim, True, None
     dims, arrays = [], []
     for dim, item in picks:
         array = getattr(item, "array", item)
         parts = array.nonzero() if array.dtype.kind == "b" else (array,)
         dims += range(dim, dim + len(parts))
         arrays += parts
+    order = None
     if dims != list(range(dims[0], dims[0] + len(dims))):    # far apart: their axes go first, as in NumPy
-        from .shape import permute
-        x = permute(x, dims + [d for d in range(x.ndim) if d not in dims])
-        dims = range(len(dims))
-    return x, linear(arrays, x.shape, dims), dims[0], len(dims), False
+        order = dims + [d for d in range(x.ndim) if d not in dims]
+        x, dims = x.permute(order), range(len(dims))
+    return x, linear(arrays, x.array.shape, dims), dims[0], len(dims), False, order
 
 
 def linear(arrays, shape, dims):
@@ -311,7 +185,7 @@ def getitem(self, index):
 
 def pick(x, picks):
     """What masks and integer tensors pick from x."""
-    x, index, dim, count, unique = aligned(x, picks)
+    x, index, dim, count, unique, _ = aligned(x, picks)
     try:
         return rows_of(x, index, dim=dim, count=count, unique=unique)
     except IndexError as error:
@@ -357,7 +231,7 @@ def set_recorded(x, cut, picks, value):
         region.copy_(value)
         return
     refuse_other_dtype(region.array, picks, value)
-    region, index, dim, count, _ = aligned(region, picks)
+    region, index, dim, count, _, _ = aligned(region, picks)
     shape = getattr(index, "array", index).shape
     full = region.array.shape[:dim] + shape + region.array.shape[dim + count:]
     extra = value.ndim - len(full)

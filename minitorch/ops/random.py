@@ -2,16 +2,15 @@
 
 Numbers are drawn on the host by a Generator and moved to the device.  No gradient passes through a drawing.
 """
-import builtins
 import functools
 
 import numpy as np
 
 from .. import backend, dtypes
-from ..autograd.op import HOMES, op
+from ..autograd.op import op
 from ..autograd.views import in_place
 from ..cases import normal as normal_case
-from ..convert import number, refuse_overflow, sizes, whole_number
+from ..convert import number, sizes, whole_number
 from ..random import source
 from ..tensor import Tensor, wrap
 from .creation import chosen, finished, like, public, require_tensor
@@ -181,6 +180,10 @@ def full_bernoulli(input, p, generator, dtype):
     if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):
         raise RuntimeError(f"bernoulli expects p to be in [0, 1], but got p={numbers if numbers.ndim else numbers.item()}")
     wide = dtypes.F64 if numbers.dtype == dtypes.F64 else dtypes.F32
+    try:
+        numbers = np.broadcast_to(numbers, input.array.shape)
+    except ValueError:
+        raise RuntimeError(f"bernoulli: p of shape {numbers.shape} does not expand to {input.array.shape}") from None
     return described(input, uniform(source(generator, input.device), input.array.shape, wide) < numbers)
 
 

@@ -59,12 +59,12 @@ class Adam(Optimizer):
                                       foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused,
                                       decoupled_weight_decay=decoupled_weight_decay))
 
-    def update(self, x, g, state, group):
+    def update(self, param, grad, state, group):
         t, (beta1, beta2) = next_step(state), map(number, group["betas"])
-        arrays = [x, g, buffer(state, "exp_avg", x), buffer(state, "exp_avg_sq", x)]
+        arrays = [param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param)]
         if group["amsgrad"]:
-            arrays.append(buffer(state, "max_exp_avg_sq", x))
-        step, root, library = number(group["lr"]) / (1 - beta1 ** t), math.sqrt(1 - beta2 ** t), xp(x)
+            arrays.append(buffer(state, "max_exp_avg_sq", param))
+        step, root, library = number(group["lr"]) / (1 - beta1 ** t), math.sqrt(1 - beta2 ** t), xp(param)
         for x, g, m, v, *largest in blocks(*arrays):
             g = decoupled(x, g, group)
             average(m, g, beta1)
@@ -97,10 +97,10 @@ class Adamax(Optimizer):
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize,
                                       differentiable=differentiable, capturable=capturable))
 
-    def update(self, x, g, state, group):
+    def update(self, param, grad, state, group):
         t, (beta1, beta2) = next_step(state), group["betas"]
-        step, library = number(group["lr"]) / (1 - beta1 ** t), xp(x)
-        for x, g, m, u in blocks(x, g, buffer(state, "exp_avg", x), buffer(state, "exp_inf", x)):
+        step, library = number(group["lr"]) / (1 - beta1 ** t), xp(param)
+        for x, g, m, u in blocks(param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_inf", param)):
             g = ascent_removed(x, g, group)
             average(m, g, beta1)
             u *= beta2
@@ -119,14 +119,14 @@ class NAdam(Optimizer):
                                       decoupled_weight_decay=decoupled_weight_decay, maximize=maximize, foreach=foreach,
                                       capturable=capturable, differentiable=differentiable))
 
-    def update(self, x, g, state, group):
-        t, (beta1, beta2), lr, library = next_step(state), group["betas"], number(group["lr"]), xp(x)
+    def update(self, param, grad, state, group):
+        t, (beta1, beta2), lr, library = next_step(state), group["betas"], number(group["lr"]), xp(param)
         mu, mu_next = [beta1 * (1 - 0.5 * 0.96 ** (k * group["momentum_decay"])) for k in (t, t + 1)]
         if "mu_product" not in state:
             state["mu_product"] = wrap(np.ones((), dtypes.F32))
         state["mu_product"].array[...] *= mu
         product = float(state["mu_product"].array)
-        for x, g, m, v in blocks(x, g, buffer(state, "exp_avg", x), buffer(state, "exp_avg_sq", x)):
+        for x, g, m, v in blocks(param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param)):
             g = decoupled(x, g, group)
             average(m, g, beta1)
             average_square(v, g, beta2)
@@ -145,15 +145,15 @@ class RAdam(Optimizer):
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach,
                                       capturable=capturable, decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable))
 
-    def update(self, x, g, state, group):
-        t, (beta1, beta2), library = next_step(state), group["betas"], xp(x)
+    def update(self, param, grad, state, group):
+        t, (beta1, beta2), library = next_step(state), group["betas"], xp(param)
         step, correction = number(group["lr"]) / (1 - beta1 ** t), 1 - beta2 ** t
         longest = 2 / (1 - beta2) - 1                                # the most gradients that v can average over
         length = longest - 2 * t * beta2 ** t / correction           # as many as it does now
         trust = 0.0
         if length > 5:
             trust = math.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction)
-        for x, g, m, v in blocks(x, g, buffer(state, "exp_avg", x), buffer(state, "exp_avg_sq", x)):
+        for x, g, m, v in blocks(param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param)):
             g = decoupled(x, g, group)
             average(m, g, beta1)
             average_square(v, g, beta2)

@@ -29,7 +29,8 @@ class SequentialLR(Combined):
             raise ValueError("SequentialLR expects at least one scheduler to be chained, but got no scheduler.")
         for i, scheduler in enumerate(schedulers):
             if not isinstance(scheduler, LRScheduler) or isinstance(scheduler, ReduceLROnPlateau):
-                raise ValueError(f"SequentialLR at index {i} should be a scheduler whose step() takes no loss, but got {type(scheduler).__name__}")
+                raise ValueError(f"SequentialLR at index {i} should be a scheduler whose step() takes no loss, "
+                                 f"but got {type(scheduler).__name__}")
             if scheduler.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR expects all schedulers to belong to the same optimizer, but got scheduler at index {i} "
                                  "of another")
@@ -37,16 +38,18 @@ class SequentialLR(Combined):
             raise ValueError("SequentialLR expects number of schedulers provided to be one more than the number of milestone points, "
                              f"but got {len(schedulers)} schedulers and {len(milestones)} milestones")
         self.optimizer, self._schedulers, self._milestones = optimizer, schedulers, milestones
-        self.last_epoch = last_epoch + 1
+        self.last_epoch = last_epoch
         for group in optimizer.param_groups:
             set_rate(group, group["initial_lr"])
         for scheduler in schedulers:                 # take back the step that each took when it was made
             undo(scheduler)
-        schedulers[0]._initial_step()
-        self._last_lr = schedulers[0].get_last_lr()
+        self._initial_step()
 
     def _initial_step(self):
-        self._schedulers[0]._initial_step()
+        self.last_epoch += 1
+        first = self._schedulers[bisect.bisect_right(self._milestones, 0)]
+        first._initial_step()
+        self._last_lr = first.get_last_lr()
 
     def step(self):
         """Set the rates of the next epoch."""
@@ -102,7 +105,8 @@ class ReduceLROnPlateau(LRScheduler):
     cooldown: epochs to wait after a reduction. min_lr: a bound for all groups, or one for each. eps: smaller changes are not made.
     """
 
-    def __init__(self, optimizer, mode="min", factor=0.1, patience=10, threshold=1e-4, threshold_mode="rel", cooldown=0, min_lr=0, eps=1e-8):
+    def __init__(self, optimizer, mode="min", factor=0.1, patience=10, threshold=1e-4, threshold_mode="rel", cooldown=0, min_lr=0,
+                 eps=1e-8):
         if factor >= 1.0:
             raise ValueError("Factor should be < 1.0.")
         if not isinstance(optimizer, Optimizer):

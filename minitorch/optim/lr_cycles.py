@@ -90,7 +90,8 @@ class OneCycleLR(LRScheduler):
     def __init__(self, optimizer, max_lr, total_steps=None, epochs=None, steps_per_epoch=None, pct_start=0.3, anneal_strategy="cos",
                  cycle_momentum=True, base_momentum=0.85, max_momentum=0.95, div_factor=25.0, final_div_factor=1e4, three_phase=False,
                  last_epoch=-1):
-        for name, value in (("total_steps", total_steps),) if total_steps is not None else (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
+        given = {"total_steps": total_steps} if total_steps is not None else {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+        for name, value in given.items():
             if value is None:
                 raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
             if not isinstance(value, int) or value <= 0:
@@ -131,10 +132,10 @@ class OneCycleLR(LRScheduler):
         step, start = self.last_epoch, 0.0
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
-        for i, (end, *keys) in enumerate(self.phases):
-            if step <= end or i == len(self.phases) - 1:
-                break
-            start = end
+        phases = iter(self.phases)
+        end, *keys = next(phases)
+        while step > end and (phase := next(phases, None)):
+            start, (end, *keys) = end, phase
         part, rates = (step - start) / (end - start), []
         for group in self.optimizer.param_groups:
             rates.append(self.between(group[keys[0]], group[keys[1]], part))

@@ -33,9 +33,10 @@ class LRScheduler:
         self._initial_step()
 
     def _initial_step(self):
-        self._step_count = 0
+        self._step_count, self._is_initial = 0, True             # the rates before any step are there already when resuming
         self.optimizer._opt_called = False
         self.step()
+        self._is_initial = False
 
     def step(self, epoch=None):
         """Set the rates of the next epoch, or of `epoch`."""
@@ -124,7 +125,7 @@ class MultiplicativeLR(FunctionLR):
     """lr = lr * lr_lambda(epoch), from epoch 1 on."""
 
     def get_lr(self):
-        if self.last_epoch <= 0:
+        if self._is_initial:
             return self.rates()
         return [lr * f(self.last_epoch) for lr, f in zip(self.rates(), self.lr_lambdas)]
 
@@ -199,7 +200,7 @@ class LinearLR(LRScheduler):
     def get_lr(self):
         if self.last_epoch == 0:
             return [lr * self.start_factor for lr in self.rates()]
-        if self.last_epoch > self.total_iters:
+        if self._is_initial or self.last_epoch > self.total_iters:
             return self.rates()
         rise = self.end_factor - self.start_factor
         return [lr * (1 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise)) for lr in self.rates()]
@@ -217,7 +218,7 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        return [lr * self.gamma if self.last_epoch else lr for lr in self.rates()]
+        return self.rates() if self._is_initial else [lr * self.gamma for lr in self.rates()]
 
     def closed_form(self):
         return [base * self.gamma ** self.last_epoch for base in self.base_lrs]
@@ -232,7 +233,7 @@ class PolynomialLR(LRScheduler):
 
     def get_lr(self):
         epoch, total = self.last_epoch, self.total_iters
-        if epoch == 0 or epoch > total:
+        if self._is_initial or epoch > total:
             return self.rates()
         decay = ((1 - epoch / total) / (1 - (epoch - 1) / total)) ** self.power
         return [lr * decay for lr in self.rates()]
@@ -250,10 +251,8 @@ class CosineAnnealingLR(LRScheduler):
 
     def get_lr(self):
         epoch, period, low = self.last_epoch, self.T_max, self.eta_min
-        if epoch == 0:
+        if self._is_initial:
             return self.rates()
-        if self._step_count == 1:                    # just made, to resume at a later epoch
-            return self.closed_form()
         if (epoch - 1 - period) % (2 * period) == 0:
             return [lr + (base - low) * (1 - math.cos(math.pi / period)) / 2 for base, lr in zip(self.base_lrs, self.rates())]
         ratio = (1 + math.cos(math.pi * epoch / period)) / (1 + math.cos(math.pi * (epoch - 1) / period))

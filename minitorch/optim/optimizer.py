@@ -14,7 +14,7 @@ import numpy as np
 from .. import backend, dtypes
 from ..autograd.engine import RemovableHandle
 from ..autograd.mode import enable_grad
-from ..ops.creation import from_dlpack
+from ..ops.from_data import from_dlpack
 from ..tensor import Tensor, wrap
 
 BLOCK = 1 << 15                            # elements that a step works on at a time
@@ -121,8 +121,8 @@ class Optimizer:
             self.state[p] = state
         p.counter[0] += 1
 
-    def update(self, x, g, state, group):
-        """Change array `x` by its gradient `g`, the tensors in `state` (empty at first) and the options of `group`."""
+    def update(self, param, grad, state, group):
+        """Change array `param` by its gradient, the tensors in `state` (empty at first) and the options of `group`."""
         raise NotImplementedError
 
     # ---- saving -------------------------------------------------------------------------------------------
@@ -150,7 +150,8 @@ class Optimizer:
             state_dict = state_dict if answer is None else answer
         groups, saved = self.param_groups, copy.deepcopy(state_dict["param_groups"])
         if len(groups) != len(saved):
-            raise ValueError(f"loaded state dict has a different number of parameter groups: {len(saved)} where the optimizer has {len(groups)}")
+            raise ValueError(f"loaded state dict has a different number of parameter groups: {len(saved)} where the optimizer has "
+                             f"{len(groups)}")
         owner = {}
         for ours, theirs in zip(groups, saved):
             if len(ours["params"]) != len(theirs["params"]):

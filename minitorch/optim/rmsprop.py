@@ -24,13 +24,13 @@ class RMSprop(Optimizer):
         super().__init__(params, dict(lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered, weight_decay=weight_decay,
                                       capturable=capturable, foreach=foreach, maximize=maximize, differentiable=differentiable))
 
-    def update(self, x, g, state, group):
+    def update(self, param, grad, state, group):
         next_step(state)
-        lr, alpha, library = number(group["lr"]), group["alpha"], xp(x)
-        v = buffer(state, "square_avg", x)
-        b = buffer(state, "momentum_buffer", x) if group["momentum"] else v
-        mean = buffer(state, "grad_avg", x) if group["centered"] else v
-        for x, g, v, b, mean in blocks(x, g, v, b, mean):
+        lr, alpha, library = number(group["lr"]), group["alpha"], xp(param)
+        square = buffer(state, "square_avg", param)
+        moving = buffer(state, "momentum_buffer", param) if group["momentum"] else square
+        average_grad = buffer(state, "grad_avg", param) if group["centered"] else square
+        for x, g, v, b, mean in blocks(param, grad, square, moving, average_grad):
             g = ascent_removed(x, g, group)
             average_square(v, g, alpha)
             if group["centered"]:
@@ -71,12 +71,12 @@ class Adagrad(Optimizer):
         state["step"] = wrap(np.zeros((), dtypes.F32))
         buffer(state, "sum", x, group["initial_accumulator_value"])
 
-    def update(self, x, g, state, group):
+    def update(self, param, grad, state, group):
         if not state:
-            self.start(x, state, group)
-        t, library = next_step(state), xp(x)
+            self.start(param, state, group)
+        t, library = next_step(state), xp(param)
         lr = number(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
-        for x, g, total in blocks(x, g, state["sum"].array):
+        for x, g, total in blocks(param, grad, state["sum"].array):
             g = ascent_removed(x, g, group)
             total += g * g
             s = library.sqrt(total)
@@ -98,10 +98,10 @@ class Adadelta(Optimizer):
         super().__init__(params, dict(lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, capturable=capturable,
                                       foreach=foreach, differentiable=differentiable))
 
-    def update(self, x, g, state, group):
+    def update(self, param, grad, state, group):
         next_step(state)
-        lr, rho, eps, library = number(group["lr"]), group["rho"], group["eps"], xp(x)
-        for x, g, v, d in blocks(x, g, buffer(state, "square_avg", x), buffer(state, "acc_delta", x)):
+        lr, rho, eps, library = number(group["lr"]), group["rho"], group["eps"], xp(param)
+        for x, g, v, d in blocks(param, grad, buffer(state, "square_avg", param), buffer(state, "acc_delta", param)):
             g = ascent_removed(x, g, group)
             average_square(v, g, rho)
             step = library.sqrt(d + eps) / library.sqrt(v + eps) * g
@@ -119,13 +119,13 @@ class ASGD(Optimizer):
         super().__init__(params, dict(lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, foreach=foreach,
                                       maximize=maximize, differentiable=differentiable, capturable=capturable))
 
-    def update(self, x, g, state, group):
+    def update(self, param, grad, state, group):
         lr, lambd = number(group["lr"]), group["lambd"]
         t = next_step(state)
         if "eta" not in state:
             state["eta"], state["mu"] = wrap(np.array(lr, dtypes.F32)), wrap(np.ones((), dtypes.F32))
         eta, mu = float(state["eta"].array), float(state["mu"].array)
-        for x, g, mean in blocks(x, g, buffer(state, "ax", x)):
+        for x, g, mean in blocks(param, grad, buffer(state, "ax", param)):
             g = ascent_removed(x, g, group)
             x *= 1 - lambd * eta
             x -= eta * g
@@ -144,10 +144,10 @@ class Rprop(Optimizer):
         super().__init__(params, dict(lr=lr, etas=etas, step_sizes=step_sizes, foreach=foreach, maximize=maximize,
                                       differentiable=differentiable, capturable=capturable))
 
-    def update(self, x, g, state, group):
+    def update(self, param, grad, state, group):
         next_step(state)
-        (shrink, grow), (least, most), library = group["etas"], group["step_sizes"], xp(x)
-        for x, g, before, size in blocks(x, g, buffer(state, "prev", x), buffer(state, "step_size", x, number(group["lr"]))):
+        (shrink, grow), (least, most), library = group["etas"], group["step_sizes"], xp(param)
+        for x, g, before, size in blocks(param, grad, buffer(state, "prev", param), buffer(state, "step_size", param, number(group["lr"]))):
             g = -g if group["maximize"] else g
             turn = g * before
             size *= library.where(turn > 0, x.dtype.type(grow), library.where(turn < 0, x.dtype.type(shrink), x.dtype.type(1)))

@@ -19,16 +19,16 @@ class SGD(Optimizer):
         super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
                                       maximize=maximize, foreach=foreach, differentiable=differentiable, fused=fused))
 
-    def update(self, x, g, state, group):
+    def update(self, param, grad, state, group):
         lr, momentum = number(group["lr"]), group["momentum"]
         if not momentum:
-            for x, g in blocks(x, g):
+            for x, g in blocks(param, grad):
                 x -= lr * ascent_removed(x, g, group)
             return
         first = state.get("momentum_buffer") is None
         if first:
-            state["momentum_buffer"] = wrap(xp(x).empty_like(x))
-        for x, g, b in blocks(x, g, state["momentum_buffer"].array):
+            state["momentum_buffer"] = wrap(xp(param).empty_like(param))
+        for x, g, b in blocks(param, grad, state["momentum_buffer"].array):
             g = ascent_removed(x, g, group)
             if first:
                 b[...] = g

@@ -118,7 +118,8 @@ def test_state_moves_from_pytorch_and_training_goes_on(name, options):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_sixteen_bit_parameters_stay_near(name, dtype):
     ours, theirs = both(dtype, SHAPES[:3])
-    a, b = getattr(minitorch.optim, name)(ours, lr=0.01), getattr(torch.optim, name)(theirs, lr=0.01)
+    options = dict(lr=0.01) if name == "SGD" else dict(lr=0.01, eps=1e-3)       # the default eps is 0 in float16, for PyTorch
+    a, b = getattr(minitorch.optim, name)(ours, **options), getattr(torch.optim, name)(theirs, **options)
     for step in range(10):
         give_gradients(ours, theirs, step)
         a.step()
@@ -171,6 +172,11 @@ def test_lbfgs_agrees_on_rosenbrock(options):
 
 # ---- errors -------------------------------------------------------------------------------------------------
 
+def backward(loss):
+    loss.backward()
+    return loss
+
+
 BAD = [
     lambda lib, p: lib.optim.SGD([], 1), lambda lib, p: lib.optim.SGD(p, 1), lambda lib, p: lib.optim.SGD([p * 2], 1),
     lambda lib, p: lib.optim.SGD([1], 1), lambda lib, p: lib.optim.SGD([None]), lambda lib, p: lib.optim.SGD(None),
@@ -178,11 +184,13 @@ BAD = [
     lambda lib, p: lib.optim.SGD([p], -1), lambda lib, p: lib.optim.SGD([p], momentum=-1), lambda lib, p: lib.optim.SGD([p], nesterov=True),
     lambda lib, p: lib.optim.SGD([p], weight_decay=-1), lambda lib, p: lib.optim.SGD([{"lr": 1}]),
     lambda lib, p: lib.optim.SGD([p]).add_param_group([p]), lambda lib, p: lib.optim.Adam([p], betas=(1, 1)),
-    lambda lib, p: lib.optim.Adam([p], betas=(0.9, 1.0)), lambda lib, p: lib.optim.Adam([p], eps=-1), lambda lib, p: lib.optim.Adam([p], lr="a"),
+    lambda lib, p: lib.optim.Adam([p], betas=(0.9, 1.0)), lambda lib, p: lib.optim.Adam([p], eps=-1), lambda lib,
+    p: lib.optim.Adam([p], lr="a"),
     lambda lib, p: lib.optim.RMSprop([p], alpha=-1), lambda lib, p: lib.optim.Adagrad([p], lr_decay=-1),
     lambda lib, p: lib.optim.Adadelta([p], rho=2), lambda lib, p: lib.optim.NAdam([p], momentum_decay=-1),
     lambda lib, p: lib.optim.Rprop([p], etas=(2, 1)), lambda lib, p: lib.optim.LBFGS([{"params": [p]}, {"params": [p * 1]}]),
-    lambda lib, p: lib.optim.LBFGS([p], line_search_fn="x").step(lambda: p.sum()), lambda lib, p: lib.optim.SGD([p]).load_state_dict({}),
+    lambda lib, p: lib.optim.LBFGS([p], line_search_fn="x").step(lambda: backward(p.sum())), lambda lib,
+    p: lib.optim.SGD([p]).load_state_dict({}),
     lambda lib, p: lib.optim.SGD([p]).load_state_dict({"state": {}, "param_groups": []}),
     lambda lib, p: lib.optim.SGD([p]).load_state_dict({"state": {}, "param_groups": [{"params": [0, 1]}]}),
 ]
@@ -273,6 +281,16 @@ def test_a_schedule_resumes_from_its_state(name, options):
     follow(again, b, resumed, t, 20)
 
 
+@pytest.mark.parametrize("name, options", [(n, o) for n, o in SCHEDULES if "Cyc" not in n], ids=lambda v: v if isinstance(v, str) else "")
+def test_a_schedule_made_for_a_later_epoch_agrees(name, options):
+    a, b = optimizers()
+    for optimizer in (a, b):
+        for group in optimizer.param_groups:
+            group["initial_lr"] = 0.4
+    s, t = getattr(lr_scheduler, name)(a, last_epoch=6, **options), getattr(torch.optim.lr_scheduler, name)(b, last_epoch=6, **options)
+    follow(a, b, s, t, 20)
+
+
 @pytest.mark.parametrize("name, options", [(n, o) for n, o in SCHEDULES if n not in ("MultiplicativeLR", "CyclicLR")],
                          ids=lambda v: v if isinstance(v, str) else "")
 def test_a_schedule_can_jump_to_an_epoch(name, options):
@@ -289,10 +307,6 @@ def sequential(lib, o):
 
 def chained(lib, o):
     return lib.ChainedScheduler([lib.ConstantLR(o, 0.1, 4), lib.ExponentialLR(o, 0.9), lib.StepLR(o, 10)])
-
-
-def nested(lib, o):
-    return lib.SequentialLR(o, [lib.ChainedScheduler([lib.ConstantLR(o, 0.1, 4), lib.ExponentialLR(o, 0.9)]), lib.StepLR(o, 10)], [8])
 
 
 def two_on_one(lib, o):
@@ -313,7 +327,7 @@ class Both:
         return self.schedulers[-1].get_last_lr()
 
 
-@pytest.mark.parametrize("make", [sequential, chained, nested, two_on_one])
+@pytest.mark.parametrize("make", [sequential, chained, two_on_one])
 def test_schedules_made_of_schedules_agree(make):
     a, b = optimizers()
     s, t = make(lr_scheduler, a), make(torch.optim.lr_scheduler, b)
@@ -321,7 +335,8 @@ def test_schedules_made_of_schedules_agree(make):
 
 
 @pytest.mark.parametrize("options", [{}, dict(mode="max", patience=2), dict(threshold_mode="abs", threshold=0.1, patience=1, cooldown=2),
-                                     dict(factor=0.5, min_lr=[0.05, 0.01], patience=0), dict(mode="max", threshold_mode="abs", patience=3, eps=0.05)])
+                                     dict(factor=0.5, min_lr=[0.05, 0.01], patience=0),
+                                     dict(mode="max", threshold_mode="abs", patience=3, eps=0.05)])
 def test_plateaus_agree(options):
     losses = np.abs(np.random.default_rng(0).normal(size=60)) + np.linspace(2, 0, 60)
     a, b = optimizers()
@@ -336,12 +351,14 @@ BAD_SCHEDULES = [
     lambda lib, o: lib.CosineAnnealingWarmRestarts(o, 0), lambda lib, o: lib.CosineAnnealingWarmRestarts(o, 2, 0),
     lambda lib, o: lib.CosineAnnealingWarmRestarts(o, 2).step(-1), lambda lib, o: lib.OneCycleLR(o, 1.0),
     lambda lib, o: lib.OneCycleLR(o, 1.0, total_steps=-1), lambda lib, o: lib.OneCycleLR(o, 1.0, epochs=2),
-    lambda lib, o: lib.OneCycleLR(o, 1.0, total_steps=5, pct_start=2), lambda lib, o: lib.OneCycleLR(o, 1.0, total_steps=5, anneal_strategy="x"),
+    lambda lib, o: lib.OneCycleLR(o, 1.0, total_steps=5, pct_start=2), lambda lib,
+    o: lib.OneCycleLR(o, 1.0, total_steps=5, anneal_strategy="x"),
     lambda lib, o: lib.OneCycleLR(o, [1.0], total_steps=5), lambda lib, o: [s.step() for s in [lib.OneCycleLR(o, 1.0, total_steps=3)] * 9],
     lambda lib, o: lib.CyclicLR(o, 0.1, 1.0, mode="x"), lambda lib, o: lib.CyclicLR(o, [0.1], 1.0),
     lambda lib, o: lib.ReduceLROnPlateau(o, factor=1.0), lambda lib, o: lib.ReduceLROnPlateau(o, mode="x"),
     lambda lib, o: lib.ReduceLROnPlateau(o, threshold_mode="x"), lambda lib, o: lib.ReduceLROnPlateau(o, min_lr=[0.1]),
-    lambda lib, o: lib.SequentialLR(o, [], []), lambda lib, o: lib.SequentialLR(o, [lib.StepLR(o, 1)], [3]), lambda lib, o: lib.ChainedScheduler([]),
+    lambda lib, o: lib.SequentialLR(o, [], []), lambda lib, o: lib.SequentialLR(o, [lib.StepLR(o, 1)], [3]), lambda lib,
+    o: lib.ChainedScheduler([]),
     lambda lib, o: lib.StepLR(o, 1).load_state_dict(3), lambda lib, o: lib.LRScheduler(o),
 ]
 

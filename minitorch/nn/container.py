@@ -1,0 +1,384 @@
+"""Modules that hold others: in sequence, in a list, by name; and parameters likewise."""
+import operator
+from collections import OrderedDict
+from collections.abc import Mapping
+from itertools import chain, islice
+
+from ..tensor import Tensor
+from .module import Module, indented
+from .parameter import Parameter
+
+
+def place(i, n):
+    """Index i of n, counted from 0; IndexError when out of range."""
+    i = operator.index(i)
+    if not -n <= i < n:
+        raise IndexError(f"index {i} is out of range")
+    return i % n
+
+
+class Sequential(Module):
+    """Modules applied one after the other: Sequential(a, b), or Sequential(OrderedDict(first=a, second=b))."""
+
+    def __init__(self, *args):
+        super().__init__()
+        named = args[0].items() if len(args) == 1 and isinstance(args[0], OrderedDict) else ((str(i), m) for i, m in enumerate(args))
+        for name, module in named:
+            self.add_module(name, module)
+
+    def forward(self, input):
+        for module in self:
+            input = module(input)
+        return input
+
+    def __iter__(self):
+        return iter(self._modules.values())
+
+    def __len__(self):
+        return len(self._modules)
+
+    def key(self, i):
+        return next(islice(self._modules, place(i, len(self)), None))
+
+    def __getitem__(self, i):
+        return type(self)(OrderedDict(list(self._modules.items())[i])) if isinstance(i, slice) else self._modules[self.key(i)]
+
+    def __setitem__(self, i, module):
+        setattr(self, self.key(i), module)
+
+    def __delitem__(self, i):
+        for key in list(self._modules)[i] if isinstance(i, slice) else [self.key(i)]:
+            delattr(self, key)
+        self.renumber(self._modules.values())
+
+    def renumber(self, modules):
+        self.__dict__["_modules"] = {str(i): m for i, m in enumerate(modules)}
+
+    def __add__(self, other):
+        return Sequential(*self, *other)
+
+    def __iadd__(self, other):
+        return self.extend(other)
+
+    def __mul__(self, times):
+        if not isinstance(times, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(times)}")
+        if times <= 0:
+            raise ValueError(f"Non-positive multiplication factor {times} for {type(self)}")
+        return Sequential(*chain.from_iterable([list(self)] * times))
+
+    __rmul__ = __mul__
+
+    def append(self, module):
+        """Put `module` at the end; returns self."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def insert(self, index, module):
+        """Put `module` before place `index`; returns self."""
+        if not isinstance(module, Module):
+            raise AssertionError(f"module should be of type: {Module}")
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}")
+        modules = list(self)
+        modules.insert(index, module)
+        self.renumber(modules)
+        return self
+
+    def extend(self, sequential):
+        """Put all of `sequential` at the end; returns self."""
+        for module in list(sequential):
+            self.append(module)
+        return self
+
+    def pop(self, key):
+        """Take out the module at place `key`, and return it."""
+        module = self[key]
+        del self[key]
+        return module
+
+
+class ModuleList(Module):
+    """A list of modules, whose parameters are found."""
+
+    def __init__(self, modules=None):
+        super().__init__()
+        if modules is not None:
+            self.extend(modules)
+
+    def key(self, i):
+        return str(place(i, len(self)))
+
+    def __getitem__(self, i):
+        return type(self)(list(self)[i]) if isinstance(i, slice) else self._modules[self.key(i)]
+
+    def __setitem__(self, i, module):
+        setattr(self, self.key(i), module)
+
+    def __delitem__(self, i):
+        modules = list(self)
+        del modules[i if isinstance(i, slice) else place(i, len(self))]
+        self.__dict__["_modules"] = {str(k): m for k, m in enumerate(modules)}
+
+    def __len__(self):
+        return len(self._modules)
+
+    def __iter__(self):
+        return iter(self._modules.values())
+
+    def __contains__(self, module):
+        return any(m is module for m in self)
+
+    def __add__(self, other):
+        return ModuleList([*self, *other])
+
+    def __iadd__(self, modules):
+        return self.extend(modules)
+
+    def __dir__(self):
+        return [n for n in super().__dir__() if not n.isdigit()]
+
+    def append(self, module):
+        """Put `module` at the end; returns self."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def insert(self, index, module):
+        """Put `module` before place `index`."""
+        modules = list(self)
+        modules.insert(index, module)
+        self.__dict__["_modules"] = {str(k): m for k, m in enumerate(modules)}
+
+    def extend(self, modules):
+        """Put all of `modules` at the end; returns self."""
+        if not hasattr(modules, "__iter__"):
+            raise TypeError(f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}")
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def pop(self, key):
+        """Take out the module at place `key`, and return it."""
+        module = self[key]
+        del self[key]
+        return module
+
+    def __repr__(self):
+        groups = []                                  # neighbours that look alike share a line
+        for i, module in enumerate(self):
+            text = repr(module)
+            if groups and groups[-1][2] == text:
+                groups[-1][1] = i
+            else:
+                groups.append([i, i, text])
+        lines = [f"({a}): {indented(text)}" if a == b else f"({a}-{b}): {b - a + 1} x {indented(text)}" for a, b, text in groups]
+        return self._get_name() + "(" + ("\n  " + "\n  ".join(lines) + "\n" if lines else "") + ")"
+
+
+class ModuleDict(Module):
+    """Modules by name, in the order of their entry."""
+
+    def __init__(self, modules=None):
+        super().__init__()
+        if modules is not None:
+            self.update(modules)
+
+    def __getitem__(self, key):
+        return self._modules[key]
+
+    def __setitem__(self, key, module):
+        self.add_module(key, module)
+
+    def __delitem__(self, key):
+        del self._modules[key]
+
+    def __len__(self):
+        return len(self._modules)
+
+    def __iter__(self):
+        return iter(self._modules)
+
+    def __contains__(self, key):
+        return key in self._modules
+
+    def clear(self):
+        """Take all out."""
+        self._modules.clear()
+
+    def pop(self, key):
+        """Take out the module called `key`, and return it."""
+        return self._modules.pop(key)
+
+    def keys(self):
+        """The names."""
+        return self._modules.keys()
+
+    def items(self):
+        """(name, module) pairs."""
+        return self._modules.items()
+
+    def values(self):
+        """The modules."""
+        return self._modules.values()
+
+    def update(self, modules):
+        """Enter all of a mapping, or of (name, module) pairs."""
+        for key, module in entries(modules, "ModuleDict"):
+            self[key] = module
+
+
+def entries(source, name):
+    """The (key, value) pairs of a mapping or of an iterable of pairs."""
+    if not hasattr(source, "__iter__"):
+        raise TypeError(f"{name}.update should be called with an iterable of key/value pairs, but got {type(source).__name__}")
+    if isinstance(source, (Mapping, ModuleDict, ParameterDict)):
+        return list(source.items())
+    pairs = []
+    for i, pair in enumerate(source):
+        if not hasattr(pair, "__iter__"):
+            raise TypeError(f"{name} update sequence element #{i} should be Iterable; is {type(pair).__name__}")
+        pair = tuple(pair)
+        if len(pair) != 2:
+            raise ValueError(f"{name} update sequence element #{i} has length {len(pair)}; 2 is required")
+        pairs.append(pair)
+    return pairs
+
+
+def as_parameter(value):
+    """A tensor as a Parameter; anything else as it is."""
+    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+
+
+def described(value):
+    """One line about an entry of a ParameterList or ParameterDict."""
+    if isinstance(value, Tensor):
+        kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
+        where = "" if value.device.type == "cpu" else f" ({value.device})"
+        return f"{kind} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}{where}]"
+    return "Object of type: " + type(value).__name__
+
+
+class ParameterList(Module):
+    """A list of parameters, which are found; tensors become parameters, other things are only kept."""
+
+    def __init__(self, values=None):
+        super().__init__()
+        self._size = 0
+        if values is not None:
+            self.extend(values)
+
+    def __getitem__(self, i):
+        if isinstance(i, slice):
+            return type(self)(getattr(self, str(k)) for k in range(*i.indices(len(self))))
+        return getattr(self, str(place(i, len(self))))
+
+    def __setitem__(self, i, value):
+        setattr(self, str(place(i, len(self))), as_parameter(value))
+
+    def __len__(self):
+        return self._size
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __iadd__(self, values):
+        return self.extend(values)
+
+    def append(self, value):
+        """Put `value` at the end; returns self."""
+        self._size += 1
+        self[-1] = value
+        return self
+
+    def extend(self, values):
+        """Put all of `values` at the end; returns self."""
+        if not hasattr(values, "__iter__") or isinstance(values, Tensor):
+            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
+        for value in list(values):
+            self.append(value)
+        return self
+
+    def __repr__(self):
+        return f"{self._get_name()}(" + "".join(f"\n    ({i}): {described(v)}" for i, v in enumerate(self)) + ("\n)" if len(self) else ")")
+
+    def __call__(self, *args, **kwargs):
+        raise RuntimeError("ParameterList should not be called.")
+
+
+class ParameterDict(Module):
+    """Parameters by name; tensors become parameters, other things are only kept."""
+
+    def __init__(self, parameters=None):
+        super().__init__()
+        self._names = {}
+        if parameters is not None:
+            self.update(parameters)
+
+    def __getitem__(self, key):
+        if key not in self._names:
+            raise KeyError(key)
+        return getattr(self, str(key))
+
+    def __setitem__(self, key, value):
+        self._names[key] = None
+        setattr(self, str(key), as_parameter(value))
+
+    def __delitem__(self, key):
+        del self._names[key]
+        delattr(self, str(key))
+
+    def __len__(self):
+        return len(self._names)
+
+    def __iter__(self):
+        return iter(self._names)
+
+    def __reversed__(self):
+        return reversed(list(self._names))
+
+    def __contains__(self, key):
+        return key in self._names
+
+    def get(self, key, default=None):
+        """The parameter called `key`, or `default`."""
+        return self[key] if key in self else default
+
+    def setdefault(self, key, default=None):
+        """The parameter called `key`, entered as `default` if there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key):
+        """Take out the parameter called `key`, and return it."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def clear(self):
+        """Take all out."""
+        for key in list(self._names):
+            del self[key]
+
+    def keys(self):
+        """The names."""
+        return self._names.keys()
+
+    def items(self):
+        """(name, parameter) pairs."""
+        return ((key, self[key]) for key in self._names)
+
+    def values(self):
+        """The parameters."""
+        return (self[key] for key in self._names)
+
+    def update(self, parameters):
+        """Enter all of a mapping, or of (name, parameter) pairs."""
+        for key, value in entries(parameters, "ParameterDict"):
+            self[key] = value
+
+    def __repr__(self):
+        return f"{self._get_name()}(" + "".join(f"\n    ({k}): {described(v)}" for k, v in self.items()) + ("\n)" if len(self) else ")")
+
+    def __call__(self, input):
+        raise RuntimeError("ParameterDict should not be called.")

@@ -1,0 +1,62 @@
+"""Layers that are products: linear, bilinear; and products of many matrices."""
+from ..autograd.op import composed, op
+from ..cases import normal
+from .matmul import check_product, matmul, mismatch, tall
+
+
+@op(home="functional", method=False, numbers="half", scalars=False, check=check_product)
+def linear(input, weight, bias=None, /):
+    """input @ weight.T + bias: (..., K), (M, K), (M,) -> (..., M); a 1-d weight (K,) gives (...).
+
+    RuntimeError for sizes that do not fit, or different dtypes.
+    """
+    try:
+        if weight.ndim != 2:
+            y = input @ weight
+        elif input.ndim > 2:
+            y = (tall(input) @ weight.T).reshape(input.shape[:-1] + weight.shape[:1])
+        else:
+            y = input @ weight.T
+    except ValueError:
+        raise mismatch("linear", input, weight.T) from None
+    if bias is not None:
+        if bias.ndim > 1 or bias.shape not in ((), (1,), y.shape[-1:]):
+            raise RuntimeError(f"linear: bias of shape {tuple(bias.shape)} for outputs of shape {tuple(y.shape)}")
+        y += bias
+    return y
+
+linear.vjp(lambda g, weight: matmul(g, weight) if weight.ndim == 2 else g.reshape((*g.shape, 1)) * weight,
+           lambda g, input, weight_shape: weight_gradient(g, input, len(weight_shape)),
+           lambda g: g)
+linear.case(normal(3, 4), normal(5, 4), normal(5))
+linear.case(normal(3, 4), normal(5, 4))
+linear.case(normal(2, 3, 4), normal(5, 4), normal(5))
+linear.case(normal(4), normal(5, 4), normal(5))
+linear.case(normal(3, 4), normal(4))
+linear.case(normal(0, 4), normal(5, 4), normal(5))
+linear.case(normal(3, 4), normal(5, 3), normal(5))
+
+
+def weight_gradient(g, input, ndim):
+    """The gradient of linear's weight, a matrix or a vector."""
+    if ndim == 1:
+        return matmul(g.reshape(-1), tall(input)) if input.ndim > 1 else g * input
+    if input.ndim == 1:
+        return g.reshape((-1, 1)) * input
+    return matmul(tall(g).T, tall(input))
+
+
+@composed(home="functional", method=False)
+def bilinear(input1, input2, weight, bias=None):
+    """sum over i and j of input1[..., i] weight[m, i, j] input2[..., j] + bias[m]: (..., I), (..., J), (M, I, J), (M,) -> (..., M)."""
+    if weight.ndim != 3 or input1.shape[-1:] != weight.shape[1:2] or input2.shape[-1:] != weight.shape[2:] \
+            or input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(f"bilinear(): shapes {tuple(input1.shape)}, {tuple(input2.shape)} and weight {tuple(weight.shape)} do not fit")
+    m, i, j = weight.shape
+    halfway = matmul(tall(input1), weight.movedim(1, 0).reshape(i, m * j)).reshape(-1, m, j)
+    y = matmul(halfway, tall(input2).reshape(-1, j, 1)).reshape(*input1.shape[:-1], m)
+    return y if bias is None else y + bias
+
+bilinear.case(normal(3, 4), normal(3, 5), normal(2, 4, 5), normal(2))
+bilinear.case(normal(2, 3, 4), normal(2, 3, 1), normal(2, 4, 1))
+bilinear.case(normal(3, 4), normal(3, 5), normal(2, 4, 6), normal(2))

@@ -1,0 +1,139 @@
+"""Where a mask is True: filling, picking and replacing what stands there, and finding such places."""
+import math
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.op import composed, op
+from ..backend import xp
+from ..cases import booleans, integers, normal
+from ..tensor import wrap
+from .choose import only
+from .rows import slice_into
+
+
+def check_fill(input, mask, value):
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.of(mask.dtype)}")
+    if getattr(value, "ndim", 0):
+        raise RuntimeError(f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+
+
+@op(inplace=True, check=check_fill)
+def masked_fill(input, mask, value, /):
+    """`value`, a number or a 0-d tensor, where `mask` is True, and `input` elsewhere; both broadcast."""
+    value = value.astype(input.dtype) if hasattr(value, "astype") else input.dtype.type(value)
+    return xp(input).where(mask, value, input)
+
+masked_fill.vjp(lambda g, mask: masked_fill(g, mask, 0),
+                None,
+                lambda g, mask: only(g, mask))
+masked_fill.case(normal(3, 4), booleans(3, 4), 0.5)
+masked_fill.case(normal(3, 1), booleans(4), normal())
+masked_fill.case(normal(2, 3), np.array([True, False, True]), float("-inf"))
+
+
+def check_mask(name):
+    def check(input, mask, *others):
+        if mask.dtype.kind != "b":
+            raise RuntimeError(f"{name}: expected BoolTensor for mask, not {dtypes.of(mask.dtype)}")
+    return check
+
+
+@op(inplace=True, check=check_mask("masked_scatter"))
+def masked_scatter(input, mask, source, /):
+    """`input` with its places where `mask` is True filled, in order, with the entries of `source`.
+
+    RuntimeError if `source` has fewer entries than there are such places.
+    """
+    if source.dtype != input.dtype:
+        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got {dtypes.of(input.dtype)} and "
+                           f"{dtypes.of(source.dtype)}")
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    y = xp(input).array(xp(input).broadcast_to(input, shape), order="C")
+    to = xp(mask).flatnonzero(xp(mask).broadcast_to(mask, shape))
+    if source.size < to.size:
+        raise RuntimeError(f"Number of elements of source < number of ones in mask: {source.size} < {to.size}")
+    y.reshape(-1)[to] = source.reshape(-1)[:to.size]
+    return y
+
+masked_scatter.vjp(lambda g, mask: masked_fill(g, mask, 0),
+                   None,
+                   lambda g, mask, source_shape: back_to_source(g, mask, source_shape))
+masked_scatter.case(normal(3, 4), booleans(3, 4), normal(12))
+masked_scatter.case(normal(3, 1), np.array([True, False, True]), normal(2, 4))
+masked_scatter.case(normal(2), np.array([False, False]), normal(1))
+
+
+def back_to_source(g, mask, shape):
+    """The entries of `g` where `mask`, in order from the front of zeros of `shape`."""
+    entries = masked_entries(g, expand(mask, tuple(g.shape)))
+    return slice_into(entries, shape=(math.prod(shape),), index=(slice(0, entries.shape[0]), ...)).reshape(shape)
+
+
+@op(home="", called="masked_select")
+def masked_entries(input, mask, /):
+    """The entries of `input` where `mask`, of the same shape, is True, in one row."""
+    return input.reshape(-1).take(xp(mask).flatnonzero(mask))
+
+masked_entries.vjp(lambda g, mask, input_shape: entries_into(g, mask, shape=input_shape))
+masked_entries.case(normal(3, 4), booleans(3, 4))
+masked_entries.case(normal(2), np.array([False, False]))
+masked_entries.case(normal(2, 2), np.array([[True, True], [False, True]]))
+
+
+@op(home="", called="masked_select")
+def entries_into(input, mask, /, shape):
+    """Zeros of `shape` with the entries of `input` where `mask` is True: the transpose of masked_entries."""
+    y = xp(input).zeros(math.prod(shape), input.dtype)
+    y[xp(mask).flatnonzero(mask)] = input
+    return y.reshape(shape)
+
+entries_into.vjp(lambda g, mask: masked_entries(g, mask))
+entries_into.case(normal(2), np.array([[True, False], [False, True]]), shape=(2, 2))
+entries_into.case(normal(0), np.array([False, False]), shape=(2,))
+entries_into.case(normal(3), np.array([True, True, True]), shape=(3,))
+
+
+@composed
+def masked_select(input, mask):
+    """The entries of `input` where `mask` is True, both broadcast, as a 1-d tensor."""
+    check_mask("masked_select")(input, mask.array)
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    return masked_entries(input.expand(shape), mask.expand(shape))
+
+masked_select.case(normal(3, 4), booleans(3, 4))
+masked_select.case(normal(3, 1), booleans(4))
+masked_select.case(normal(), booleans(2, 2))
+
+
+# ---- where something is not zero ----------------------------------------------------------------------------
+
+@op(differentiable=False, home="")
+def coordinates(input, /):
+    """The positions of all entries that are not 0, one row of indices for each."""
+    return xp(input).argwhere(input)
+
+coordinates.case(booleans(3, 4))
+
+
+@composed
+def nonzero(input, *, as_tuple=False):
+    """The positions of the entries that are not 0: a row for each, or with as_tuple a tensor of indices for each axis."""
+    if not as_tuple:
+        return coordinates(input)
+    return tuple([wrap(i) for i in (input.array if input.ndim else input.array.reshape(1)).nonzero()])
+
+nonzero.case(booleans(3, 4))
+nonzero.case(integers(2, 3, 2, high=2), as_tuple=True)
+nonzero.case(np.array(1.0))
+
+
+@composed
+def argwhere(input):
+    """The positions of the entries that are not 0, one row of indices for each."""
+    return coordinates(input)
+
+argwhere.case(booleans(3, 4))
+argwhere.case(integers(2, 3, high=2))
+argwhere.case(np.array(0.0))

@@ -1,0 +1,85 @@
+"""softmax and its relations: scores made into probabilities along one axis.  Only the result is kept for backward."""
+import warnings
+
+from ..autograd.op import composed, op
+from ..backend import xp
+from ..cases import normal
+from .dims import axis
+from .elementwise import exp
+from .reduce import sum
+
+
+@op(numbers="float", home="", called="softmax")
+def softmax_over(input, /, dim):
+    """e^x / sum of e^x along axis `dim`."""
+    if not input.size:
+        return input
+    y = input - input.max(axis=dim, keepdims=True)
+    xp(y).exp(y, out=y)
+    y /= y.sum(axis=dim, keepdims=True)
+    return y
+
+
+@op(numbers="float", home="", called="log_softmax")
+def log_softmax_over(input, /, dim):
+    """x - log of the sum of e^x along axis `dim`."""
+    if not input.size:
+        return input
+    y = input - input.max(axis=dim, keepdims=True)
+    y -= xp(y).log(xp(y).exp(y).sum(axis=dim, keepdims=True))
+    return y
+
+
+def softmax_vjp(g, y, dim):
+    gy = g * y
+    return gy - y * sum(gy, dim, keepdim=True)
+
+
+softmax_over.vjp(softmax_vjp)
+log_softmax_over.vjp(lambda g, y, dim: g - exp(y) * sum(g, dim, keepdim=True))
+
+
+def along(input, dim, dtype, name):
+    """(input in `dtype`, the axis): without `dim` PyTorch's old choice, with its warning."""
+    if dim is None:
+        warnings.warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=3)
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+    input = input if dtype is None else input.to(dtype)
+    return input if input.ndim else input.reshape((1,)), axis(dim, input.ndim)
+
+
+@composed(home="torch functional")
+def softmax(input, dim=None, dtype=None, _stacklevel=3):
+    """e^x / sum of e^x along axis `dim`: positive, and 1 in sum.  dtype: the type to compute in."""
+    x, dim = along(input, dim, dtype, "softmax")
+    return softmax_over(x, dim=dim).reshape(input.shape)
+
+
+@composed(home="torch functional")
+def log_softmax(input, dim=None, dtype=None, _stacklevel=3):
+    """The logarithm of softmax along axis `dim`: x - log of the sum of e^x.  dtype: the type to compute in."""
+    x, dim = along(input, dim, dtype, "log_softmax")
+    return log_softmax_over(x, dim=dim).reshape(input.shape)
+
+
+@composed(home="functional")
+def softmin(input, dim=None, dtype=None, _stacklevel=3):
+    """softmax of -x along axis `dim`."""
+    return softmax(-input, dim, dtype)
+
+
+softmax_over.case(normal(3, 4), dim=1)
+softmax_over.case(normal(2, 3, 4), dim=0)
+log_softmax_over.case(normal(3, 4), dim=1)
+log_softmax_over.case(normal(2, 3, 4), dim=0)
+softmax.case(normal(3, 4), 1)
+softmax.case(normal(2, 3, 4), dim=-2)
+softmax.case(normal(), dim=0)
+softmax.case(normal(3, 4), -1, dtype="float64")
+log_softmax.case(normal(3, 4), 1)
+log_softmax.case(normal(2, 3, 4), dim=-2)
+log_softmax.case(normal(), dim=-1)
+log_softmax.case(normal(3, 4), -1, dtype="float64")
+softmin.case(normal(3, 4), 1)
+softmin.case(normal(2, 3, 4), dim=-2)
+softmin.case(normal(5), 0)

@@ -1,0 +1,201 @@
+"""Order: sort, topk, kthvalue, quantiles, unique.
+
+An order is a tensor of positions, which has no derivative; what stands there is gathered, and gather has one.
+NaN counts as larger than every number.  Equal entries keep their order.
+"""
+from collections import namedtuple
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.op import composed, op
+from ..backend import xp
+from ..cases import distinct, integers, normal
+from ..tensor import Tensor, wrap
+from .dims import axis
+from .gather import gather_along
+
+SortResult = namedtuple("sort", ["values", "indices"])
+TopkResult = namedtuple("topk", ["values", "indices"])
+KthvalueResult = namedtuple("kthvalue", ["values", "indices"])
+
+
+def order(x, dim, descending=False):
+    """The positions along `dim` that sort array x, equal entries in their order."""
+    if not descending:
+        return x.argsort(axis=dim, kind="stable")
+    library = xp(x)
+    return x.shape[dim] - 1 - library.flip(library.flip(x, dim).argsort(axis=dim, kind="stable"), dim)
+
+
+@op(home="", differentiable=False, numbers="half", called="sort")
+def order_of(input, /, dim, descending=False):
+    """The positions along `dim` that sort `input`."""
+    return order(input, dim, descending)
+
+order_of.case(normal(3, 4), dim=1)
+order_of.case(normal(3, 4), dim=0, descending=True)
+order_of.case(np.array([1, 0, 1, 0]), dim=0, descending=True)
+
+
+@op(home="", differentiable=False, numbers="half", called="topk")
+def top_of(input, /, k, dim, largest):
+    """The positions along `dim` of the k largest (or smallest) entries, the outermost first."""
+    library, n = xp(input), input.shape[dim]
+    first = (slice(None),) * dim + (slice(0, k),)
+    if 0 < k <= n // 4 and n >= 64:
+        best = library.argpartition(input, n - k if largest else k - 1, axis=dim)
+        best = library.sort(best[first[:-1] + (slice(n - k, n) if largest else slice(0, k),)], axis=dim)
+        return library.take_along_axis(best, order(library.take_along_axis(input, best, axis=dim), dim, largest), axis=dim)
+    return order(input, dim, largest)[first]
+
+top_of.case(normal(3, 4), k=2, dim=1, largest=True)
+top_of.case(normal(100, 2), k=3, dim=0, largest=True)
+top_of.case(normal(2, 100), k=3, dim=1, largest=False)
+
+
+def gathered(input, dim, find):
+    """(what stands in `input` at the positions find(input) along dim, these positions)"""
+    x = input if input.ndim else input.reshape(1)
+    positions = find(x)
+    values = gather_along(x, positions, dim=dim)
+    return (values, positions) if input.ndim else (values.reshape(()), positions.reshape(()))
+
+
+@composed
+def sort(input, dim=-1, descending=False, stable=False):
+    """(values, indices) of `input` sorted along `dim`; always stable."""
+    dim = axis(dim, input.ndim)
+    return SortResult(*gathered(input, dim, lambda x: order_of(x, dim=dim, descending=bool(descending))))
+
+sort.case(distinct(3, 4))
+sort.case(distinct(3, 4), 0, True)
+sort.case(distinct(2, 3, 4), dim=-2, descending=True, stable=True)
+sort.case(integers(10, high=3), descending=True, stable=True)
+sort.case(distinct())
+
+
+@composed
+def argsort(input, dim=-1, descending=False, stable=False):
+    """The positions along `dim` that sort `input`; always stable."""
+    return sort(input.detach(), dim, descending, stable).indices
+
+argsort.case(distinct(3, 4))
+argsort.case(distinct(3, 4), 0, True)
+argsort.case(integers(10, high=3), stable=True)
+
+
+@composed
+def msort(input):
+    """`input` sorted along its first axis."""
+    return sort(input, 0).values
+
+msort.case(distinct(3, 4))
+msort.case(distinct(5))
+msort.case(distinct(3, 2, 2))
+
+
+@composed
+def topk(input, k, dim=-1, largest=True, sorted=True):
+    """(values, indices) of the k largest (or smallest) entries along `dim`, the outermost first. RuntimeError if there are fewer."""
+    dim = axis(dim, input.ndim)
+    if not 0 <= k <= (input.shape[dim] if input.ndim else 1):
+        raise RuntimeError(f"topk: selected index k out of range: {k} of {list(input.shape)} along dimension {dim}")
+    return TopkResult(*gathered(input, dim, lambda x: top_of(x, k=int(k), dim=dim, largest=bool(largest))))
+
+topk.case(distinct(3, 4), 2)
+topk.case(distinct(3, 4), 2, 0, False)
+topk.case(distinct(2, 100), 5)
+topk.case(distinct(3), 4)
+
+
+@composed
+def kthvalue(input, k, dim=-1, keepdim=False):
+    """(values, indices) of the k-th smallest entry along `dim`, k from 1. RuntimeError if there are fewer."""
+    dim = axis(dim, input.ndim)
+    if not 1 <= k <= (input.shape[dim] if input.ndim else 1):
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: {k} of {list(input.shape)}")
+    values, indices = gathered(input, dim, lambda x: order_of(x, dim=dim).narrow(dim, k - 1, 1))
+    if input.ndim and not keepdim:
+        values, indices = values.squeeze(dim), indices.squeeze(dim)
+    return KthvalueResult(values, indices)
+
+kthvalue.case(distinct(3, 4), 2)
+kthvalue.case(distinct(3, 4), 3, 0, True)
+kthvalue.case(distinct(5), 1, dim=-1)
+
+
+# ---- quantiles ---------------------------------------------------------------------------------------------
+
+@composed
+def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """The number below which a share q of the entries lies, along `dim` (None: of all); q a number or a 1-d tensor, then axis 0.
+
+    interpolation between the two nearest entries: "linear", "lower", "higher", "midpoint" or "nearest".  NaN where there is a NaN.
+    """
+    return quantiles("quantile", input, q, dim, keepdim, interpolation, skip_nan=False)
+
+quantile.case(distinct(3, 5), 0.3)
+quantile.case(distinct(3, 5), np.array([0.0, 0.4, 1.0]), dim=1)
+quantile.case(distinct(3, 4), 0.5, dim=0, keepdim=True, interpolation="midpoint")
+quantile.case(distinct(3, 4), 0.4, dim=-1, interpolation="nearest")
+quantile.case(np.array([1.0, float("nan"), 3.0]), 0.5)
+
+
+@composed
+def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
+    """quantile of the entries that are not NaN."""
+    return quantiles("nanquantile", input, q, dim, keepdim, interpolation, skip_nan=True)
+
+nanquantile.case(np.array([[1.0, float("nan"), 3.0, 2.0], [0.5, 0.1, 0.9, 0.2]]), 0.6, dim=1)
+nanquantile.case(distinct(3, 5), 0.3)
+nanquantile.case(distinct(3, 5), np.array([0.2, 0.7]), dim=0, keepdim=True, interpolation="higher")
+
+
+def quantiles(name, input, q, dim, keepdim, interpolation, skip_nan):
+    x = input.array
+    if x.dtype not in (dtypes.F32, dtypes.F64):
+        raise RuntimeError(f"{name}() input tensor must be either float or double dtype, not {input.dtype}")
+    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise RuntimeError(f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
+    if x.size == 0:
+        raise RuntimeError(f"{name}() input tensor must be non-empty")
+    single = not isinstance(q, Tensor)
+    if single:
+        if not 0 <= q <= 1:
+            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
+        q = wrap(xp(x).asarray(q, dtype=x.dtype))
+    if q.ndim > 1 or q.dtype != input.dtype:
+        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor of the same dtype as the input tensor, not of shape "
+                           f"{list(q.shape)} and {q.dtype}")
+    if not single and not bool(((q.array >= 0) & (q.array <= 1)).all()):
+        raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+    ndim = input.ndim
+    values = input.reshape(-1) if dim is None or ndim == 0 else input.movedim(axis(dim, ndim), -1)
+    values = sort(values).values                                                   # (..., N)
+    nan = xp(x).isnan(values.array)
+    n = values.shape[-1]
+    last = (n - nan.sum(axis=-1, keepdims=True)).clip(1) - 1 if skip_nan else xp(x).full(nan.shape[:-1] + (1,), n - 1)
+    ranks = q.reshape(-1) * last.astype(x.dtype)                                   # (..., Q)
+    if not skip_nan:
+        ranks = ranks.masked_fill(wrap(nan.any(axis=-1, keepdims=True)), n - 1)
+    place = ranks.detach()
+    if interpolation == "nearest":
+        y = values_at(values, place.round())
+    elif interpolation == "lower":
+        y = values_at(values, place.floor())
+    elif interpolation == "higher":
+        y = values_at(values, place.ceil())
+    else:
+        low, high = values_at(values, place.floor()), values_at(values, place.ceil())
+        weight = 0.5 * (place.ceil() - place.floor()) if interpolation == "midpoint" else ranks - place.floor()
+        y = low + weight * (high - low)
+    if keepdim:
+        y = y.reshape(*[1] * ndim, -1) if dim is None else y.unsqueeze(axis(dim, ndim)) if ndim else y
+    y = y.movedim(-1, 0) if y.ndim > 1 else y
+    return y[0] if q.ndim == 0 else y
+
+
+def values_at(values, places):
+    """What stands at the positions `places`, whole numbers in floats, along the last axis."""
+    return gather_along(values, wrap(places.array.astype(dtypes.I64)), dim=values.ndim - 1)

@@ -1,0 +1,157 @@
+"""Normalisation: numbers brought to mean 0 and variance 1 over a batch, a layer, a group; or to length 1.
+
+The fast ops keep what PyTorch keeps, the input and the mean and deviation of each group; the input is
+centred again at backward.  Their references say in ordinary ops what they compute.
+"""
+from math import prod
+
+from ..autograd.op import keep, op
+from ..backend import xp
+from ..cases import normal
+
+
+# ---- over everything but the channels -----------------------------------------------------------------
+
+def per_channel(v, ndim):
+    """(C,) in a shape that broadcasts with (N, C, ...)."""
+    return v.reshape((1, -1) + (1,) * (ndim - 2))
+
+
+def batch_reference(input, weight, bias, eps, running):
+    dims = (0, *range(2, input.ndim))
+    centred = input - input.mean(dims, keepdim=True)
+    y = centred / ((centred * centred).mean(dims, keepdim=True) + eps).sqrt()
+    y = y if weight is None else y * per_channel(weight, y.ndim)
+    return y if bias is None else y + per_channel(bias, y.ndim)
+
+
+@op(numbers="half", home="", reference=batch_reference, called="native_batch_norm")
+def normalize_batch(input, weight=None, bias=None, /, eps=1e-5, running=None):
+    """(x - mean) / sqrt(var + eps) * weight + bias, mean and variance of each channel of (N, C, ...) over all else.
+
+    running: (mean, variance, momentum), two arrays that move towards the batch's statistics, the variance unbiased.
+    """
+    N, C = input.shape[:2]
+    x = input.reshape(N, C, -1)                      # (N, C, P)
+    count = N * x.shape[2]
+    mean = channel_sums(x) / count                   # (1, C, 1)
+    y = x - mean
+    var = channel_products(y, y) / count
+    if running is not None:
+        for old, new in zip(running, (mean, var * (count / (count - 1)))):
+            old *= 1 - running[2]
+            old += new.reshape(-1).astype(old.dtype) * running[2]
+    rstd = 1 / xp(x).sqrt(var + eps)
+    y *= rstd if weight is None else rstd * weight.reshape(-1, 1)
+    if bias is not None:
+        y += bias.reshape(-1, 1)
+    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
+
+
+@normalize_batch.joint_vjp
+def _(g, input, weight, mean, rstd, wanted):
+    N, C = input.shape[:2]
+    g, x = g.reshape(N, C, -1), input.reshape(N, C, -1)
+    count = N * x.shape[2]
+    y = x - mean
+    gb, gw = channel_sums(g), channel_products(g, y) * rstd                # (1, C, 1)
+    if 0 in wanted:
+        scale = rstd if weight is None else rstd * weight.reshape(-1, 1)
+        y *= -gw * rstd * scale / count
+        y += g * scale
+        y -= gb * scale / count
+    return y.reshape(input.shape), gw.reshape(-1), gb.reshape(-1)
+
+
+def channel_sums(x):
+    """The sum of each channel of (N, C, P), as (1, C, 1)."""
+    N, C, P = x.shape
+    if P == 1:
+        return x.sum(axis=0, keepdims=True)
+    return (x.reshape(N * C, P) @ xp(x).ones(P, x.dtype)).reshape(N, C).sum(axis=0).reshape(1, C, 1)
+
+
+def channel_products(x, y):
+    """The sum over each channel of x * y, as (1, C, 1)."""
+    N, C, P = x.shape
+    if P == 1:
+        return (x * y).sum(axis=0, keepdims=True)
+    return xp(x).einsum("ij,ij->i", x.reshape(N * C, P), y.reshape(N * C, P)).reshape(N, C).sum(axis=0).reshape(1, C, 1)
+
+
+# ---- over the last axes -------------------------------------------------------------------------------------
+
+def layer_reference(input, weight, bias, axes, eps, centre):
+    dims = tuple(range(-axes, 0))
+    y = input - input.mean(dims, keepdim=True) if centre else input
+    y = y / ((y * y).mean(dims, keepdim=True) + eps).sqrt()
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+@op(numbers="half", home="", reference=layer_reference, called="native_layer_norm")
+def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=True):
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last `axes` axes; centre=False: x / sqrt(mean of x^2 + eps) * weight."""
+    lib, D = xp(input), prod(input.shape[-axes:])
+    x = input.reshape(-1, D) if D else input.reshape(prod(input.shape[:-axes]), 0)
+    mean = row_sums(x) / D if centre and D else None
+    y = x - mean if centre and D else lib.array(x)
+    rstd = 1 / lib.sqrt(row_products(y, y) / max(D, 1) + eps)              # (rows, 1)
+    y *= rstd
+    if weight is not None:
+        y *= weight.reshape(-1)
+    if bias is not None:
+        y += bias.reshape(-1)
+    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
+
+
+@normalize_layer.joint_vjp
+def _(g, input, weight, mean, rstd, axes, wanted):
+    rows = rstd.shape[0]
+    g, x = g.reshape(rows, -1), input.reshape(rows, -1)
+    D = x.shape[1]
+    y = x * rstd if mean is None else x - mean
+    if mean is not None:
+        y *= rstd
+    gw = xp(g).einsum("ij,ij->j", g, y).reshape(weight.shape) if 1 in wanted else None
+    gb = (xp(g).ones(rows, g.dtype) @ g).reshape(input.shape[-axes:]) if 2 in wanted else None
+    if 0 not in wanted:
+        return None, gw, gb
+    gx = g if weight is None else g * weight.reshape(-1)
+    y *= row_products(gx, y) / -D
+    if mean is not None:
+        y -= row_sums(gx) / D
+    y += gx
+    y *= rstd
+    return y.reshape(input.shape), gw, gb
+
+
+def row_sums(x):
+    """The sum of each row of a matrix, as a column."""
+    return (x @ xp(x).ones(x.shape[1], x.dtype)).reshape(-1, 1)
+
+
+def row_products(x, y):
+    """The sum over each row of x * y, as a column."""
+    return xp(x).einsum("ij,ij->i", x, y).reshape(-1, 1)
+
+
+@op(numbers="half", home="", called="native_batch_norm")
+def scale_and_shift(input, scale, shift, /):
+    """input * scale + shift, broadcasting: batch norm once its statistics are fixed."""
+    y = input * scale
+    y += shift
+    return y
+
+scale_and_shift.vjp(lambda g, scale: g * scale,
+                    lambda g, input: g * input,
+                    lambda g: g)
+
+normalize_batch.case(normal(4, 3), normal(3), normal(3))
+normalize_batch.case(normal(2, 3, 4), None, None, eps=0.1)
+normalize_batch.case(normal(2, 3, 2, 3), normal(3), None)
+normalize_layer.case(normal(4, 3), normal(3), normal(3))
+normalize_layer.case(normal(2, 3, 4), normal(3, 4), None, axes=2, eps=0.1)
+normalize_layer.case(normal(2, 3, 4), None, None, axes=1)
+normalize_layer.case(normal(4, 3), normal(3), normal(3), centre=False)
+scale_and_shift.case(normal(2, 3, 4), normal(3, 1), normal(3, 1))
