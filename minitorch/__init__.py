@@ -1,6 +1,7 @@
 """minitorch: a small tensor library with reverse-mode differentiation, in PyTorch's names, on NumPy and CuPy."""
 from . import autograd
-from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import (enable_grad, inference_mode, is_anomaly_check_nan_enabled, is_anomaly_enabled, is_grad_enabled, no_grad,
+                       set_grad_enabled)
 from .autograd.mode import is_inference_mode_enabled
 from .autograd.op import HOMES
 from .backend import device
@@ -11,3 +12,4 @@ from .version import __version__
 from . import formatting, ops, optim, random, serialization, utils
 
 globals().update(HOMES["torch"])
+from . import nn  # noqa: E402  (modules are made of the names above)

@@ -110,8 +110,8 @@ def checksum(structure, arrays):
     return f"{crc:08x}"
 
 
-def save(obj, f, *args, **kwargs):
-    """Write `obj` to `f`, a path or a binary file object.
+def save(obj, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_serialization=True):
+    """Write `obj` to `f`, a path or a binary file object; PyTorch's other arguments are accepted and change nothing.
 
     obj: tensors, Parameters, NumPy arrays, numbers, strings, None, and lists, tuples, sets, dicts, OrderedDicts of them.
     Tensors that share one storage are stored once.  A path is replaced in one step: whatever happens, it holds the
@@ -310,7 +310,7 @@ def rebuild_tensor(array, device, requires_grad):
 
 
 def reduce_tensor(self, protocol):
-    if type(self.counter) is not list and self.requires_grad or self.grad_fn is not None:
+    if self.grad_fn is not None:
         raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) can be pickled: use tensor.detach()")
     return rebuild_tensor, (backend.to_numpy(self.array), str(self.device), self.requires_grad)
 
@@ -328,5 +328,4 @@ def deepcopy_tensor(self, memo):
     return memo[id(self)]
 
 
-if Tensor.__reduce_ex__ is object.__reduce_ex__:
-    Tensor.__reduce_ex__, Tensor.__deepcopy__ = reduce_tensor, deepcopy_tensor
+Tensor.__reduce_ex__, Tensor.__deepcopy__ = reduce_tensor, deepcopy_tensor

@@ -148,7 +148,12 @@ class Module(types.ModuleType):
         value = getattr(self.real, name)
         if isinstance(value, types.ModuleType):
             return Module(value, f"cupy.{name}")
-        return wrapped(name, value) if callable(value) and not isinstance(value, type) else value
+        if not callable(value) or isinstance(value, type):
+            return value
+        call = wrapped(name, value)
+        if name in ("add", "subtract", "maximum", "minimum"):        # the ufuncs whose `at` CuPy has
+            call.at = wrapped(f"{name}.at", value.at)
+        return call
 
 
 class Runtime:

@@ -98,7 +98,7 @@ def dot(ts, us):
 
 def slope(f, xs, vs, eps):
     """d/dt f(xs + t vs) at 0, by fourth-order central differences; f gives a float."""
-    at = [f([x + t * eps * v for x, v in zip(xs, vs)]) for t in (-2, -1, 1, 2)]
+    at = [f([np.asarray(x + t * eps * v) for x, v in zip(xs, vs)]) for t in (-2, -1, 1, 2)]
     return (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * eps)
 
 

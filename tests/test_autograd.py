@@ -247,6 +247,17 @@ def test_grads_of_two_leaves_share_no_memory():
     assert b.grad.tolist() == [2, 2]
 
 
+def test_grads_made_with_create_graph_share_no_memory():
+    a, b, g = leaf(1., 2.), leaf(3., 4.), mt.ones(2, dtype=mt.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (a + b).backward(g, create_graph=True)
+    with mt.no_grad():
+        a.grad.add_(100)
+    assert values(b.grad, g) == [[1, 1], [1, 1]]
+    a.grad = b.grad = None
+
+
 def test_the_users_gradient_is_not_kept():
     x, g = leaf(1., 2.), mt.ones(2, dtype=mt.float64)
     x.backward(g)
@@ -257,6 +268,19 @@ def test_the_users_gradient_is_not_kept():
 
 
 def test_gradients_seen_by_hooks_are_not_overwritten_later():
+    x, seen = leaf(1., 2.), []
+    y = x.sin()
+    x.register_hook(lambda g: seen.append(g))
+    y.sum().backward()
+    before = seen.pop().tolist()
+    x.register_hook(lambda g: seen.append(g))
+    x.grad = None
+    x.sin().sum().backward()
+    x.grad.zero_()
+    assert seen[0].tolist() == seen[1].tolist() == before
+
+
+def test_gradients_seen_by_hooks_inside_are_not_overwritten_later():
     x, seen = leaf(1., 2.), []
     y = x * 2
     y.register_hook(lambda g: seen.append(g))
@@ -523,6 +547,17 @@ def test_data_is_replaced_without_history():
     x.data = mt.tensor([5., 6.], dtype=mt.float64)
     (x * x).sum().backward()
     assert x.grad.tolist() == [10, 12]
+
+
+def test_variable_is_the_old_name_of_a_tensor():
+    x = mt.ones(2)
+    v = mt.autograd.Variable(x, requires_grad=True)
+    assert type(v) is mt.Tensor and isinstance(x, mt.autograd.Variable) and v.requires_grad
+    x.add_(1)
+    assert v.tolist() == [2, 2]
+    assert not mt.autograd.Variable(v * 1).requires_grad
+    with pytest.raises(TypeError, match="list"):
+        mt.autograd.Variable([1.])
 
 
 # ---- anomaly detection ----------------------------------------------------------------------------------

@@ -238,7 +238,8 @@ def test_vmap_runs_a_function_over_a_batch():
     assert lists(func.vmap(lambda x: x.sum())(a)) == [3, 12]
     assert lists(func.vmap(lambda x, y: (x * y).sum(), in_dims=(1, None))(a, tensor(1., 10.))) == [30, 41, 52]
     assert lists(func.vmap(lambda x: x * 2, out_dims=1)(a)) == [[0, 6], [2, 8], [4, 10]]
-    assert lists(func.vmap(lambda d: {"s": d["u"] + d["v"]}, in_dims=({"u": 0, "v": None},))({"u": a, "v": W})) == {"s": [[4, 6, 8], [7, 9, 11]]}
+    trees = func.vmap(lambda d: {"s": d["u"] + d["v"]}, in_dims=({"u": 0, "v": None},))
+    assert lists(trees({"u": a, "v": W})) == {"s": [[4, 6, 8], [7, 9, 11]]}
 
 
 def test_vmap_of_grad_gives_the_gradient_of_every_example():

@@ -73,20 +73,30 @@ def same(a, b, **tolerance):
             np.testing.assert_allclose(to_numpy(s.array), to_numpy(t.array), **tolerance)
 
 
+DOUBLE = {"float_power"}                             # computed in float64 whatever the input
+ON_HOST = {"allclose", "equal", "moved"}             # their results are Python's, or live where they were moved
+
+
 @each_case
 def test_float32_stays_float32(case):
     drawn = case.draw()
     wide, _ = gradients(case, drawn)
     ys, gs = gradients(case, drawn, lambda a: a.astype("f4") if a.dtype == "f8" else a)
     for y, w in zip(ys, wide):
-        if is_float(w) and "float64" not in repr(case.params) + repr(case.args):
+        if is_float(w) and case.name not in DOUBLE and "float64" not in repr(case.params) + repr(case.args):
             assert y.dtype in (minitorch.float32, w.dtype) and (w.dtype != minitorch.float64 or y.dtype == minitorch.float32)
     for g in gs:
         assert g is None or g.dtype == minitorch.float32
 
 
+NEEDS_ROWS = {"view", "view_as", "view_as_shape", "as_strided", "strided_view"}     # ops that refuse other layouts, as in PyTorch
+
+
 @each_case
 def test_memory_layout_does_not_matter(case):
+    if case.name in NEEDS_ROWS:
+        pytest.skip("its meaning is the layout")
+
     def strided(a):
         if a.ndim < 1:
             return a
@@ -117,7 +127,7 @@ def test_the_device_backend_agrees(case):
     with standin.device_backend() as cupy:
         zs, hs = gradients(case, drawn, cupy.asarray)
         for t in zs + [h for h in hs if h is not None]:
-            assert type(t.array) is cupy.ndarray, f"{case.name} gave a host array for device inputs"
+            assert type(t.array) is cupy.ndarray or case.name in ON_HOST, f"{case.name} gave a host array for device inputs"
         same(ys, zs, rtol=1e-10, atol=1e-12)
         same(gs, hs, rtol=1e-9, atol=1e-11)
 
@@ -160,7 +170,7 @@ def make_same_signature(f, change):
 
 
 def one_entry_off(g):
-    g = np.array(g)
+    g = np.array(g, order="C")
     flat = g.reshape(-1)
     if flat.size:
         k = int(np.argmax(np.abs(flat)))
@@ -175,6 +185,8 @@ def is_zero(case):
 
 @each_primitive
 def test_a_wrong_derivative_is_caught(case):
+    if not any(a.size for a in case.floats(case.draw())):
+        pytest.skip("nothing to differentiate")
     if is_zero(case):
         with spoiled(case.call.op, lambda g: g + 0.01), pytest.raises((Wrong, AssertionError)):
             check_first(*prepare(case))

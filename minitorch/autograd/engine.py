@@ -260,7 +260,8 @@ def call_hooks(node, g):
                 seen = answer
         g = seen.array if plain else seen
     if extra.box is not None:
-        extra.box.grad = wrap(xp(g).array(g)) if plain else g
+        g0, copy = extra.box.grad, wrap(xp(g).array(g)) if plain else g
+        extra.box.grad = copy if g0 is None else g0 + copy
     return g
 
 

@@ -146,7 +146,9 @@ def vectors(name, v, like, one, create_graph, allowed):
 def pull(ys, xs, us, create_graph, strict):
     """u^T J for every input: autograd.grad with zeros where nothing depends on it."""
     recorded = [(y, u) for y, u in zip(ys, us) if y.requires_grad]
-    gs = grad([y for y, _ in recorded], xs, [u for _, u in recorded], True, create_graph, allow_unused=True) if recorded else [None] * len(xs)
+    gs = [None] * len(xs)
+    if recorded:
+        gs = grad([y for y, _ in recorded], xs, [u for _, u in recorded], True, create_graph, allow_unused=True)
     for i, g in enumerate(gs):
         if strict and (g is None or create_graph and not g.requires_grad):
             raise RuntimeError(f"The result of the user-provided function is independent of input {i}. This is not allowed in strict mode"

@@ -136,7 +136,8 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
         return lambda f: op(f, numbers=numbers, view=view, inplace=inplace, method=method, home=home,
                             reference=reference, differentiable=differentiable, called=called, check=check, exact=exact, scalars=scalars)
     self = Op(forward, numbers, view, reference, differentiable, called, check, exact, scalars)
-    plain = not self.variadic and not self.meta and not view and not self.defaults and len(self.arrays) < 3
+    plain = not self.variadic and not self.meta and not view and not self.defaults and len(self.arrays) < 3 \
+        and not forward.__annotations__              # an op of one array with several results says so: `-> tuple`
     if plain and self.arrays != ("input", "other")[:len(self.arrays)]:
         raise TypeError(f"op {self.name}: an op of one or two arrays without parameters names them (input, other), not {self.arrays}")
     call = nary(self) if not plain else unary(self) if len(self.arrays) == 1 else binary(self)

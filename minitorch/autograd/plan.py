@@ -6,7 +6,7 @@ call finds them, and how to call the vjps with them at backward.
 import inspect
 
 from .. import dtypes
-from ..backend import MODULES
+from ..backend import MODULES, xp
 from ..tensor import Tensor, wrap
 from .engine import FREED, Node, Output, check_saved, next_number, run
 from .mode import Setting
@@ -224,7 +224,7 @@ class MultiNode(OpNode):
 
     def vjp(self, g, create_graph):
         some = next(x for x in g if x is not None)
-        library = MODULES[type(getattr(some, "array", some))]
+        library = xp(getattr(some, "array", some))
         for i, (shape, dtype) in enumerate(self.metas):
             if g[i] is None and dtypes.is_float(dtype):
                 zero = library.zeros(shape, dtype)

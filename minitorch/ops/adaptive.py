@@ -97,11 +97,11 @@ def argmax_over_bins(input, /, size):
 
 
 @op(numbers="half", home="")
-def gather_places(input, index, /):
-    """y[n, c, ...] = x[n, c, index[n, c, ...]], x with its spatial axes flattened."""
+def gather_places(input, other, /):
+    """y[n, c, ...] = x[n, c, other[n, c, ...]], x with its spatial axes flattened."""
     lib = xp(input)
     x = input.reshape(*input.shape[:2], -1)
-    return lib.take_along_axis(x, index.reshape(*x.shape[:2], -1), 2).reshape(index.shape)
+    return lib.take_along_axis(x, other.reshape(*x.shape[:2], -1), 2).reshape(other.shape)
 
 
 @op(numbers="half", home="")
@@ -114,10 +114,12 @@ def scatter_places(input, index, /, size):
 
 
 max_over_bins.vjp(lambda g, input_shape, index: scatter_places(g, index, input_shape[2:]))
+gather_places.vjp(lambda g, input_shape, other: scatter_places(g, other, size=input_shape[2:]))
 scatter_places.vjp(lambda g, index: gather_places(g, index))
 for case in (max_over_bins.case, argmax_over_bins.case):
     case(distinct(2, 3, 5, 7), (3, 4))
     case(distinct(2, 3, 5), (7,))
+gather_places.case(normal(2, 3, 4, 5), integers(2, 3, 3, 2, high=20))
 scatter_places.case(normal(2, 3, 3, 2), integers(2, 3, 3, 2, high=20), (4, 5))
 
 
@@ -143,6 +145,8 @@ def adapt(name, n, input, output_size):
 
 def adaptive_avg_pool(name, n, input, output_size):
     input, single, size = adapt(name, n, input, output_size)
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'')
     spatial = input.shape[2:]
     if 0 not in size and not any(a % b for a, b in zip(spatial, size)):
         kernel = tuple(a // b for a, b in zip(spatial, size))

@@ -9,6 +9,7 @@ from .. import dtypes
 from ..autograd.numbers import in_dtype
 from ..autograd.op import alias, composed, op, written
 from ..backend import xp
+from ..convert import refuse_overflow
 from ..cases import booleans, distinct, normal
 from ..tensor import Tensor, wrap
 
@@ -165,11 +166,11 @@ fmin.case(normal(), normal(3))
 def check_bounds(input, min, max):
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    if input.dtype.kind in "iu":
-        limits = np.iinfo(input.dtype)
+    dtype = dtypes.result_type([a for a in (input, min, max) if a is not None])
+    if dtype.kind in "iu":
         for bound in (min, max):
-            if type(bound) is int and not limits.min <= bound <= limits.max:
-                raise RuntimeError(f"clamp: value {bound} cannot be converted to type {input.dtype} without overflow")
+            if type(bound) is int:
+                refuse_overflow(bound, dtype)
 
 
 def inside(input, min, max):

@@ -18,62 +18,71 @@ from .windows import Slide, inside, padded, per_axis, window_view
 np_block, device_block = 1 << 20, 1 << 26  # numbers in the columns of one block: NumPy's stay in cache, a GPU wants many
 
 
+class Columns:
+    """What the windows over x (N, C, *size) see, as matrices for blocks of images: iterating gives (slice of images, matrix).
+
+    last: the channels stand innermost, in rows (n * positions, taps * C): long runs to copy and one large product.
+    Otherwise (n, groups, C / groups * taps, positions), for few channels and for groups.  There, with stride 1, rows of
+    positions stay as long as the padded rows of the images, so that all rows are copied as one run: `wide` positions, of which
+    the last few of each row mean nothing.
+    """
+
+    def __init__(self, x, kernel, slide, groups):
+        self.x, self.kernel, self.slide, self.groups = x, tuple(kernel), slide, groups
+        C, size = x.shape[1], x.shape[2:]
+        self.out = self.wide = out = slide.positions(size, kernel)
+        self.shape = tuple(m + a + b for m, (a, b) in zip(size, slide.padding))
+        run, near = (C * kernel[-1] if slide.dilation[-1] == 1 else C), set(slide.stride) == {1}
+        self.plain = near and prod(kernel) == 1 and self.shape == size     # one tap: the columns are the images themselves
+        self.last = groups == 1 and not self.plain and run > (2 * out[-1] if near else 4)
+        if near and not self.last and not self.plain:
+            self.wide = (*out[:-1], self.shape[-1])
+        block = np_block if type(x).__module__ == "numpy" else device_block
+        self.n = max(1, min(x.shape[0], block // max(1, C * prod(kernel) * prod(self.wide))))
+
+    def __iter__(self):
+        x, lib, n, k = self.x, xp(self.x), self.n, len(self.kernel)
+        N, C, G, taps = x.shape[0], x.shape[1], self.groups, prod(self.kernel)
+        if self.plain:
+            yield slice(N), x.reshape(N, G, C // G, prod(self.out))
+            return
+        (inner, kept), tail = inside(x.shape[2:], self.slide.padding), self.slide.dilation[-1] * (self.kernel[-1] - 1)
+        room = lib.zeros(n * C * prod(self.shape) + tail, x.dtype)[:n * C * prod(self.shape)]       # tail: what the last wide row sees
+        room = room.reshape(n, *self.shape, C) if self.last else room.reshape(n, C, *self.shape)
+        images = lib.moveaxis(room, -1, 1) if self.last else room          # (n, C, *shape)
+        view = window_view(images, self.kernel, self.wide, self.slide)     # (n, C, *kernel, *wide)
+        if self.last:
+            view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)                 # (n, *out, *kernel, C)
+        columns = lib.empty(view.shape, x.dtype)
+        for i in range(0, N, n):
+            m = min(n, N - i)
+            images[(slice(m), slice(None), *inner)] = x[(slice(i, i + m), slice(None), *kept)]
+            columns[:m] = view[:m]
+            yield slice(i, i + m), columns[:m].reshape((-1, taps * C) if self.last else (m, G, C // G * taps, prod(self.wide)))
+
+
 def convolve(x, w, bias, slide, groups):
     """The forward computation on arrays."""
-    N, C, *size = x.shape
-    O, _, *kernel = w.shape
-    out = slide.positions(size, kernel)
-    y = xp(x).empty((N, groups, O // groups, prod(out)), x.dtype)
-    last = channels_last(C, kernel, out, slide, groups)
-    filters = as_matrix(w, groups, last)                                   # (groups, O / groups, C / groups * taps)
-    for images, columns in blocks(x, tuple(kernel), out, slide, groups, last):
-        xp(x).matmul(filters, columns, out=y[images])
+    columns = Columns(x, w.shape[2:], slide, groups)
+    lib, N, O, out = xp(x), x.shape[0], w.shape[0], columns.out
+    y = lib.empty((N, O, *out), x.dtype)
+    if columns.last:
+        filters = lib.moveaxis(w, 1, -1).reshape(O, -1).swapaxes(0, 1)     # (taps * C, O)
+        for images, rows in columns:
+            part = rows @ filters                                          # (n * positions, O)
+            if bias is not None:
+                part += bias
+            y[images] = lib.moveaxis(part.reshape(-1, *out, O), -1, 1)
+        return y
+    filters = w.reshape(groups, O // groups, -1)
+    for images, columns_of in columns:
+        part = filters @ columns_of                                        # (n, groups, O / groups, wide)
         if bias is not None:
-            y[images] += bias.reshape(groups, -1, 1)
-    return y.reshape(N, O, *out)
-
-
-def blocks(x, kernel, out, slide, groups, last):
-    """(slice of images, their columns (n, groups, C / groups * taps, positions)), block by block."""
-    N, C, *size = x.shape
-    taps, places = prod(kernel), prod(out)
-    n = max(1, min(N, (np_block if type(x).__module__ == "numpy" else device_block) // max(1, C * taps * places)))
-    if taps == 1 and set(slide.stride) == {1} and not any(a or b for a, b in slide.padding):
-        for i in range(0, N, n):                                           # one tap: the columns are the images themselves
-            yield slice(i, i + n), x[i:i + n].reshape(-1, groups, C // groups, places)
-        return
-    inner, kept = inside(size, slide.padding)
-    shape = [m + a + b for m, (a, b) in zip(size, slide.padding)]
-    room = xp(x).zeros((n, *shape, C) if last else (n, C, *shape), x.dtype)
-    view = window_view(xp(x).moveaxis(room, -1, 1) if last else room, kernel, out, slide)      # (n, C, *kernel, *out)
-    k = len(kernel)
-    if last:                                                               # (n, *out, *kernel, C): long runs of channels
-        view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)
-    columns = xp(x).empty(view.shape, x.dtype)
-    for i in range(0, N, n):
-        m = min(n, N - i)
-        if last:
-            room[(slice(m), *inner)] = xp(x).moveaxis(x[(slice(i, i + m), slice(None), *kept)], 1, -1)
-        else:
-            room[(slice(m), slice(None), *inner)] = x[(slice(i, i + m), slice(None), *kept)]
-        columns[:m] = view[:m]
-        if last:
-            yield slice(i, i + m), columns[:m].reshape(m, 1, places, taps * C).swapaxes(-1, -2)
-        else:
-            yield slice(i, i + m), columns[:m].reshape(m, groups, C // groups * taps, places)
-
-
-def channels_last(C, kernel, out, slide, groups):
-    """Whether columns are copied in longer runs with the channels innermost than along the rows of the images."""
-    run = C * kernel[-1] if slide.dilation[-1] == 1 else C
-    return groups == 1 and run > (4 * out[-1] if slide.stride[-1] == 1 else 4)
-
-
-def as_matrix(w, groups, last):
-    """Weights (O, C, *kernel) as (groups, O / groups, C * taps), in the order of the columns."""
-    if last:
-        w = xp(w).moveaxis(w, 1, -1)
-    return w.reshape(groups, w.shape[0] // groups, -1)
+            part += bias.reshape(groups, -1, 1)
+        if columns.plain:
+            return part.reshape(y.shape)
+        y[images] = part.reshape(-1, O, *columns.wide)[..., :out[-1]]
+    return y
 
 
 def transposed_weight(w, groups):
@@ -121,19 +130,18 @@ def unwound(columns, kernel, size, slide):
 @op(numbers="promote", home="")
 def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
     """The transpose of convolution in its weight: (N, C, *size), (N, O, *positions) -> (O, C / groups, *kernel)."""
-    x, g, lib = input, other, xp(input)
-    C, O = x.shape[1], g.shape[1]
-    out = g.shape[2:]
-    last = channels_last(C, kernel, out, slide, groups)
-    y = lib.zeros((groups, O // groups, C // groups * prod(kernel)), x.dtype)
-    g = g.reshape(-1, groups, O // groups, prod(out))
-    for images, columns in blocks(x, kernel, out, slide, groups, last):
-        if last:                                                           # one product for the whole block
-            rows = columns.swapaxes(-1, -2).reshape(-1, y.shape[-1])       # (n * positions, taps * C)
-            y[0] += g[images].swapaxes(0, 2).reshape(O, -1) @ rows
-        else:
-            y += (g[images] @ columns.swapaxes(-1, -2)).sum(axis=0)
-    if last:
+    columns, g, lib = Columns(input, kernel, slide, groups), other, xp(input)
+    C, (N, O, *out) = input.shape[1], g.shape
+    y = lib.zeros((groups, O // groups, C // groups * prod(kernel)), input.dtype)
+    for images, block in columns:
+        if columns.last:                                                   # one product for the whole block
+            y[0] += g[images].reshape(-1, O, prod(out)).swapaxes(0, 1).reshape(O, -1) @ block
+            continue
+        part = g[images]
+        if columns.wide != columns.out:
+            part = padded(part, ((0, 0),) * (len(out) - 1) + ((0, columns.wide[-1] - out[-1]),))
+        y += (part.reshape(-1, groups, O // groups, block.shape[-1]) @ block.swapaxes(-1, -2)).sum(axis=0)
+    if columns.last:
         return lib.ascontiguousarray(lib.moveaxis(y.reshape(O, *kernel, C), -1, 1))
     return y.reshape(O, C // groups, *kernel)
 
@@ -301,10 +309,10 @@ def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 conv1d.case(normal(2, 3, 7), normal(4, 3, 3), normal(4))
 conv1d.case(normal(2, 4, 8), normal(6, 2, 3), None, 2, 1, 2, 2)
-conv1d.case(normal(3, 7), normal(4, 3, 4), padding="same")
+conv1d.case(normal(3, 7), normal(4, 3, 4), padding="same", dilation=2)
 conv2d.case(normal(2, 3, 5, 4), normal(4, 3, 3, 2), normal(4), padding=1)
 conv2d.case(normal(2, 4, 6, 5), normal(6, 2, 3, 2), None, (2, 1), (1, 0), (1, 2), 2)
-conv2d.case(normal(3, 5, 5), normal(4, 3, 4, 3), normal(4), padding="same")
+conv2d.case(normal(3, 5, 5), normal(4, 3, 5, 3), normal(4), padding="same")
 conv2d.case(normal(2, 17, 4, 3), normal(2, 17, 1, 1), padding="valid")
 conv3d.case(normal(1, 2, 4, 4, 3), normal(3, 2, 2, 3, 2), normal(3), padding=(0, 1, 1))
 conv3d.case(normal(2, 4, 4, 3), normal(4, 1, 2, 2, 2), None, 2, 1, groups=2)

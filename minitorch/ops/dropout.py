@@ -13,7 +13,8 @@ from .random import placed, uniform
 def masked_scale(input, other, /, scale):
     """input * scale where the mask `other` is true, 0 elsewhere."""
     y = input * other
-    y *= scale
+    if scale != 1:
+        y *= scale
     return y
 
 masked_scale.vjp(lambda g, other, scale: masked_scale(g, other, scale), None)
@@ -29,21 +30,21 @@ def kept(input, p, channels):
     return placed(uniform(source(None, device), shape, dtypes.F32) >= p, device)
 
 
-def checked(input, p, name):
+def check(input, p, training, name):
     """TypeError, ValueError or RuntimeError for what dropout cannot take."""
     require_tensor(input, name)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if training and 0 < p < 1 and not dtypes.is_float(input.array.dtype):
+        raise RuntimeError(f"{name}: result type float can't be cast to the desired output type {input.dtype}")
 
 
 def dropped(name, input, p, training, inplace, channels=None):
     """`input` with what a mask leaves scaled by 1 / (1 - p); itself when there is nothing to do."""
-    checked(input, p, name)
+    check(input, p, training, name)
     if not training or p == 0:
         return input
-    if not dtypes.is_float(input.array.dtype):
-        raise RuntimeError(f"{name}: result type float can't be cast to the desired output type {input.dtype}")
-    return (scale_in_place if inplace else masked_scale)(input, kept(input, p, channels), scale=1 / (1 - p) if p < 1 else 0.0)
+    return (scale_in_place if inplace else masked_scale)(input, kept(input, p, channels), scale=1 / (1 - p) if p < 1 else 1)
 
 
 scale_in_place = in_place(masked_scale)
@@ -93,7 +94,7 @@ ALPHA = 1.7580993408473766                 # minus the value that SELU approache
 
 def alpha_dropped(name, input, p, training, inplace, channels=None):
     """Dropped elements become -ALPHA, then all are scaled and shifted so that mean 0 and variance 1 stay (SELU paper, section 3)."""
-    checked(input, p, name)
+    check(input, p, training, name)
     if not training or p == 0:
         return input
     if p == 1:

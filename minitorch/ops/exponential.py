@@ -3,9 +3,9 @@ import math
 
 from .. import dtypes
 from ..autograd.op import op
-from ..backend import xp
+from ..backend import is_array, xp
 from ..cases import integers, normal, positive, probability, unit
-from .choose import choose, only
+from .choose import choose, only, pick
 
 LN2, LN10 = math.log(2), math.log(10)
 
@@ -52,6 +52,13 @@ log.vjp(lambda g, input: g / input)
 log.case(positive(3, 4))
 log.case(positive())
 log.case(integers(3, low=1))
+
+
+def natural_log(x):
+    """log of an array, a tensor or a number."""
+    if not isinstance(x, (int, float)):
+        return log(x)
+    return math.log(x) if x > 0 else math.nan if x else -math.inf
 
 
 @op(numbers="float", inplace=True)
@@ -127,10 +134,12 @@ logaddexp2.case(normal(), normal(2))
 @op(numbers="float", inplace=True)
 def xlogy(input, other, /):
     """input * log(other), and 0 where input is 0, whatever `other` is (except NaN)."""
-    library = xp(input)
-    return choose(input == 0, choose(other == other, library.zeros_like(other), other), input * library.log(other))
+    array = input if is_array(input) else other
+    library = xp(array)
+    y = input * library.log(library.asarray(other, dtype=array.dtype))
+    return choose(library.asarray(input == 0) & (other == other), library.zeros_like(y), y)
 
-xlogy.vjp(lambda g, input, other: only(g * log(other), ~((input == 0) & (other <= 0))),
+xlogy.vjp(lambda g, input, other: only(g * natural_log(other), ~((input == 0) & (other <= 0))),
           lambda g, input, other: g * (input / other))
 xlogy.case(normal(3, 4), positive(3, 4))
 xlogy.case(normal(2, 1, 4), positive(3, 1))
@@ -154,6 +163,6 @@ logit.case(probability(), 1e-6)
 
 def logit_slope(g, input, eps):
     slope = g / (input * (1 - input))
-    if eps is None:                                  # NaN outside of [0, 1]
-        return slope + only(g * math.nan, (input < 0) | (input > 1))
+    if eps is None:
+        return pick((input >= 0) & (input <= 1), slope, math.nan)
     return only(slope, (input >= eps) & (input <= 1 - eps))

@@ -118,7 +118,6 @@ gather.case(normal(3, 4), 1, integers(3, 2, high=4))
 gather.case(normal(3, 4), -2, integers(2, 4, high=3))
 gather.case(normal(2, 3, 4), 0, integers(2, 2, 1, high=2))
 gather.case(normal(), 0, integers(high=1))
-gather.case(normal(3, 4), 1, integers(3, 2, low=4, high=6))
 
 
 def from_vectors(f, result, *xs):

@@ -1,6 +1,4 @@
 """Powers and roots."""
-import math
-
 import numpy as np
 
 from .. import dtypes
@@ -10,7 +8,7 @@ from ..cases import distinct, integers, normal, positive
 from ..tensor import Tensor
 from .choose import only, zero
 from .dtype import cast
-from .exponential import log
+from .exponential import natural_log
 
 
 @op(numbers="half", inplace=True)
@@ -76,25 +74,26 @@ hypot.case(normal(), positive(2))
 def check_power(input, other):
     if is_array(input) and is_array(other) and input.dtype.kind == other.dtype.kind == "b":
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
-    if type(other) is int and other < 0 and input.dtype.kind in "iu":
+    if type(other) is int and other < 0 and input.dtype.kind in "biu":
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+
+
+WHOLE = {2: lambda x: x * x, 3: lambda x: x * x * x, 4: lambda x: (x * x) ** 2}
+BROKEN = {0.5: lambda x: xp(x).sqrt(x), -0.5: lambda x: 1 / xp(x).sqrt(x), -1: lambda x: 1 / x, -2: lambda x: 1 / (x * x)}
 
 
 @op(numbers="promote", home="", called="pow", check=check_power)
 def power(input, other, /):
     """input ^ other, broadcasting.
 
-    Small whole powers by multiplication: the general power takes many times longer, above all for negative bases.
+    The usual numbers have their own ways: the general power takes many times longer, above all for negative bases.
     """
-    if type(other) is int or type(other) is float:
-        if other == 3:
-            return input * input * input
-        if other == 4:
-            y = input * input
-            return y * y
-        if other == -2:
-            return 1 / (input * input)
     dtype = (input if is_array(input) else other).dtype
+    if dtype.kind != "b" and isinstance(other, (int, float)):
+        if other in WHOLE:
+            return WHOLE[other](input)
+        if dtype.kind == "f" and other in BROKEN:
+            return BROKEN[other](input)
     if dtype.kind == "i" and is_array(other):
         return whole_power(input, other)
     return input | ~other if dtype.kind == "b" else input ** other
@@ -116,15 +115,8 @@ def whole_power(input, other):
 def power_slope(input, other):
     """d(input ^ other) / d(input); zero, not NaN, where the power is zero."""
     if isinstance(other, (int, float)):
-        return zero(input) if other == 0 else input * 2 if other == 2 else power(input, other - 1) * other
+        return zero(input) if other == 0 else input * 2 if other == 2 and is_array(input) else power(input, other - 1) * other
     return only(other * power(input, other - 1), other != 0)
-
-
-def natural_log(x):
-    """log of an array, a tensor or a number."""
-    if not isinstance(x, (int, float)):
-        return log(x)
-    return math.log(x) if x > 0 else math.nan if x else -math.inf
 
 
 @composed(inplace=True)

@@ -1,24 +1,316 @@
-"""Sums."""
-from ..autograd.op import op
-from ..backend import xp
-from ..cases import normal
+"""Sums, means, products and spreads: many numbers made one.
+
+Derivatives repeat the gradient over the axes that were summed: `spread` is the transpose of `sum`.
+"""
+from .. import dtypes
+from ..autograd.op import composed, op
+from ..backend import MODULES, xp
+from ..cases import booleans, integers, normal
+from ..dtypes import F32, F64, I64, is_float, is_half
+from .dims import count, kept, one, over, sizes
 
 
-@op(numbers="half")
-def sum(input, /, dim=None, keepdim=False):
-    """Sum over `dim` (None: all; int or tuple)."""
-    return input.sum(axis=dim, keepdims=keepdim)
+@op
+def sum(input, /, dim=None, keepdim=False, dtype=None):
+    """Sum over `dim`: an int, several, or None for all.  Integers and booleans add up in int64.
 
-sum.vjp(lambda g, input_shape, dim: broadcast(g, kept(input_shape, dim), input_shape))
+    dtype: what `input` is converted to first.
+    """
+    axis = dim if dim is None and keepdim is False else over(dim, keepdim, input.ndim)
+    d = input.dtype
+    if dtype is not None:
+        d = dtypes.numpy_dtype(dtype)
+        input = input.astype(d)
+    if d is F32 or d is F64:
+        return input.sum(axis, None, None, keepdim)
+    if is_half(d):
+        return input.sum(axis, F32, None, keepdim).astype(d)
+    return input.sum(axis, I64 if dtype is None and not is_float(d) else d, None, keepdim)
+
+sum.vjp(lambda g, input_shape, dim: spread(g, dim, input_shape))
 sum.case(normal(3, 4))
+sum.case(normal(3, 4), 0)
+sum.case(normal(2, 3, 4), (0, -1), True)
+sum.case(normal(2, 3), dim=-2, keepdim=True)
+sum.case(normal(), 0)
+sum.case(normal(0, 3), 0)
+sum.case(booleans(3, 4), 1)
+sum.case(normal(3, 4), 1, dtype="float64")
+sum.case(integers(3, 4), (), dtype="int32")
 
-def kept(shape, dim):
-    """`shape` after reducing `dim` with keepdim=True."""
-    if dim is None:
-        return (1,) * len(shape)
-    dims = {d % len(shape) for d in (dim if type(dim) in (tuple, list) else (dim,))}
-    return tuple(1 if i in dims else n for i, n in enumerate(shape))
 
-def broadcast(g, shape, full):
-    from .shape import expand
-    return expand(g.reshape(shape), full)
+def spread(g, dim, shape):
+    """`g`, the gradient of what was reduced over `dim`, repeated to the full `shape`."""
+    g = g.reshape(kept(shape, dim))
+    return strides.expanded(g, shape) if type(g) in MODULES else strides.expand_to(g, shape)
+
+
+@op
+def mean(input, /, dim=None, keepdim=False, dtype=None):
+    """Mean over `dim`: an int, several, or None for all.  RuntimeError for integers, unless `dtype` makes them floats."""
+    axis = over(dim, keepdim, input.ndim)
+    d = input.dtype if dtype is None else dtypes.numpy_dtype(dtype)
+    if not is_float(d):
+        raise RuntimeError("could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+                           f"Got: {dtypes.of(d).name}")
+    if dtype is not None:
+        input = input.astype(d)
+    n = count(input.shape, axis)
+    if is_half(d):
+        return (input.sum(axis, F32, None, keepdim) / n).astype(d)
+    return input.sum(axis, None, None, keepdim) / n
+
+mean.vjp(lambda g, input_shape, dim: spread(g * inverse(count(input_shape, dim)), dim, input_shape))
+mean.case(normal(3, 4))
+mean.case(normal(3, 4), 1)
+mean.case(normal(2, 3, 4), (0, 2), True)
+mean.case(normal(), -1)
+mean.case(integers(3, 4), 0, dtype="float32")
+
+
+def inverse(n):
+    """1 / n, also for n = 0."""
+    return 1 / n if n else float("inf")
+
+
+@op(home="")
+def without_nan(input, /):
+    """`input` with 0 for every NaN."""
+    return xp(input).where(input == input, input, input.dtype.type(0))
+
+without_nan.vjp(lambda g, input: g * (input == input))
+without_nan.case(normal(3, 4))
+
+
+@composed
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    """Sum over `dim` of what is not NaN."""
+    return sum(without_nan(input), dim, keepdim, dtype=dtype)
+
+nansum.case(normal(3, 4))
+nansum.case(normal(3, 4), 0)
+nansum.case(normal(2, 3, 4), (0, -1), True)
+nansum.case(integers(3, 4), 1)
+
+
+@composed
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+    """Mean over `dim` of what is not NaN; NaN where nothing is left.  RuntimeError for integers."""
+    if not is_float(getattr(input, "array", input).dtype):
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")
+    return nansum(input, dim, keepdim, dtype=dtype) / sum(input == input, dim, keepdim)
+
+nanmean.case(normal(3, 4))
+nanmean.case(normal(3, 4), 0)
+nanmean.case(normal(2, 3, 4), (0, -1), True)
+
+
+@op
+def prod(input, /, dim=None, keepdim=False, dtype=None):
+    """Product over the axis `dim`, or of all.  Integers multiply in int64."""
+    axis = one(dim, keepdim, input.ndim)
+    d = input.dtype
+    if dtype is not None:
+        d = dtypes.numpy_dtype(dtype)
+        input = input.astype(d)
+    if is_half(d):
+        return input.prod(axis, F32, None, keepdim).astype(d)
+    return input.prod(axis, I64 if dtype is None and not is_float(d) else d, None, keepdim)
+
+prod.vjp(lambda g, input, dim: spread(g, dim, input.shape) * product_of_others(input, dim))
+prod.case(normal(3, 4))
+prod.case(normal(3, 4), 1)
+prod.case(normal(2, 3, 4), -2, True)
+prod.case(normal(), 0)
+prod.case(integers(2, 3, low=0, high=3), 0)
+prod.case(normal(0, 3), 0)
+prod.case(normal(3), 0, dtype="float64")
+
+
+def product_of_others(x, dim):
+    """For each element of `x` the product of all others along `dim` (None: all), right with zeros too."""
+    if dim is None or not len(x.shape):
+        return product_of_others(x.reshape((-1,)), 0).reshape(x.shape)
+    dim %= len(x.shape)
+    before = scan.cumprod(pad.shifted(x, dim, 1, 1.0), dim)      # product of all earlier ones
+    y = arrange.reversed_along(x, (dim,))
+    return before * arrange.reversed_along(scan.cumprod(pad.shifted(y, dim, 1, 1.0), dim), (dim,))
+
+
+# ---- spreads: the mean square distance from the mean ---------------------------------------------------
+
+@op(home="", numbers="half")
+def var_over(input, /, dim, correction, keepdim):
+    """sum((x - mean)^2) / (n - correction) over the axes `dim`."""
+    if not is_float(input.dtype):
+        raise RuntimeError("std and var only support floating point and complex dtypes")
+    axis = over(dim, keepdim, input.ndim)
+    n = count(input.shape, axis)
+    d = input - input.sum(axis, None, None, True) / n
+    d = d * d
+    return d.sum(axis, None, None, keepdim) / max(n - correction, 0)
+
+var_over.vjp(lambda g, input, dim, correction:
+             spread(g * (2 * inverse(count(input.shape, dim) - correction)), dim, input.shape) * centred(input, dim))
+var_over.case(normal(3, 4), dim=(0, 1), correction=1, keepdim=False)
+var_over.case(normal(3, 4), dim=1, correction=0, keepdim=True)
+var_over.case(normal(3, 4), dim=None, correction=0.5, keepdim=True)
+
+
+@op(home="", numbers="half")
+def std_over(input, /, dim, correction, keepdim):
+    """The root of `var_over`."""
+    return xp(input).sqrt(var_over.op.forward(input, dim, correction, keepdim))
+
+std_over.vjp(lambda g, input, y, dim, correction:                    # at y = 0 the numerator is 0 too
+             spread(g / (y + (y == 0)) * inverse(count(input.shape, dim) - correction), dim, input.shape) * centred(input, dim))
+std_over.case(normal(3, 4), dim=(0, 1), correction=1, keepdim=False)
+std_over.case(normal(3, 4), dim=1, correction=0, keepdim=True)
+std_over.case(normal(3, 4), dim=None, correction=0.5, keepdim=True)
+
+
+def centred(x, dim):
+    return x - mean(x, dim, keepdim=True)
+
+
+def spread_arguments(dim, unbiased, keepdim, correction):
+    """(dim, correction) from PyTorch's two ways to call var and std."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if unbiased is not None and not isinstance(unbiased, bool):
+        raise TypeError(f"argument 'unbiased' must be bool, not {type(unbiased).__name__}")
+    if unbiased is not None and correction is not None:
+        raise TypeError("var and std take 'unbiased' or 'correction', not both")
+    return dim, 1 if correction is None and unbiased is None else int(unbiased) if correction is None else correction
+
+
+@composed
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """Variance over `dim`: squared distances from the mean, summed and divided by n - correction.
+
+    correction: 1 by default; `unbiased=False` is correction 0. RuntimeError for integers.
+    """
+    dim, correction = spread_arguments(dim, unbiased, keepdim, correction)
+    return var_over(input, dim, correction, keepdim)
+
+var.case(normal(3, 4))
+var.case(normal(3, 4), False)
+var.case(normal(3, 4), 0, False, True)
+var.case(normal(2, 3, 4), (0, 2), keepdim=True)
+var.case(normal(2, 3, 4), dim=-1, correction=2)
+var.case(normal(3, 4), unbiased=False)
+
+
+@composed
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """Standard deviation over `dim`, the root of `var`.  Its gradient is 0 where it is 0, as in PyTorch."""
+    dim, correction = spread_arguments(dim, unbiased, keepdim, correction)
+    return std_over(input, dim, correction, keepdim)
+
+std.case(normal(3, 4))
+std.case(normal(3, 4), True)
+std.case(normal(3, 4), 0, False, True)
+std.case(normal(2, 3, 4), (0, 2), keepdim=True)
+std.case(normal(2, 3, 4), dim=-1, correction=0)
+
+
+@composed(method=False)
+def var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(variance, mean) over `dim`; arguments as those of `var`."""
+    dim, correction = spread_arguments(dim, unbiased, keepdim, correction)
+    return var_over(input, dim, correction, keepdim), mean(input, dim, keepdim)
+
+var_mean.case(normal(3, 4))
+var_mean.case(normal(2, 3, 4), (0, 2), correction=0, keepdim=True)
+var_mean.case(normal(3, 4), unbiased=False)
+
+
+@composed(method=False)
+def std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(standard deviation, mean) over `dim`; arguments as those of `var`."""
+    dim, correction = spread_arguments(dim, unbiased, keepdim, correction)
+    return std_over(input, dim, correction, keepdim), mean(input, dim, keepdim)
+
+std_mean.case(normal(3, 4))
+std_mean.case(normal(2, 3, 4), (0, 2), correction=0, keepdim=True)
+std_mean.case(normal(3, 4), False)
+
+
+# ---- the rest --------------------------------------------------------------------------------------------
+
+@op(numbers="float")
+def logsumexp(input, /, dim, keepdim=False):
+    """log(sum(exp(x))) over `dim`, an int or several, without overflow."""
+    axis, library = over(dim, keepdim, input.ndim), xp(input)
+    if not count(input.shape, axis):
+        return library.log(input.sum(axis, None, None, keepdim))
+    m = input.max(axis, None, True)
+    m = library.where(library.isfinite(m), m, m.dtype.type(0))
+    return library.log(library.exp(input - m).sum(axis, None, None, keepdim)) + (m if keepdim else m.squeeze(axis))
+
+logsumexp.vjp(lambda g, input, y, dim: spread(g, dim, input.shape) * exponential.exp(input - y.reshape(kept(input.shape, dim))))
+logsumexp.case(normal(3, 4), 1)
+logsumexp.case(normal(2, 3, 4), (0, -1))
+logsumexp.case(normal(2, 3, 4), dim=1, keepdim=True)
+logsumexp.case(normal(), 0)
+logsumexp.case(integers(3, 4), 0)
+
+
+@op(differentiable=False)
+def all(input, /, dim=None, keepdim=False):
+    """Whether all elements over `dim` (an int, several, or None for all) are nonzero; of uint8 uint8, else bool."""
+    return truth(input, "all", dim, keepdim)
+
+all.case(booleans(3, 4))
+all.case(booleans(3, 4), 1)
+all.case(booleans(2, 3, 4), (0, -1), True)
+all.case(integers(3, 4), dim=0, keepdim=True)
+all.case(normal(0, 3), 0)
+all.case(booleans(3, 4), ())
+
+
+@op(differentiable=False)
+def any(input, /, dim=None, keepdim=False):
+    """Whether any element over `dim` (an int, several, or None for all) is nonzero; of uint8 uint8, else bool."""
+    return truth(input, "any", dim, keepdim)
+
+any.case(booleans(3, 4))
+any.case(booleans(3, 4), 1)
+any.case(booleans(2, 3, 4), (0, -1), True)
+any.case(integers(3, 4), dim=0, keepdim=True)
+any.case(normal(0, 3), 0)
+any.case(booleans(3, 4), ())
+
+
+def truth(x, method, dim, keepdim):
+    axis = over(dim, keepdim, x.ndim)
+    y = x if x.dtype.kind == "b" else x != 0
+    y = getattr(y, method)(axis, keepdims=keepdim) if dim != () else y
+    return y.astype(x.dtype) if x.dtype.name == "uint8" else y
+
+
+@op(differentiable=False)
+def count_nonzero(input, /, dim=None):
+    """How many elements over `dim` (an int, several, or None for all) are not zero."""
+    return (input != 0).sum(over(dim, False, input.ndim), I64)
+
+count_nonzero.case(integers(3, 4))
+count_nonzero.case(integers(3, 4), 1)
+count_nonzero.case(integers(2, 3, 4), dim=(0, -1))
+
+
+@composed
+def sum_to_size(input, *size):
+    """`input` summed down to a shape that broadcasts to its own."""
+    shape = sizes(size, "sum_to_size")
+    lead = len(input.shape) - len(shape)
+    if lead < 0 or [n for n, m in zip(shape, input.shape[lead:]) if n not in (1, m)]:
+        raise RuntimeError(f"size {list(shape)} is not expandable to size {list(input.shape)}.")
+    dims = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n != input.shape[i + lead])
+    return sum(input, dims, True).reshape(shape) if dims else input
+
+sum_to_size.case(normal(2, 3, 4), 3, 1)
+sum_to_size.case(normal(2, 3, 4), (3, 4))
+
+
+from . import arrange, exponential, pad, scan, strides  # noqa: E402  (last: the modules of ops name each other)

@@ -26,10 +26,10 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     return from_vectors(lambda x, i, s: reduced(x, axis(dim, x.ndim), i, leading(s, i), reduce, include_self), input, input, index, src)
 
 for _reduce in ("sum", "mean", "amax", "amin"):
-    scatter_reduce.case(distinct(3, 4), 1, integers(3, 6, high=4), distinct(3, 6), _reduce)
-    scatter_reduce.case(distinct(3, 4), 0, integers(2, 3, high=3), distinct(2, 4), _reduce, include_self=False)
+    scatter_reduce.case(distinct(3, 4), 1, integers(3, 6, high=4), normal(3, 6), _reduce)
+    scatter_reduce.case(distinct(3, 4), 0, integers(2, 3, high=3), normal(2, 4), _reduce, include_self=False)
 scatter_reduce.case(positive(3, 4), 1, integers(3, 6, high=4), positive(3, 6), "prod")
-scatter_reduce.case(positive(4), 0, np.array([1, 1, 3, 1]), np.array([0.0, 2.0, 0.5, 3.0]), "prod", include_self=False)
+scatter_reduce.case(positive(4), 0, np.array([1, 1, 3, 1]), positive(4), "prod", include_self=False)
 
 
 def reduced(x, dim, index, src, reduce, include_self):
@@ -75,9 +75,9 @@ def _(g, y, input, index, src, dim):                 # equal ones share
     share = g / (ours * 1.0 + scatter_along(theirs * 1.0, index, shape=tuple(y.shape), dim=dim))
     return share * ours, None, gather_along(share, index, dim=dim) * theirs
 
-scatter_extreme.case(distinct(3, 4), integers(3, 6, high=4), distinct(3, 6), dim=1, largest=True)
-scatter_extreme.case(distinct(3, 4), integers(2, 4, high=3), distinct(2, 4), dim=0, largest=False)
-scatter_extreme.case(distinct(5), integers(3), distinct(3), dim=0, largest=True)
+scatter_extreme.case(distinct(3, 4), integers(3, 6, high=4), normal(3, 6), dim=1, largest=True)
+scatter_extreme.case(distinct(3, 4), integers(2, 4, high=3), normal(2, 4), dim=0, largest=False)
+scatter_extreme.case(distinct(5), integers(3), normal(3), dim=0, largest=True)
 
 
 @op(home="", numbers="half", called="scatter_reduce")
@@ -108,4 +108,4 @@ def _(g, input, index, src, dim):                    # a factor of 0 is left out
 
 scatter_prod.case(positive(3, 4), integers(3, 6, high=4), positive(3, 6), dim=1)
 scatter_prod.case(positive(3, 4), integers(2, 4, high=3), positive(2, 4), dim=0)
-scatter_prod.case(normal(4), np.array([1, 1, 3, 1]), np.array([0.0, 2.0, 0.5, 3.0]), dim=0)
+scatter_prod.case(normal(4), np.array([1, 1, 3, 1]), positive(4), dim=0)

@@ -5,7 +5,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
 from .dims import axis
-from .elementwise import exp
+from .exponential import exp
 from .reduce import sum
 
 

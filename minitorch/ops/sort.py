@@ -106,7 +106,6 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
 topk.case(distinct(3, 4), 2)
 topk.case(distinct(3, 4), 2, 0, False)
 topk.case(distinct(2, 100), 5)
-topk.case(distinct(3), 4)
 
 
 @composed

@@ -222,7 +222,7 @@ def polygamma_array(x, n):
     s, terms = n + 1, max(12, n + 6)
     y = library.zeros_like(z)
     for k in range(terms):
-        y = y + (z + k) ** -s
+        y = y + library.power(z + k, -s)
     far = z + terms
     rest = 1 / (s - 1) + 0.5 / far
     w, factor = 1 / (far * far), s / 2.0
@@ -230,7 +230,7 @@ def polygamma_array(x, n):
         rest = rest + b * factor * w
         w = w / (far * far)
         factor *= (s + 2 * j + 1) * (s + 2 * j + 2) / ((2 * j + 3) * (2 * j + 4))
-    y = y + rest * far ** (1 - s)
+    y = y + rest * library.power(far, 1 - s)
     sign = (-1) ** s * float(math.factorial(n))
     sine, cosine = sin_and_cos_of_pi(x)
     reflected = (-1) ** n * sign * y - PI * cot_derivative(cosine / sine, n)

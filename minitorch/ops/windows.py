@@ -3,15 +3,16 @@
 `windows` copies out what each position of the window sees (im2col); `unwindows`, its transpose, adds
 every copy back to where it came from (col2im).
 """
+from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
 
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import normal
 
 
-class Slide(NamedTuple):
+@dataclass(frozen=True)
+class Slide:
     """How a window moves: for each spatial axis its step, the rows added before and after, and the spacing of its taps."""
     stride: tuple
     padding: tuple                         # ((before, after), ...)

@@ -17,8 +17,24 @@ from ..autograd.mode import enable_grad
 from ..ops.from_data import from_dlpack
 from ..tensor import Tensor, wrap
 
-BLOCK = 1 << 15                            # elements that a step works on at a time
+BLOCK = 1 << 18                            # elements that a step works on at a time
 SCALARS = {"step", "mu_product", "eta", "mu"}          # state that is one number for a whole parameter
+
+
+def counted(step):
+    """A subclass's step() with the hooks around it, and a mark that schedulers look for."""
+    @functools.wraps(step)
+    def method(self, *args, **kwargs):
+        for hook in list(self.hooks["step_pre"].values()):
+            answer = hook(self, args, kwargs)
+            if answer is not None:
+                args, kwargs = answer
+        loss = step(self, *args, **kwargs)
+        self._opt_called = True
+        for hook in list(self.hooks["step_post"].values()):
+            hook(self, args, kwargs)
+        return loss
+    return method
 
 
 class Optimizer:
@@ -93,6 +109,7 @@ class Optimizer:
                     p.grad.array[...] = 0
                     p.grad.counter[0] += 1
 
+    @counted
     def step(self, closure=None):
         """Move every parameter that has a gradient. closure: computes the loss again and its gradients; its result is returned."""
         loss = None
@@ -208,25 +225,6 @@ class Optimizer:
     def register_load_state_dict_post_hook(self, hook):
         """Call hook(optimizer) after load_state_dict()."""
         return RemovableHandle(self.hooks["load_post"], hook)
-
-
-def counted(step):
-    """A subclass's step() with the hooks around it, and a mark that schedulers look for."""
-    @functools.wraps(step)
-    def method(self, *args, **kwargs):
-        for hook in list(self.hooks["step_pre"].values()):
-            answer = hook(self, args, kwargs)
-            if answer is not None:
-                args, kwargs = answer
-        loss = step(self, *args, **kwargs)
-        self._opt_called = True
-        for hook in list(self.hooks["step_post"].values()):
-            hook(self, args, kwargs)
-        return loss
-    return method
-
-
-Optimizer.step = counted(Optimizer.step)
 
 
 def fitted(value, p, name):

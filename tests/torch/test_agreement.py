@@ -16,7 +16,9 @@ DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "uint8"
 TOLERANCE = {"float64": 1e-9, "float32": 2e-5, "float16": 4e-3, "bfloat16": 3e-2}
 
 # Deliberate differences, each with its reason: name -> dtypes in which it stands ("*": all).
-DIFFERENT = {}
+DIFFERENT = {
+    "hardsigmoid": ("float64",),           # PyTorch multiplies the gradient with 1/6 rounded to float32
+}
 
 public = [c for c in cases() if c.call.home]
 
@@ -53,7 +55,7 @@ def flat(y):
 def as_numbers(t):
     """A tensor of either library as float64 (or integers)."""
     if isinstance(t, torch.Tensor):
-        t = t.detach()
+        t = t.detach() + 0                           # PyTorch's own zero tensors have no memory
         return t.double().numpy() if t.is_floating_point() else t.numpy()
     a = to_numpy(t.array)
     return a.astype("f8") if t.dtype.is_floating_point else a
@@ -78,7 +80,7 @@ def attempt(call, args, params, make, module, grad):
         for y in ys:
             if y.requires_grad:
                 u = make(np.asarray(rng.normal(size=tuple(y.shape))))
-                term = (y * (u.to(y.dtype) if module is torch else minitorch.tensor(u, dtype=y.dtype))).sum()
+                term = (y * u.to(y.dtype)).sum()
                 total = term if total is None else total + term
         gs = list(grad(total, leaves, allow_unused=True)) if total is not None else []
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
@@ -91,7 +93,7 @@ def drawn_in(case, dtype):
     def convert(a):
         if a.dtype.kind != "f" or dtype.startswith("float") or dtype == "bfloat16":
             return a
-        return (np.abs(a * 3) if dtype in ("uint8", "bool") else a * 3).astype(dtype)
+        return np.asarray(np.abs(a * 3) if dtype in ("uint8", "bool") else a * 3).astype(dtype)
     return walk_arrays(case.draw(), convert)
 
 
@@ -121,10 +123,12 @@ def test_as_pytorch(case, dtype):
     assert error is None, f"PyTorch computes, ours raises {error!r}"
     assert len(ys) == len(zs)
     tolerance = TOLERANCE.get(dtype, 2e-5)
+    if any(y.dtype is minitorch.float32 for y in ys):            # made of integers, for example
+        tolerance = max(tolerance, TOLERANCE["float32"])
     for y, z in zip(ys, zs):
         assert y.dtype.name == str(z.dtype).removeprefix("torch."), "dtype"
         assert tuple(y.shape) == tuple(z.shape), "shape"
-        close(y, z, tolerance)
+        close(y, z, max(tolerance, TOLERANCE.get(y.dtype.name, 0)))
         assert y.requires_grad == z.requires_grad
     assert len(gs) == len(hs)
     for g, h in zip(gs, hs):
@@ -137,7 +141,7 @@ def test_as_pytorch(case, dtype):
 def unsupported(error):
     """Whether PyTorch only lacks a kernel for the dtype on CPU, or limits it by its implementation."""
     text = str(error)
-    return any(s in text for s in ("not implemented for", "not supported", "does not support", "Expected a floating", "expected scalar type",
+    return any(s in text for s in ("not implemented for", "is not implemented", "not supported", "does not support", "Expected a floating", "expected scalar type",
                                    "must be a floating", "only floating", "Expected tensor for argument", "Low precision", "must have the same dtype"))
 
 

@@ -1,0 +1,285 @@
+"""Activation functions: those made of straight pieces, which pass a gradient or stop it.
+
+A function with an `inplace` argument is a short front over an op of its own, `relu` over `relu_of`.
+"""
+import functools
+
+from .. import dtypes
+from ..autograd.op import composed, op
+from ..autograd.views import in_place
+from ..backend import xp
+from ..convert import refuse_overflow
+from ..cases import distinct, integers, normal
+from .choose import choose, only, pick
+from .exponential import exp
+from .trigonometric import tanh
+
+in_place = functools.cache(in_place)
+
+
+def floats_only(input, *rest):
+    """A check: PyTorch has these functions for floats alone."""
+    if not dtypes.is_float(input.dtype):
+        raise NotImplementedError(f"this activation is not implemented for '{dtypes.of(input.dtype).name}'")
+
+
+def no_bool(input):
+    if input.dtype.kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu")
+
+
+# ---- relu and its kin -------------------------------------------------------------------------------------------
+
+@op(home="", called="relu", numbers="half", check=no_bool)
+def relu_of(input, /):
+    """max(x, 0)."""
+    return xp(input).maximum(input, 0)
+
+relu_of.vjp(lambda g, y: only(g, ~(y <= 0)))
+relu_of.case(distinct(3, 4))
+relu_of.case(distinct(60, 60))
+
+
+@composed(home="torch functional", inplace=True)
+def relu(input, inplace=False):
+    """max(x, 0)."""
+    return input.relu_() if inplace else relu_of(input)
+
+relu.case(distinct(3, 4))
+relu.case(distinct())
+relu.case(distinct(60, 60))
+relu.case(integers(3, low=-3))
+
+
+@op(home="", called="hardtanh", numbers="half")
+def hardtanh_of(input, /, min_val, max_val):
+    """x moved into [min_val, max_val]."""
+    if not dtypes.is_float(input.dtype):
+        min_val, max_val = int(min_val), int(max_val)
+        if input.dtype.kind == "u" and min_val < 0:
+            raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    return input.clip(min_val, max_val)
+
+hardtanh_of.vjp(lambda g, input, min_val, max_val: only(g, ~((input <= min_val) | (input >= max_val))))
+hardtanh_of.case(distinct(5, 4), -0.2, 0.3)
+
+
+@composed(home="functional")
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+    """x moved into [min_val, max_val]; no gradient at and beyond the ends."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    return (in_place(hardtanh_of) if inplace else hardtanh_of)(input, min_val=min_val, max_val=max_val)
+
+hardtanh.case(distinct(5, 5))
+hardtanh.case(distinct(5, 5), -0.2, 0.3)
+hardtanh.case(integers(3, low=-5))
+
+
+@composed(home="functional")
+def relu6(input, inplace=False):
+    """min(max(x, 0), 6)."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+relu6.case(distinct(12, 12))
+relu6.case(normal(3))
+relu6.case(integers(5, low=-3, high=9))
+
+
+@op(home="", called="leaky_relu", numbers="half", check=floats_only)
+def leaky_relu_of(input, /, negative_slope=0.01):
+    """x where x > 0, else negative_slope * x."""
+    return choose(input > 0, input, input * negative_slope)
+
+leaky_relu_of.vjp(lambda g, input, negative_slope: pick(input > 0, g, g * negative_slope))
+leaky_relu_of.case(distinct(3, 4), 0.1)
+
+
+@composed(home="functional")
+def leaky_relu(input, negative_slope=0.01, inplace=False):
+    """x where x > 0, else negative_slope * x."""
+    return (in_place(leaky_relu_of) if inplace else leaky_relu_of)(input, negative_slope=negative_slope)
+
+leaky_relu.case(distinct(3, 4))
+leaky_relu.case(distinct(60, 60), 0.2)
+leaky_relu.case(normal(), -0.5)
+
+
+@op(home="", called="prelu", numbers="half", check=floats_only)
+def prelu_of(input, other, /):
+    """input where it is positive, else other * input."""
+    return choose(input > 0, input, input * other)
+
+prelu_of.vjp(lambda g, input, other: pick(input > 0, g, g * other),
+             lambda g, input: only(g * input, ~(input > 0)))
+prelu_of.case(distinct(3, 4), normal(4))
+
+
+@composed(home="torch functional")
+def prelu(input, weight):
+    """x where x > 0, else weight * x; `weight` holds one number, or one for each channel (axis 1).
+
+    RuntimeError where `weight` has more than one axis or does not fit the channels.
+    """
+    w, x = weight.array, input.array
+    if w.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {w.ndim}")
+    if w.dtype != x.dtype:
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}")
+    channels = x.shape[1] if x.ndim > 1 else 1
+    if w.size != 1 and w.size != channels:
+        raise RuntimeError(f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {w.size} "
+                           f"and channel size = {channels}.")
+    return prelu_of(input, weight.reshape((w.size,) + (1,) * (x.ndim - 2) if x.ndim > 1 else ()))
+
+prelu.case(distinct(3, 4), normal(4))
+prelu.case(distinct(2, 3, 4), normal(3))
+prelu.case(distinct(3), normal(1))
+prelu.case(distinct(), normal())
+
+
+@op(home="", called="threshold", numbers="half")
+def threshold_of(input, /, threshold, value):
+    """x above the threshold, else `value`."""
+    if input.dtype.kind in "iu":
+        refuse_overflow(threshold, input.dtype)
+        refuse_overflow(value, input.dtype)
+    return choose(input <= threshold, input.dtype.type(value), input)
+
+threshold_of.vjp(lambda g, input, threshold: only(g, ~(input <= threshold)))
+threshold_of.case(distinct(3, 4), 0.1, 20.0)
+
+
+@composed(home="torch functional", method=False)
+def threshold(input, threshold, value, inplace=False):
+    """x where x > threshold, else `value`."""
+    return (in_place(threshold_of) if inplace else threshold_of)(input, threshold=threshold, value=value)
+
+threshold.case(distinct(3, 4), 0.1, 20.0)
+threshold.case(distinct(60, 60), -1.0, 0.0)
+threshold.case(integers(4), 2, -1)
+
+
+# ---- exponential below zero -------------------------------------------------------------------------------------
+
+@op(home="", called="elu", numbers="half", check=floats_only)
+def elu_of(input, /, alpha=1.0, scale=1.0, input_scale=1.0):
+    """scale * x where x > 0, else scale * alpha * (exp(input_scale * x) - 1)."""
+    library = xp(input)
+    y = library.expm1(library.minimum(input, 0) * input_scale) * alpha
+    y += library.maximum(input, 0)
+    return y if scale == 1 else y * scale
+
+elu_of.vjp(lambda g, input, alpha, scale, input_scale:
+           pick(input > 0, g * scale, g * (exp(input * input_scale) * (scale * alpha * input_scale))))
+elu_of.case(distinct(3, 4), 0.7, 1.3, 2.0)
+
+
+@composed(home="functional")
+def elu(input, alpha=1.0, inplace=False):
+    """x where x > 0, else alpha * (exp(x) - 1)."""
+    if inplace and alpha < 0:
+        raise RuntimeError("In-place elu backward calculation is triggered with a negative slope which is not supported.")
+    return (in_place(elu_of) if inplace else elu_of)(input, alpha=alpha)
+
+elu.case(distinct(3, 4))
+elu.case(distinct(60, 60), 0.5)
+elu.case(normal(), 2.0)
+
+
+@composed(home="torch functional", method=False)
+def celu(input, alpha=1.0, inplace=False):
+    """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)); RuntimeError for alpha = 0."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return (in_place(elu_of) if inplace else elu_of)(input, alpha=alpha, input_scale=1 / alpha)
+
+celu.case(distinct(3, 4))
+celu.case(distinct(60, 60), 0.5)
+celu.case(normal(), 2.0)
+
+
+@composed(home="torch functional", method=False)
+def selu(input, inplace=False):
+    """The self-normalising elu (Klambauer et al. 2017): its alpha and scale keep mean 0 and variance 1."""
+    return (in_place(elu_of) if inplace else elu_of)(input, alpha=SELU_ALPHA, scale=SELU_SCALE)
+
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+selu.case(distinct(3, 4))
+selu.case(distinct(60, 60))
+selu.case(normal())
+
+
+# ---- sigmoids and shrinkage made of straight lines ------------------------------------------------------------
+
+@op(home="", called="hardsigmoid", numbers="half", check=floats_only)
+def hardsigmoid_of(input, /):
+    """x / 6 + 1/2, moved into [0, 1]."""
+    return (input + 3).clip(0, 6) / 6
+
+hardsigmoid_of.vjp(lambda g, input: only(g / 6, (input > -3) & (input < 3)))
+hardsigmoid_of.case(normal(3, 4))
+
+
+@composed(home="functional")
+def hardsigmoid(input, inplace=False):
+    """min(max(x + 3, 0), 6) / 6."""
+    return (in_place(hardsigmoid_of) if inplace else hardsigmoid_of)(input)
+
+hardsigmoid.case(normal(3, 4))
+hardsigmoid.case(distinct(12, 12))
+hardsigmoid.case(normal())
+
+
+@op(home="", called="hardswish", numbers="half", check=floats_only)
+def hardswish_of(input, /):
+    """x * hardsigmoid(x)."""
+    return input * (input + 3).clip(0, 6) / 6
+
+hardswish_of.vjp(lambda g, input: only(pick(input < 3, g * (input / 3 + 0.5), g), ~(input <= -3)))
+hardswish_of.case(normal(3, 4))
+
+
+@composed(home="functional")
+def hardswish(input, inplace=False):
+    """x * hardsigmoid(x)."""
+    return (in_place(hardswish_of) if inplace else hardswish_of)(input)
+
+hardswish.case(normal(3, 4))
+hardswish.case(distinct(12, 12))
+hardswish.case(normal())
+
+
+@op(home="torch functional", numbers="half", check=floats_only)
+def hardshrink(input, /, lambd=0.5):
+    """0 where |x| <= lambd, else x."""
+    return choose((input >= -lambd) & (input <= lambd), input.dtype.type(0), input)
+
+hardshrink.vjp(lambda g, input, lambd: only(g, ~((input >= -lambd) & (input <= lambd))))
+hardshrink.case(distinct(3, 4))
+hardshrink.case(distinct(60, 60), 0.3)
+hardshrink.case(normal(), 0.0)
+
+
+@op(home="functional", numbers="half", check=floats_only)
+def softshrink(input, /, lambd=0.5):
+    """x moved toward zero by lambd, and 0 where |x| <= lambd; RuntimeError for a negative lambd."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return input - input.clip(-lambd, lambd)
+
+softshrink.vjp(lambda g, input, lambd: only(g, ~((input >= -lambd) & (input <= lambd))))
+softshrink.case(distinct(3, 4))
+softshrink.case(distinct(60, 60), 0.3)
+softshrink.case(normal(), 0.1)
+
+
+@composed(home="functional")
+def tanhshrink(input):
+    """x - tanh(x)."""
+    return input - tanh(input)
+
+tanhshrink.case(normal(3, 4))
+tanhshrink.case(normal())
+tanhshrink.case(integers(3))

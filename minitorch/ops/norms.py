@@ -1,0 +1,148 @@
+"""Norms of vectors.  Their gradient at zero is the subgradient 0, as in PyTorch."""
+from math import inf, isinf
+
+from .. import dtypes
+from ..autograd.op import composed, op
+from ..backend import xp
+from ..cases import normal
+from .dims import axes, kept, over
+from .dtype import cast
+from .extreme import shares_of_ties
+from .reduce import spread
+
+
+@op(home="", numbers="half", called="linalg_vector_norm")
+def norm_over(input, /, ord, dim, keepdim):
+    """(sum |x|^ord)^(1/ord) over the axes `dim`; for ord 0 the number of nonzeros, for inf and -inf the extreme |x|."""
+    axes = over(dim, keepdim, input.ndim)
+    library = xp(input)
+    if ord == 2:
+        return library.sqrt((input * input).sum(axes, None, None, keepdim))
+    size = library.abs(input)
+    if isinf(ord):
+        return size.max(axes, None, keepdim) if ord > 0 else size.min(axes, None, keepdim)
+    if ord == 0:
+        return (size != 0).sum(axes, input.dtype, None, keepdim)
+    if ord == 1:
+        return size.sum(axes, None, None, keepdim)
+    return library.power(size, ord).sum(axes, None, None, keepdim) ** (1 / ord)
+
+norm_over.vjp(lambda g, input, y, ord, dim: norm_vjp(g, input, y, ord, dim))
+norm_over.case(normal(3, 4), 2, None, False)
+norm_over.case(normal(2, 3, 4), 3, (0, -1), True)
+norm_over.case(normal(3, 4), 1, 1, False)
+norm_over.case(normal(3, 4), inf, 0, False)
+norm_over.case(normal(3, 4), -inf, None, True)
+norm_over.case(normal(3, 4), 1.5, 1, True)
+
+
+def norm_vjp(g, x, y, ord, dim):
+    """g x |x|^(ord - 2) / y^(ord - 1), with 1 for |x| and y where they are 0: the factor x makes it 0 there."""
+    if ord == 0:
+        return None
+    g, y = spread(g, dim, x.shape), y.reshape(kept(x.shape, dim))
+    if ord == 2:
+        return g * x / (y + (y == 0))
+    size = elementwise.abs(x)
+    safe = size + (size == 0)
+    if isinf(ord):
+        return g * x / safe * shares_of_ties(size, y, dim)
+    if ord == 1:
+        return g * x / safe
+    return g * x * safe ** (ord - 2) * (y + (y == 0)) ** (1 - ord)
+
+
+def checked(name, x, dtype):
+    """`x` in `dtype`; RuntimeError for what is not a float."""
+    array = getattr(x, "array", x)
+    if not dtypes.is_float(array.dtype):
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {dtypes.of(array.dtype).name}")
+    if dtype is None:
+        return x
+    wanted = dtypes.numpy_dtype(dtype)
+    if dtypes.promote(wanted, array.dtype) != wanted:
+        raise RuntimeError(f"{name}: the dtype of the input ({dtypes.of(array.dtype)}) should be convertible without narrowing to the "
+                           f"specified dtype ({dtypes.of(wanted)})")
+    return cast(x, dtype=wanted)
+
+
+@composed(home="linalg", method=False)
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+    """(sum |x|^ord)^(1/ord) over `dim`: an int, several, or None for all.  ord 0 counts nonzeros; inf and -inf give the extreme |x|.
+
+    dtype: what `x` is converted to first.
+    """
+    x = checked("linalg.vector_norm", x, dtype)
+    dims = axes(tuple(range(len(x.shape))) if dim is None or dim == () or dim == [] else dim, len(x.shape)) if x.shape else ()
+    if (ord < 0 or ord == inf) and 0 in x.shape and (dim is None or [d for d in dims if not x.shape[d]]):
+        raise RuntimeError(f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an "
+                           f"identity; the shape is {tuple(x.shape)}")
+    return norm_over(x, ord, dims, keepdim)
+
+vector_norm.case(normal(3, 4))
+vector_norm.case(normal(3, 4), 1)
+vector_norm.case(normal(2, 3, 4), 3, (0, -1), True)
+vector_norm.case(normal(3, 4), inf, dim=1)
+vector_norm.case(normal(3, 4), -inf)
+vector_norm.case(normal(3, 4), 0, 0)
+vector_norm.case(normal(3, 4), -1, dim=-1)
+vector_norm.case(normal(), 2)
+vector_norm.case(normal(3), dtype="float64")
+vector_norm.case(normal(0, 3))
+vector_norm.case(normal(0, 3), inf, 1)
+
+
+@composed(home="linalg", method=False)
+def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
+    """A vector's norm for one axis (or for all, when neither `ord` nor `dim` is given), a matrix's for two."""
+    n = len(A.shape)
+    dims = None if dim is None else tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
+    if ord is None:
+        return vector_norm(A, 2, dims, keepdim, dtype=dtype)
+    if dims is not None and len(dims) not in (1, 2):
+        raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
+    if dims is None and n not in (1, 2):
+        raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {n}D.")
+    if isinstance(ord, str) or len(dims if dims is not None else A.shape) == 2:
+        if dims is not None and len(dims) == 1:
+            raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
+        return vectors.matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
+    return vector_norm(A, ord, dims, keepdim, dtype=dtype)
+
+norm.case(normal(2, 3, 4))
+norm.case(normal(3, 4), 1)
+norm.case(normal(4), 3)
+norm.case(normal(3, 4), "fro")
+norm.case(normal(2, 3, 4), 1, dim=(0, 2), keepdim=True)
+norm.case(normal(2, 3, 4), inf, dim=1)
+linalg_norm = norm
+
+
+@composed
+def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):  # noqa: F811  (torch.norm beside torch.linalg.norm)
+    """The p-norm over `dim`: an int, several, or None for all.  p: a number, "fro" (2), or "nuc" (of matrices)."""
+    if p == "nuc":
+        return vectors.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+    return vector_norm(input, 2 if p == "fro" else p, dim, keepdim, dtype=dtype)
+
+norm.case(normal(3, 4))
+norm.case(normal(3, 4), 1)
+norm.case(normal(2, 3, 4), 3, (0, -1), True)
+norm.case(normal(3, 4), inf, dim=1)
+norm.case(normal(3, 4), "nuc")
+norm.case(normal(3, 4), p=2, dim=1, dtype="float64")
+
+
+@composed
+def dist(input, other, p=2):
+    """The p-norm of input - other."""
+    difference = input - other
+    return norm_over(checked("dist", difference, None), p, None, False)
+
+dist.case(normal(3, 4), normal(3, 4))
+dist.case(normal(3, 4), normal(4), 1)
+dist.case(normal(3), normal(3), p=inf)
+dist.case(normal(3), normal(3), 3)
+
+
+from . import elementwise, vectors  # noqa: E402  (last: the modules of ops name each other)

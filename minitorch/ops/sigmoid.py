@@ -1,0 +1,180 @@
+"""Smooth activation functions: the sigmoid, softplus, and the gates x * sigmoid(x), gelu, mish, glu."""
+import math
+
+from ..autograd.op import composed, op
+from ..backend import xp
+from ..cases import distinct, integers, normal
+from .activation import floats_only, in_place
+from .choose import choose, pick
+from .elementwise import abs
+from .exponential import exp
+from .trigonometric import tanh
+from .special import erf_array
+
+
+@op(numbers="float", inplace=True, home="torch functional")
+def sigmoid(input, /):
+    """1 / (1 + exp(-x))."""
+    y = xp(input).exp(-input)
+    y += 1
+    return 1 / y
+
+sigmoid.vjp(lambda g, y: g * (y * (1 - y)))
+sigmoid.case(normal(3, 4))
+sigmoid.case(normal())
+sigmoid.case(integers(3))
+
+
+@op(home="functional", numbers="half", check=floats_only)
+def logsigmoid(input, /):
+    """log(sigmoid(x)) = min(x, 0) - log(1 + exp(-|x|))."""
+    library = xp(input)
+    return library.minimum(input, 0) - library.log1p(library.exp(-library.abs(input)))
+
+logsigmoid.vjp(lambda g, input: g * sigmoid(-input))
+logsigmoid.case(normal(3, 4))
+logsigmoid.case(normal())
+logsigmoid.case(normal(60, 60))
+
+
+@op(home="functional", numbers="half", check=floats_only)
+def softplus(input, /, beta=1.0, threshold=20.0):
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
+    library, z = xp(input), input * beta
+    return choose(z > threshold, input, library.log1p(library.exp(z)) / beta)
+
+softplus.vjp(lambda g, input, beta, threshold: pick(input * beta > threshold, g, g * sigmoid(input * beta)))
+softplus.case(normal(3, 4))
+softplus.case(distinct(60, 60), 2, 30)
+softplus.case(normal(), beta=-0.5)
+
+
+@composed(home="functional")
+def softsign(input):
+    """x / (1 + |x|)."""
+    return input / (abs(input) + 1)
+
+softsign.case(normal(3, 4))
+softsign.case(normal())
+softsign.case(integers(3, low=-3))
+
+
+# ---- x times a gate ---------------------------------------------------------------------------------------------
+
+@op(home="", called="silu", numbers="half", check=floats_only)
+def silu_of(input, /):
+    """x * sigmoid(x)."""
+    y = xp(input).exp(-input)
+    y += 1
+    return input / y
+
+silu_of.vjp(lambda g, input: g * silu_slope(input, sigmoid(input)))
+silu_of.case(normal(3, 4))
+
+
+def silu_slope(x, s):
+    return s * (1 + x * (1 - s))
+
+
+@composed(home="functional")
+def silu(input, inplace=False):
+    """x * sigmoid(x), also called swish."""
+    return (in_place(silu_of) if inplace else silu_of)(input)
+
+silu.case(normal(3, 4))
+silu.case(normal())
+silu.case(normal(60, 60))
+
+
+@op(home="", called="mish", numbers="half", check=floats_only)
+def mish_of(input, /):
+    """x * tanh(softplus(x))."""
+    library = xp(input)
+    return input * library.tanh(library.log1p(library.exp(library.minimum(input, 20))))          # tanh(20) rounds to 1
+
+mish_of.vjp(lambda g, input: g * mish_slope(input, tanh(softplus(input)), sigmoid(input)))
+mish_of.case(normal(3, 4))
+
+
+def mish_slope(x, t, s):
+    return t + x * s * (1 - t * t)
+
+
+@composed(home="functional")
+def mish(input, inplace=False):
+    """x * tanh(softplus(x)) (Misra 2019)."""
+    return (in_place(mish_of) if inplace else mish_of)(input)
+
+mish.case(normal(3, 4))
+mish.case(normal())
+mish.case(normal(60, 60))
+
+
+GELU, CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+@op(home="functional", numbers="half", check=floats_only)
+def gelu(input, /, *, approximate="none"):
+    """x times the normal distribution's probability of less than x; "tanh" approximates it (Hendrycks and Gimpel 2016).
+
+    RuntimeError for another `approximate`.
+    """
+    if approximate == "tanh":
+        y = xp(input).tanh(GELU * input * (1 + CUBIC * (input * input)))
+    elif approximate == "none":
+        y = erf_array(input * math.sqrt(0.5))
+    else:
+        raise RuntimeError(f"approximate argument must be either none or tanh, not {approximate!r}.")
+    y += 1
+    y *= input
+    y *= 0.5
+    return y
+
+gelu.vjp(lambda g, input, approximate: g * gelu_slope(input, approximate=approximate))
+gelu.case(normal(3, 4))
+gelu.case(normal(3, 4), approximate="tanh")
+gelu.case(normal())
+gelu.case(normal(60, 60))
+
+
+@op(home="", numbers="half")
+def gelu_slope(input, /, approximate):
+    """The derivative of gelu: the probability plus x times its density."""
+    library = xp(input)
+    if approximate == "tanh":
+        square = input * input
+        t = library.tanh(GELU * input * (1 + CUBIC * square))
+        return 0.5 * (1 + t) + 0.5 * GELU * input * (1 - t * t) * (1 + 3 * CUBIC * square)
+    return 0.5 * (1 + erf_array(input * math.sqrt(0.5))) + input * library.exp(-0.5 * (input * input)) * (0.5 * GELU)
+
+gelu_slope.vjp(lambda g, input, approximate: g * gelu_curvature(input, approximate))
+gelu_slope.case(normal(3, 4), "none")
+gelu_slope.case(normal(3, 4), "tanh")
+
+
+def gelu_curvature(x, approximate):
+    """The second derivative of gelu, written with ops."""
+    if approximate == "none":
+        return exp(x * x * -0.5) * (2 - x * x) * (0.5 * GELU)
+    t = tanh((x + x * x * x * CUBIC) * GELU)
+    slope, bend = (x * x * (3 * CUBIC) + 1) * GELU, x * (6 * CUBIC * GELU)       # of the argument of tanh
+    return (1 - t * t) * (slope + x * (bend * 0.5 - t * slope * slope))
+
+
+@composed(home="functional")
+def glu(input, dim=-1):
+    """a * sigmoid(b) of the two halves a, b along `dim`; RuntimeError for an odd size."""
+    n = input.array.ndim
+    if n == 0:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    floats_only(input.array)
+    size = input.array.shape[dim]
+    if size % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {dim % n} is size {size}")
+    return input.narrow(dim, 0, size // 2) * sigmoid(input.narrow(dim, size // 2, size // 2))
+
+glu.case(normal(3, 4))
+glu.case(normal(4, 3), 0)
+glu.case(normal(2, 6, 3), dim=-2)
