@@ -96,6 +96,13 @@ def dot(ts, us):
     return total
 
 
+def direction(x, rng):
+    """A random direction in which to move x: a symmetric one for symmetric matrices, of which an op may read one triangle."""
+    v = np.asarray(rng.normal(size=x.shape))
+    symmetric = x.ndim > 1 and x.shape[-1] == x.shape[-2] and np.array_equal(x, x.swapaxes(-1, -2))
+    return v + v.swapaxes(-1, -2) if symmetric else v
+
+
 def slope(f, xs, vs, eps):
     """d/dt f(xs + t vs) at 0, by fourth-order central differences; f gives a float."""
     at = [f([np.asarray(x + t * eps * v) for x, v in zip(xs, vs)]) for t in (-2, -1, 1, 2)]
@@ -112,7 +119,7 @@ def check_first(f, xs, rng, eps=1e-4):
     leaves = [leaf(x) for x in xs]
     ys = [y for y in f(leaves) if is_float(y)]
     us = [np.asarray(rng.normal(size=y.shape)) for y in ys]
-    vs = [np.asarray(rng.normal(size=x.shape)) for x in xs]
+    vs = [direction(x, rng) for x in xs]
     out = dot(ys, us)
     if out is None or not out.requires_grad:
         return False
@@ -154,7 +161,7 @@ def check_second(f, xs, rng, eps=1e-4):
     points = [*xs, *us]
     leaves = [leaf(p) for p in points]
     outs = g(leaves)
-    vs = [np.asarray(rng.normal(size=p.shape)) for p in points]
+    vs = [direction(p, rng) for p in points]
     total = None
     for o in outs:
         total = o.sum() if total is None else total + o.sum()
@@ -173,7 +180,7 @@ def check_jvp(f, xs, rng, eps=1e-4):
     leaves = [leaf(x) for x in xs]
     ys = [y for y in f(leaves) if is_float(y)]
     us = [leaf(np.zeros(y.shape)) for y in ys]
-    vs = [np.asarray(rng.normal(size=x.shape)) for x in xs]
+    vs = [direction(x, rng) for x in xs]
     ts = [np.asarray(rng.normal(size=y.shape)) for y in ys]
     total = None
     for y, u in zip(ys, us):

@@ -77,7 +77,7 @@ def binary(op, slow=None):
             dtype = a.dtype
             fast = (dtype is F32 or dtype is F64) and (tb is ta and b.dtype is dtype or scalars and (tb is float or tb is int))
         else:
-            fast = scalars and (ta is float or ta is int) and tb in MODULES and (b.dtype is F32 or b.dtype is F64)
+            fast = scalars is True and (ta is float or ta is int) and tb in MODULES and (b.dtype is F32 or b.dtype is F64)
         if not fast:
             return slow(op, (input, other), {})
         try:
@@ -161,7 +161,7 @@ def general(op, args, kw):
             parents.append(a.node if a.cut is None else a.current_node())
             counters.append(a.counter)
         else:
-            if type(a) not in MODULES and a is not None and not isinstance(a, (int, float, np.generic) if op.scalars else np.generic):
+            if type(a) not in MODULES and a is not None and not isinstance(a, (int, float, np.generic) if op.scalars is True or op.scalars and arrays else np.generic):
                 raise TypeError(f"{op.name}(): argument '{op.arrays[min(len(arrays), len(op.arrays) - 1)]}' must be Tensor, "
                                 f"not {type(a).__name__}")
             arrays.append(a)

@@ -168,7 +168,7 @@ def run(roots, gradients, inputs=None, create_graph=False, retain_graph=False):
                 continue
             if type(node) is Output:
                 row = pending.setdefault(node.source, [None] * node.source.outputs)
-                row[node.index] = g
+                row[node.index] = g if row[node.index] is None else row[node.index] + g      # a second node for it, of a double backward
                 continue
             results = node.vjp(g, create_graph) if not watchers else watched_vjp(node, g, create_graph)
             for p, gp in zip(parents, results):

@@ -130,7 +130,7 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
     called: the name that errors and grad_fn show, for an internal op behind a public function.
     check: called with the arrays and numbers as the user gave them, before they are brought to one dtype; raises what PyTorch refuses.
     exact: beside 16-bit floats a second operand that is a single number is not rounded to them (mul and div, as in PyTorch).
-    scalars: False for an op that takes tensors only, no Python numbers (maximum, atan2).
+    scalars: False for an op that takes tensors only, no Python numbers (maximum, atan2); "second" where the first must be a tensor.
     """
     if forward is None:
         return lambda f: op(f, numbers=numbers, view=view, inplace=inplace, method=method, home=home,

@@ -185,7 +185,7 @@ class OpNode(Node):
                 tensors[k] = wrap(values[k], self, counter)
             elif is_output(name):
                 i = int(name[1:])
-                tensors[k] = wrap(values[k], Output(self, i, values[k].shape, values[k].dtype), counter)
+                tensors[k] = wrap(values[k], Output(self, i, values[k].shape, values[k].dtype))
             elif op.variadic and name in op.arrays:
                 tensors[k] = tuple(wrap(a, p) for a, p in zip(values[k], self.parents))
             elif name in op.arrays and type(values[k]) in MODULES:

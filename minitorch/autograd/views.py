@@ -15,11 +15,18 @@ from .mode import enable_grad, mode
 
 
 class View:
-    """How a tensor was cut from its base: `steps` is ((op, params, output number or None), ...)."""
-    __slots__ = ("base", "steps", "seen", "origin")
+    """How a tensor was cut from its base: `steps` is ((op, params, output number or None), ...), `array` what the base was then."""
+    __slots__ = ("base", "steps", "seen", "origin", "array")
 
     def __init__(self, base, steps, seen, origin):
         self.base, self.steps, self.seen, self.origin = base, steps, seen, origin
+        self.array = base.array
+
+    def check_base(self):
+        """RuntimeError if the base now holds another array, to which the steps do not apply: after unsqueeze_, t_, `.data = `."""
+        if self.array is not self.base.array:
+            raise RuntimeError("a view was written to, or its base was, after its base had been given another shape or other data in "
+                               f"place: from {tuple(self.array.shape)} to {tuple(self.base.array.shape)}. Make the view anew.")
 
 
 def cut(source, op, params, index):
@@ -29,7 +36,9 @@ def cut(source, op, params, index):
     origin = "several" if index is not None else "no_grad" if not mode.grad else None
     if before is None:
         return View(source, steps, source.counter[0], origin)
-    return View(before.base, before.steps + steps, source.counter[0], before.origin or origin)
+    view = View(before.base, before.steps + steps, source.counter[0], before.origin or origin)
+    view.array = before.array
+    return view
 
 
 def replay(x, steps):
@@ -47,6 +56,7 @@ def renew(t):
         return
     if view.seen != t.counter[0]:
         refuse_odd_origin(view, "its base or another view of its base has been modified inplace")
+        view.check_base()
         with enable_grad():
             t.node = replay(view.base, view.steps).node
         view.seen = t.counter[0]
@@ -142,6 +152,7 @@ def overwritten(base, node, view):
     """The step that replaced the region of `view` in `base` by the output of `node`."""
     from ..ops.shape import overwrite
     from .plan import OpNode
+    view.cut.check_base()
     op = overwrite.op
     before = base.node
     plan = op.plan(3 if before is not None else 2)

@@ -2,3 +2,4 @@
 from . import creation, dropout, dtype, elementwise, division, exponential, powers, trigonometric, special, rounding, compare, activation, sigmoid, operators, from_data, reduce, shape, random
 from . import windows, conv, pool, adaptive, softmax, standardize, normalize, loss, cross_entropy, margin, fold, attention
 from . import transpose, strides, memory, diagonal, join, arrange, pad, scan, extreme, norms
+from . import rows, index, gather, masks, scatter_reduce, select, embedding, search, sort, unique, matmul, linear, einsum, linalg, decompose, vectors

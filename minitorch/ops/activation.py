@@ -171,7 +171,7 @@ def elu_of(input, /, alpha=1.0, scale=1.0, input_scale=1.0):
     return y if scale == 1 else y * scale
 
 elu_of.vjp(lambda g, input, alpha, scale, input_scale:
-           pick(input > 0, g * scale, g * (exp(input * input_scale) * (scale * alpha * input_scale))))
+           pick(input <= 0, g * (exp(input * input_scale) * (scale * alpha * input_scale)), g * scale))
 elu_of.case(distinct(3, 4), 0.7, 1.3, 2.0)
 
 

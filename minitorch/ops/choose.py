@@ -62,6 +62,9 @@ def chosen(condition, input, other, /):
     if type(input) is type(other) and type(input) is not int and type(input) is not float and input.dtype == other.dtype:
         return choose(condition, input, other)
     dtype = dtypes.result_type((input, other))
+    for number in (input, other):
+        if type(number) is int and dtype.kind in "iu":
+            refuse_overflow(number, dtype)
     return choose(condition, in_dtype(input, dtype), in_dtype(other, dtype))
 
 chosen.vjp(None,
@@ -178,7 +181,7 @@ def inside(input, min, max):
     return input <= max if min is None else input >= min if max is None else (input >= min) & (input <= max)
 
 
-@op(numbers="promote", inplace=True, check=check_bounds)
+@op(numbers="promote", inplace=True, scalars="second", check=check_bounds)
 def clamp(input, min=None, max=None, /):
     """min(max(input, min), max): into the interval [min, max], whose ends are numbers or tensors.
 

@@ -4,7 +4,7 @@ from ..autograd.op import alias, composed, op
 from ..backend import is_array, xp
 from ..cases import booleans, distinct, integers, normal
 
-comparison = op(numbers="promote", inplace=True, differentiable=False)
+comparison = op(numbers="promote", inplace=True, differentiable=False, scalars="second")
 
 
 @comparison
@@ -279,8 +279,8 @@ bitwise_left_shift.case(integers(3, 4), 2)
 def bitwise_right_shift(input, other, /):
     """The bits of `input` moved down by `other` places, the sign filling in."""
     check_whole(input)
-    bits = 8 * dtypes.result_type((input, other)).itemsize
-    return shifted(input, other, lambda a, b: a >> b, input >> (bits - 1) if is_array(input) else -(input < 0))
+    bits = 8 * (input if is_array(input) else other).itemsize
+    return shifted(input, other, lambda a, b: a >> b, input >> (bits - 1))
 
 bitwise_right_shift.case(integers(3, 4, low=-50, high=50), integers(3, 4))
 bitwise_right_shift.case(integers(3, 4, low=-50, high=50), integers(4, low=-3, high=100))

@@ -9,6 +9,7 @@ from ..tensor import wrap
 from .choose import clamp
 from .exponential import log
 from .loss import reduced, reduction_of, require_tensors
+from .sigmoid import logsigmoid
 from .softmax import log_softmax_over
 
 
@@ -20,7 +21,8 @@ def places(target):
 
 
 def cross_entropy_reference(input, other):
-    return -log_softmax_over(input, dim=1).gather(1, wrap(other).unsqueeze(1)).squeeze(1)
+    index = wrap(getattr(other, "array", other)).unsqueeze(1)
+    return -log_softmax_over(input, dim=1).gather(1, index).squeeze(1)
 
 
 @op(numbers="half", home="", reference=cross_entropy_reference, called="cross_entropy_loss")
@@ -188,7 +190,6 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 @composed(home="functional")
 def binary_cross_entropy_with_logits(input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
     """binary_cross_entropy of sigmoid(input), computed without overflow; pos_weight: the weight of positive targets."""
-    from .activation import logsigmoid
     require_tensors("binary_cross_entropy_with_logits", input=input, target=target)
     reduction = reduction_of(size_average, reduce, reduction)
     if target.shape != input.shape:

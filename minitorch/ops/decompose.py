@@ -9,10 +9,12 @@ import numpy as np
 
 from ..autograd.op import composed, op
 from ..backend import xp
-from ..cases import definite, distinct, normal
+from ..cases import definite, normal
+from ..tensor import wrap
+from .diagonal import tril
+from .join import cat
 from .linalg import LinAlgError, attempt, check_matrix, flipped, identity, inv, solved
 from .matmul import matmul
-from .diagonal import tril
 
 EighResult = namedtuple("linalg_eigh", ["eigenvalues", "eigenvectors"])
 SvdResult = namedtuple("linalg_svd", ["U", "S", "Vh"])
@@ -212,11 +214,9 @@ def qr(A, mode="reduced"):
     if mode == "r":
         return QrResult(A.new_empty(0), tall_qr(A.detach()).R)
     if mode == "complete" and m > n:
-        from ..tensor import wrap
         return QrResult(*[wrap(y) for y in xp(A.array).linalg.qr(A.array, mode="complete")])
     if m >= n:
         return tall_qr(A)
-    from .join import cat
     q, r = tall_qr(A[..., :m])                       # a wide matrix: of its first columns, and the rest in their terms
     return QrResult(q, cat([r, matmul(flipped(q), A[..., m:])], -1))
 

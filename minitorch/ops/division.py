@@ -103,7 +103,7 @@ remainder.case(integers(3, 4, low=-9, high=9), 4)
 remainder.case(7, integers(3, low=1))
 
 
-@op(numbers="promote", inplace=True, check=check_no_bools("fmod_cpu"))
+@op(numbers="promote", inplace=True, scalars="second", check=check_no_bools("fmod_cpu"))
 def fmod(input, other, /):
     """input - other * trunc(input / other): the remainder with the sign of `input`, as C's fmod."""
     refuse_zero(input, other)

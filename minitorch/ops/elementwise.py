@@ -29,9 +29,11 @@ def scaled(name, alpha, other, input):
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if isinstance(alpha, float) and not dtypes.is_float(dtype):
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if dtype.kind == "b":
+        alpha = bool(alpha)
     if isinstance(other, Tensor):
-        other = cast(other, dtype)
-    return mul(other, bool(alpha) if dtype.kind == "b" else alpha) if isinstance(other, Tensor) else other * alpha
+        return mul(cast(other, dtype), alpha)
+    return dtype.type(other * alpha) if dtype.kind == "b" else other * alpha
 
 
 # ---- sums ---------------------------------------------------------------------------------------------------
@@ -51,7 +53,9 @@ plus.case(normal(3, 4), 2.5)
 @composed(inplace=True)
 def add(input, other, *, alpha=1, out=None):
     """input + alpha * other, broadcasting."""
-    y = plus(input, other if alpha == 1 else scaled("add", alpha, other, input))
+    if type(alpha) is not int or alpha != 1:
+        other = scaled("add", alpha, other, input)
+    y = plus(input, other)
     return y if out is None else written("add", y, out)
 
 add.case(normal(3, 4), normal(3, 4))
@@ -89,7 +93,10 @@ minus.case(2.5, normal(3, 4))
 @composed(inplace=True)
 def sub(input, other, *, alpha=1, out=None):
     """input - alpha * other, broadcasting; RuntimeError for booleans."""
-    y = minus(input, other if alpha == 1 else scaled("sub", alpha, other, input))  # noqa: F632
+    if type(alpha) is not int or alpha != 1:
+        check_no_bool(getattr(input, "array", input), getattr(other, "array", other))
+        other = scaled("sub", alpha, other, input)
+    y = minus(input, other)
     return y if out is None else written("sub", y, out)
 
 sub.case(normal(3, 4), normal(3, 4))
@@ -104,6 +111,8 @@ alias("subtract", sub)
 @composed(method=False)
 def rsub(input, other, *, alpha=1):
     """other - alpha * input."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"rsub(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     return sub(other, input, alpha=alpha)
 
 rsub.case(normal(3, 4), normal(3, 4))
@@ -201,7 +210,7 @@ sgn.case(distinct())
 sgn.case(integers(3, low=-2))
 
 
-@op(numbers="float", inplace=True)
+@op(numbers="float", inplace=True, scalars="second")
 def copysign(input, other, /):
     """|input| with the sign of `other`, that of zeros too."""
     return xp(input).copysign(input, other)
@@ -216,6 +225,8 @@ copysign.case(normal(3, 4), -1.0)
 # ---- products added to something --------------------------------------------------------------------------------
 
 def check_lerp(input, end, weight):
+    if not is_array(end):
+        raise TypeError(f"argument 'end' must be Tensor, not {type(end).__name__}")
     for name, a in (("end", end), ("weight", weight)):
         if is_array(a) and a.dtype != input.dtype and (a.ndim or name == "end"):
             raise RuntimeError(f"expected dtype {input.dtype} for `{name}` but got dtype {a.dtype}")
@@ -223,7 +234,7 @@ def check_lerp(input, end, weight):
         raise NotImplementedError(f"\"lerp_kernel_scalar\" not implemented for '{input.dtype}'")
 
 
-@op(numbers="promote", inplace=True, check=check_lerp)
+@op(numbers="promote", inplace=True, scalars="second", check=check_lerp)
 def lerp(input, end, weight, /):
     """input + weight * (end - input), from the nearer end; `weight` is a number or a tensor."""
     near, way = input, end - input

@@ -21,8 +21,8 @@ def lookup(weight, index, /, padding=None, by_frequency=False):
 lookup.vjp(lambda g, index, weight_shape, padding, by_frequency:
            table_gradient(g, index, shape=weight_shape, padding=padding, by_frequency=by_frequency))
 lookup.case(normal(5, 3), integers(2, 4))
-lookup.case(normal(5, 3), integers(6), padding=2)
-lookup.case(normal(5, 3), integers(6), by_frequency=True)
+lookup.case(normal(5, 3), integers(6, high=3), padding=4)
+lookup.case(normal(5, 3), np.array([3, 0, 4]), by_frequency=True)
 
 
 @op(home="", numbers="half", called="embedding")
@@ -80,8 +80,8 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     return lookup(weight, index, padding=padding_idx, by_frequency=scale_grad_by_freq)
 
 embedding.case(integers(2, 4), normal(5, 3))
-embedding.case(integers(6), normal(5, 3), padding_idx=-3)
-embedding.case(integers(2, 3, high=4), normal(4, 20), scale_grad_by_freq=True)
+embedding.case(integers(6, high=3), normal(5, 3), padding_idx=-2)
+embedding.case(np.array([[1, 3], [0, 2]]), normal(4, 20), scale_grad_by_freq=True)
 
 
 def indices(name, index, weight):

@@ -165,4 +165,4 @@ def logit_slope(g, input, eps):
     slope = g / (input * (1 - input))
     if eps is None:
         return pick((input >= 0) & (input <= 1), slope, math.nan)
-    return only(slope, (input >= eps) & (input <= 1 - eps))
+    return only(slope, ~((input < eps) | (input > 1 - eps)))

@@ -145,13 +145,19 @@ def numel(input):
 
 
 @public
+def is_nonzero(input):
+    """Whether the one element of `input` is not zero; RuntimeError where it has not exactly one."""
+    return bool(require_tensor(input, "is_nonzero"))
+
+
+@public
 def is_floating_point(input):
     """Whether the dtype of `input` is a floating one."""
     return dtypes.is_float(require_tensor(input, "is_floating_point").array.dtype)
 
 
 Tensor.numel = Tensor.nelement = numel
-Tensor.is_floating_point = is_floating_point
+Tensor.is_floating_point, Tensor.is_nonzero = is_floating_point, is_nonzero
 
 
 # ---- old constructors -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ..cases import booleans, integers, normal
 from ..tensor import wrap
 from .choose import only
 from .rows import slice_into
-from .strides import expand
+from .strides import expand_to
 
 
 def check_fill(input, mask, value):
@@ -68,7 +68,7 @@ masked_scatter.case(normal(2), np.array([False, False]), normal(1))
 
 def back_to_source(g, mask, shape):
     """The entries of `g` where `mask`, in order from the front of zeros of `shape`."""
-    entries = masked_entries(g, expand(mask, tuple(g.shape)))
+    entries = masked_entries(g, expand_to(mask, shape=tuple(g.shape)))
     return slice_into(entries, shape=(math.prod(shape),), index=(slice(0, entries.shape[0]), ...)).reshape(shape)
 
 

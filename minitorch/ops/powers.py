@@ -4,6 +4,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.op import composed, op, written
 from ..backend import is_array, xp
+from ..convert import refuse_overflow
 from ..cases import distinct, integers, normal, positive
 from ..tensor import Tensor
 from .choose import only, zero
@@ -76,6 +77,8 @@ def check_power(input, other):
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if type(other) is int and other < 0 and input.dtype.kind in "biu":
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if type(other) is int and input.dtype.kind in "iu":
+        refuse_overflow(other, input.dtype)
 
 
 WHOLE = {2: lambda x: x * x, 3: lambda x: x * x * x, 4: lambda x: (x * x) ** 2}

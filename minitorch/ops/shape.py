@@ -73,8 +73,6 @@ view_as_shape.case(normal(), ())
 def read_as(t, dtype):
     """The bytes of tensor `t` read as numbers of another dtype: the same memory, outside the graph."""
     x, dtype = t.array, dtypes.numpy_dtype(dtype)
-    if dtype == x.dtype:
-        return t
     if dtype.itemsize > x.dtype.itemsize and (not x.ndim or x.shape[-1] * x.dtype.itemsize % dtype.itemsize):
         raise RuntimeError(f"self.size(-1) must be divisible by {dtype.itemsize // x.dtype.itemsize} to view {t.dtype} as "
                            f"{dtypes.of(dtype)} (different element sizes), but the shape is {tuple(x.shape)}")

@@ -4,7 +4,9 @@ import warnings
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
+from ..dtypes import numpy_dtype
 from .dims import axis
+from .dtype import cast
 from .exponential import exp
 from .reduce import sum
 
@@ -44,7 +46,7 @@ def along(input, dim, dtype, name):
     if dim is None:
         warnings.warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=3)
         dim = 0 if input.ndim in (0, 1, 3) else 1
-    input = input if dtype is None else input.to(dtype)
+    input = input if dtype is None else cast(input, dtype=numpy_dtype(dtype))
     return input if input.ndim else input.reshape((1,)), axis(dim, input.ndim)
 
 

@@ -205,7 +205,7 @@ def digamma_array(x):
     for k in range(1, FAR - 1):
         y = y + choose(whole >= k + 2, 1 / (z - k), 0)
     for k in (0, 1):
-        y = y - choose(whole <= 1 - k, 1 / (z + k), 0)
+        y = y - choose(whole <= 1 - k, 1 / (z + k if k else z), 0)         # 1 / -0.0 keeps its sign
     far = library.maximum(z, FAR)
     w = 1 / (far * far)
     large = library.log(far) - 0.5 / far - polynomial(DIGAMMA_LARGE, w) * w

@@ -17,7 +17,7 @@ def per_channel(v, ndim):
     return v.reshape((1, -1) + (1,) * (ndim - 2))
 
 
-def batch_reference(input, weight, bias, eps, running):
+def batch_reference(input, weight=None, bias=None, eps=1e-5, running=None):
     dims = (0, *range(2, input.ndim))
     centred = input - input.mean(dims, keepdim=True)
     y = centred / ((centred * centred).mean(dims, keepdim=True) + eps).sqrt()
@@ -81,7 +81,7 @@ def channel_products(x, y):
 
 # ---- over the last axes -------------------------------------------------------------------------------------
 
-def layer_reference(input, weight, bias, axes, eps, centre):
+def layer_reference(input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
     dims = tuple(range(-axes, 0))
     y = input - input.mean(dims, keepdim=True) if centre else input
     y = y / ((y * y).mean(dims, keepdim=True) + eps).sqrt()

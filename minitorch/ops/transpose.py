@@ -1,4 +1,6 @@
 """Axes in another order: views."""
+from ..autograd.engine import Leaf
+from ..autograd.mode import mode
 from ..autograd.op import composed, op
 from ..autograd.views import check_writable
 from ..cases import normal
@@ -151,14 +153,20 @@ moveaxis.case(normal(2, 3, 4), (0, -1), (2, 0))
 def take_shape_of(call):
     """The method that gives its own tensor the shape and axes of call(tensor): unsqueeze_ from unsqueeze.
 
-    RuntimeError for a leaf that requires grad; and, while gradients are recorded, for a tensor that has views.
+    RuntimeError for a leaf that requires grad, unless in no_grad.
     """
     name = call.__name__ + "_"
 
     def method(self, *args, **kw):
         check_writable(self, self.requires_grad, name)
         y = call(self, *args, **kw)
-        self.array, self.node = y.array, y.node
+        if self.node is not None and not mode.grad:
+            if type(self.node) is not Leaf:
+                raise RuntimeError(f"{name}: the result of a recorded operation cannot change its shape in no_grad mode")
+            self.node.shape = y.array.shape
+        else:
+            self.node = y.node
+        self.array = y.array
         if self.cut is not None:
             self.cut = y.cut
         return self

@@ -75,10 +75,10 @@ def euclidean(input, other, /):
     """The distances between every row of (..., N, D) and every row of (..., M, D): (..., N, M)."""
     if max(input.shape[-2], other.shape[-2]) <= 25:
         d = input[..., :, None, :] - other[..., None, :, :]
-        return (d * d).sum(-1) ** 0.5
+        return xp(d).sqrt((d * d).sum(-1))
     a, b = (input * input).sum(-1), (other * other).sum(-1)
     squares = a[..., :, None] + b[..., None, :] - 2 * (input @ flipped(other))
-    return squares.clip(0) ** 0.5
+    return xp(squares).sqrt(squares.clip(0))
 
 @euclidean.joint_vjp
 def _(g, y, input, other):                           # the pull of each row on each other; none at distance 0
@@ -107,7 +107,6 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         raise RuntimeError(f"cdist only supports non-negative p values, not {p}")
     if p == 2 and compute_mode != "donot_use_mm_for_euclid_dist":
         return euclidean(x1, x2)
-    from .norms import vector_norm
     return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 cdist.case(normal(3, 2), normal(4, 2))
@@ -137,7 +136,6 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
     first, second = axes(dim, A.ndim)
     if ord == "fro":
-        from .norms import vector_norm
         return vector_norm(A, 2, (first, second), keepdim)
     x = A.movedim((first, second), (-2, -1))
     if ord in ("nuc", 2, -2):
@@ -262,3 +260,6 @@ def lstsq(A, B, rcond=None, *, driver=None):
 lstsq.case(normal(4, 2), normal(4, 3))
 lstsq.case(normal(3, 3), normal(3, 1))
 lstsq.case(normal(2, 4, 2), normal(2, 4, 1))
+
+
+from .norms import vector_norm  # noqa: E402  (last: the modules of ops name each other)

@@ -98,7 +98,22 @@ REFUSALS = (RuntimeError, IndexError, ValueError, TypeError)
 
 def numbers(t):
     a = t.detach()
-    return np.array(a.numpy() if not hasattr(a, "array") else a.array)
+    return np.array(a.array if hasattr(a, "array") else a.numpy(force=True))
+
+
+def standing(t):
+    """(requires_grad, is_leaf), or "refused" for a view whose history cannot be cut again."""
+    try:
+        return t.requires_grad, t.is_leaf
+    except RuntimeError:
+        return "refused"
+
+
+def second_order(lib, gs, leaves):
+    """Gradients of the sum of squares of `gs`, zeros where nothing depends on a leaf (a matter of taste between libraries)."""
+    parts = [(g * g).sum() for g in gs if g is not None and g.requires_grad]
+    hs = lib.autograd.grad(sum(parts[1:], parts[0]), leaves, allow_unused=True) if parts else [None] * len(leaves)
+    return [lib.zeros_like(leaf) if h is None else h for h, leaf in zip(hs, leaves)]
 
 
 class Difference(AssertionError):
@@ -108,8 +123,9 @@ class Difference(AssertionError):
 class Program:
     """One random program, drawn while it runs."""
 
-    def __init__(self, seed, ours, theirs, length=12):
+    def __init__(self, seed, ours, theirs, length=12, keeping=False):
         self.rng = np.random.default_rng(seed)
+        self.seed, self.keeping = seed, keeping
         self.libs = ours, theirs
         self.log, self.regs, self.leaves, self.length = [], [], [], length
 
@@ -161,8 +177,8 @@ class Program:
         x, y = numbers(a), numbers(b)
         if x.shape != y.shape or str(x.dtype) != str(y.dtype) or not np.allclose(x, y, rtol=1e-7, atol=1e-9, equal_nan=True):
             raise Difference(f"{what}: values differ:\n{x}\n{y}\n{self}")
-        if a.requires_grad != b.requires_grad or a.is_leaf != b.is_leaf:
-            raise Difference(f"{what}: requires_grad {a.requires_grad} and {b.requires_grad}, is_leaf {a.is_leaf} and {b.is_leaf}\n{self}")
+        if standing(a) != standing(b):
+            raise Difference(f"{what}: (requires_grad, is_leaf) is {standing(a)} and {standing(b)}\n{self}")
 
     def backward(self):
         outcome = []
@@ -178,29 +194,36 @@ class Program:
                     if t.requires_grad:
                         term = (t * lib.tensor(rng.normal(size=tuple(t.shape)))).sum()
                         total = term if total is None else total + term
-                leaves = [pair[k] for pair in self.leaves if pair[k].is_leaf and pair[k].requires_grad]
+                leaves = [pair[k] for pair in self.leaves if standing(pair[k]) == (True, True)]
                 if total is None or not leaves:
                     outcome.append([])
                     continue
                 gs = lib.autograd.grad(total, leaves, allow_unused=True, create_graph=second)
-                if second:
-                    parts = [(g * g).sum() for g in gs if g is not None and g.requires_grad]
-                    if parts:
-                        gs = list(gs) + list(lib.autograd.grad(sum(parts[1:], parts[0]), leaves, allow_unused=True))
-                outcome.append(gs)
+                outcome.append([*gs, *second_order(lib, gs, leaves)] if second else gs)
             except REFUSALS as error:
                 outcome.append(error)
         self.log.append(f"gradients of {chosen}" + (", twice" if second else ""))
         a, b = outcome
+        if isinstance(b, Exception) and not isinstance(a, Exception) and not self.keeping:
+            return self.with_saved_values_kept()
         if isinstance(a, Exception) or isinstance(b, Exception):
             self.agree(outcome, "backward")
-            return "refused"
+            return "both refuse"
         if [g is None for g in a] != [g is None for g in b]:
             raise Difference(f"one library gives no gradient: {[g is None for g in a]} {[g is None for g in b]}\n{self}")
         for x, y in zip(a, b):
             if x is not None and not np.allclose(numbers(x), numbers(y), rtol=1e-6, atol=1e-8, equal_nan=True):
                 raise Difference(f"gradients differ:\n{numbers(x)}\n{numbers(y)}\n{self}")
         return "gradients" if a else "nothing to differentiate"
+
+    def with_saved_values_kept(self):
+        """PyTorch refused for a value that it saved and ours does not need (the input of gather, say): made to keep
+        what it saved, it must find the gradient that ours found."""
+        ours, theirs = self.libs
+        with theirs.autograd.graph.allow_mutation_on_saved_tensors():
+            if Program(self.seed, ours, theirs, self.length, keeping=True).run() != "gradients":
+                raise Difference(f"ours finds gradients where PyTorch finds none\n{self}")
+        return "gradients, for which PyTorch had to keep a value that ours does not need"
 
     def run(self):
         self.start()

@@ -94,7 +94,7 @@ full_like(L.ones(2, dtype=L.uint8), 300) ; arange() ; arange('a') ; arange(1, 2,
 arange(0, 1, 0.1, dtype=L.int64) ; arange(float('inf')) ; arange(0, float('nan')) ; arange(5, dtype=L.bool) ; arange(5, requires_grad=True)
 linspace(0, 1, -1) ; linspace(0, 1) ; linspace(0, 1, 2.5) ; linspace(0, 1, 3, dtype=L.bool) ; eye(-1) ; eye(2, -1) ; eye(2.5)
 tril_indices(-3, 4)
-scalar_tensor([1]) ; is_floating_point(3) ; result_type('a', 2) ; numel(3) ; ones(2, requires_grad=True).__dlpack__()
+scalar_tensor([1]) ; is_floating_point(3) ; result_type('a', 2) ; numel(3) ; is_nonzero(L.ones(2)) ; ones(2, requires_grad=True).__dlpack__()
 """
 
 

@@ -1,5 +1,7 @@
 """A thousand random programs of ops, views and in-place writes: the same values and gradients as PyTorch, or both refuse.
 
+Where PyTorch alone refuses, because it saved a value that ours does not need, it is run again with what it saved kept, and must agree.
+
 `python tests/torch/test_programs.py 10000` runs as many as it is told and counts the outcomes.
 """
 import collections
