@@ -103,8 +103,7 @@ class Tensor:
     def current_node(self):
         """The node that made the present value: a view's is renewed after its storage was written to."""
         if self.cut is not None:
-            from .autograd.views import renew
-            renew(self)
+            views.renew(self)
         return self.node
 
     def requires_grad_(self, requires_grad=True):
@@ -116,9 +115,7 @@ class Tensor:
             if self.current_node() is None:
                 if not dtypes.is_float(self.array.dtype):
                     raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {self.dtype}")
-                if self.box is None:
-                    self.box = Box()
-                self.node = Leaf(self.box, self.array.shape, self.array.dtype)
+                self.node = leaf_of(self)
         elif self.grad_fn is not None:
             raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed "
                                "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().")
@@ -254,6 +251,17 @@ class Tensor:
         return self.array
 
 
+def leaf_of(t):
+    """The node of `t` as a leaf: the one it had before, where a graph still leads to that."""
+    if t.box is None:
+        t.box = Box()
+    leaf = t.box.leaf and t.box.leaf()
+    if leaf is None:
+        leaf = Leaf(t.box, t.array.shape, t.array.dtype)
+        t.box.leaf = weakref.ref(leaf)
+    return leaf
+
+
 new_tensor = object.__new__
 
 
@@ -269,3 +277,6 @@ def wrap(array, node=None, counter=None, cls=Tensor):
 
 
 from .convert import as_array, legacy  # noqa: E402  (they need Tensor)
+
+
+from .autograd import views  # noqa: E402  (views are tensors too)

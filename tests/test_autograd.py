@@ -209,6 +209,13 @@ def test_a_gradient_has_the_dtype_and_shape_of_its_tensor(dtype):
     assert x.grad.dtype == dtype and x.grad.shape == x.shape
 
 
+def test_an_arriving_gradient_is_cast_to_the_dtype_of_its_tensor():
+    x = mt.ones(2, requires_grad=True)
+    x.backward(mt.ones(2, dtype=mt.float64))
+    (x * 2).backward(mt.ones(2, dtype=mt.float16))
+    assert x.grad.dtype == mt.float32 and x.grad.tolist() == [3, 3]
+
+
 def test_mixed_dtypes_each_get_their_own():
     a = mt.ones(2, dtype=mt.float16, requires_grad=True)
     b = mt.ones(2, dtype=mt.float64, requires_grad=True)

@@ -72,7 +72,7 @@ def test_saved_values_that_were_overwritten_are_an_error():
     x = a * 1
     y = x * x
     x.add_(1)
-    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*mul.*version 1; expected version 0"):
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*Mul.*version 1; expected version 0"):
         y.sum().backward()
 
 

@@ -74,7 +74,7 @@ def as_tuple(x, name):
 
 def starts(tensors, gradients, create_graph):
     """The nodes to start from and the gradients that arrive there."""
-    gradients = (None,) * len(tensors) if gradients is None else (gradients,) if isinstance(gradients, Tensor) else tuple(gradients)
+    gradients = (None,) * len(tensors) if gradients is None else tuple(gradients) if isinstance(gradients, (tuple, list)) else (gradients,)
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     roots, arriving = [], []
@@ -92,7 +92,7 @@ def starts(tensors, gradients, create_graph):
             raise RuntimeError(f"Mismatch in shape: grad_output[{i}] has a shape of {tuple(g.shape)} and output[{i}] has a shape of "
                                f"{tuple(t.shape)}.")
         roots.append(node)
-        arriving.append(g if create_graph else g.array)
+        arriving.append(engine.fit(g if create_graph else g.array, node))
     return roots, arriving
 
 

@@ -81,10 +81,11 @@ class Node:
 
 class Box:
     """Where a tensor's `.grad` is kept: shared by the tensor and the node that fills it."""
-    __slots__ = ("grad", "after")
+    __slots__ = ("grad", "after", "leaf")
 
     def __init__(self):
         self.grad = None
+        self.leaf = None                             # weak: the node, so that a tensor that wants gradients again has the same
         self.after = {}                              # hooks to call with the tensor once .grad is there
 
 

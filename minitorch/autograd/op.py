@@ -56,6 +56,11 @@ class Op:
             found = self.plans[mask] = Plan(self, tuple(i for i in range(mask.bit_length()) if mask >> i & 1))
         return found
 
+    def keeps_first(self):
+        """Whether backward may need the first array: an in-place call must then put the old value aside."""
+        functions = [f for f in (*self.vjps, self.joint) if f]
+        return self.reference is not None or any(self.arrays[0] in inspect.signature(f).parameters for f in functions)
+
     def bind(self, args, kw):
         """A call's arguments sorted into (arrays, parameters by name); TypeError for what does not fit."""
         if self.variadic:

@@ -9,8 +9,8 @@ import functools
 
 from .. import dtypes
 from ..backend import xp
-from ..tensor import Inference, wrap
-from .engine import Box, Leaf
+from ..tensor import Inference, leaf_of, wrap
+from .engine import Leaf, Node
 from .mode import enable_grad, mode
 
 
@@ -36,7 +36,7 @@ def cut(source, op, params, index):
     origin = "several" if index is not None else "no_grad" if not mode.grad else None
     if before is None:
         return View(source, steps, source.counter[0], origin)
-    view = View(before.base, before.steps + steps, source.counter[0], before.origin or origin)
+    view = View(before.base, before.steps + steps, source.counter[0], origin or before.origin)
     view.array = before.array
     return view
 
@@ -51,18 +51,33 @@ def replay(x, steps):
 
 def renew(t):
     """Cut the history of view `t` from its base again, if the storage was written to since the last time."""
-    view = t.cut
-    if type(t.counter) is Inference or view.base.node is None and view.origin != "function":
+    view, made_by_op = t.cut, t.node is not None and type(t.node) is not Leaf
+    if type(t.counter) is Inference or view.base.node is None and not made_by_op:
         return
     if view.seen != t.counter[0]:
         refuse_odd_origin(view, "its base or another view of its base has been modified inplace")
-        view.check_base()
         with enable_grad():
-            t.node = replay(view.base, view.steps).node
+            node = replay(view.base, view.steps).node
+        t.node = node or DeadEnd((None,), t.array.shape, t.array.dtype)      # the base was detached: no gradient gets past here
         view.seen = t.counter[0]
-    elif t.node is None and view.origin == "no_grad":            # cut while nothing was recorded: a leaf of its own
-        t.box = t.box or Box()
-        t.node = Leaf(t.box, t.array.shape, t.array.dtype)
+
+
+class DeadEnd(Node):
+    """The history of a view whose base has none any more."""
+    __slots__ = ()
+
+    def vjp(self, g, create_graph):
+        return (None,)
+
+
+def node_for_use(t):
+    """The node of view `t` for an op that uses it; one cut while its base wanted no gradient, or nothing was recorded, is a leaf of its own."""
+    if not mode.grad:
+        return t.node
+    renew(t)
+    if t.node is None and t.cut.base.node is not None:
+        t.node = leaf_of(t)
+    return t.node
 
 
 def refuse_odd_origin(view, what):
@@ -81,13 +96,16 @@ def refuse_odd_origin(view, what):
                            "both inside the no_grad block (if you don't want the inplace to be tracked) or both outside.")
 
 
-def check_writable(t, recorded, name):
-    """PyTorch's refusals of an in-place write to `t`; `recorded`: a gradient flows through the write."""
+ALIKE = ("fill_", "zero_")                            # write one number everywhere: elements may share their memory
+
+
+def check_writable(t, recorded, name, region=None):
+    """PyTorch's refusals of an in-place write to `t`, or to the array `region` of it; `recorded`: a gradient flows through the write."""
     if type(t.counter) is Inference and not mode.inference:
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. "
                            "You can make a clone to get a normal tensor before doing inplace update.")
-    array = t.array
-    if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
+    array = t.array if region is None else region
+    if name not in ALIKE and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
         raise RuntimeError(f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
                            "location. Please clone() the tensor before performing the operation.")
     if not recorded or not mode.grad:
@@ -95,24 +113,48 @@ def check_writable(t, recorded, name):
     if t.cut is not None:
         if t.cut.base.node is not None or t.node is not None or recorded:
             refuse_odd_origin(t.cut, "is being modified inplace")
-        if type(t.cut.base.node) is Leaf:
+        base = t.cut.base.node
+        if type(base) is Leaf or base is None and t.node is not None:
             raise RuntimeError(f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    if type(t.node) is Leaf:
+    stale = t.cut is not None and t.node is None and base is not None        # cut before its base required grad, unused since
+    if type(t.node) is Leaf or stale:
         raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def refuse_overlap(t, other, name):
+    """PyTorch's refusal of a write to `t` that reads another part of the same memory."""
+    a, b = t.array, other.array
+    if a.size == 0 or b.size == 0:
+        return
+    (a0, a1), (b0, b1) = extent(a), extent(b)
+    dense = a1 - a0 == a.nbytes and b1 - b0 == b.nbytes
+    same = (a0, a1, a.strides) == (b0, b1, b.strides)
+    if dense and not same and a0 < b1 and b0 < a1:
+        raise RuntimeError(f"{name}: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+                           "memory location. Please clone() the tensor before performing the operation.")
+
+
+def extent(array):
+    """(first, last + 1) address that the elements of `array` touch."""
+    start = array.ctypes.data if hasattr(array, "ctypes") else array.data.ptr
+    reach = [(n - 1) * s for n, s in zip(array.shape, array.strides)]
+    return start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + array.itemsize
 
 
 def in_place(call):
     """The method that writes the result of `call` into its own tensor: add_ from add."""
-    name = call.__name__ + "_"
-    keeps_first = True
+    name, op = call.__name__ + "_", getattr(call, "op", None)
 
     @functools.wraps(call)
     def method(self, *args, **kw):
         recorded = self.requires_grad or any(hasattr(a, "cut") and a.requires_grad for a in (*args, *kw.values()))
         check_writable(self, recorded, name)
+        for a in args:
+            if hasattr(a, "cut") and a.counter is self.counter and a is not self:
+                refuse_overlap(self, a, name)
         source = self
-        if recorded and mode.grad and keeps_first:   # what backward needs of the old value must outlive the write
-            source = wrap(xp(self.array).array(self.array), self.node)
+        if recorded and mode.grad and (op is None or op.keeps_first()):   # what backward needs of the old value must outlive the write
+            source = wrap(xp(self.array).array(self.array), self.current_node())
         return assign(self, call(source, *args, **kw), name)
 
     method.__name__ = method.__qualname__ = name

@@ -98,7 +98,8 @@ def eigh(input, /, UPLO="L"):
 
 @eigh.joint_vjp
 def _(g, y0, y1):
-    inner = matmul(flipped(y1), g[1]) * inverse_differences(y0) + identity(y0) * row(g[0])
+    turn = matmul(flipped(y1), g[1])
+    inner = (turn - flipped(turn)) / 2 * inverse_differences(y0) + identity(y0) * row(g[0])
     return matmul(y1, matmul(inner, flipped(y1))),
 
 eigh.case(definite(3, 3))

@@ -198,9 +198,9 @@ def setitem(self, index, value):
     cut, picks = parsed(index, self.array.shape)
     if mode.grad and (self.requires_grad or isinstance(value, Tensor) and value.requires_grad):
         return set_recorded(self, cut, picks, value)
-    check_writable(self, False, "__setitem__")
     region = self.array if cut is None else self.array[cut]
     new = move(value.array, device_of(region)) if isinstance(value, Tensor) else value
+    check_writable(self, False, "__setitem__" if picks or getattr(new, "ndim", 0) else "fill_", region)
     if not picks:
         fitted(region.shape, new)
         region[...] = new
@@ -228,7 +228,7 @@ def set_recorded(x, cut, picks, value):
         fitted(region.array.shape, value.array)
         if value.ndim > region.ndim:
             value = value.reshape(value.shape[value.ndim - region.ndim:])
-        region.copy_(value)
+        region.copy_(value) if value.ndim else region.fill_(value)
         return
     refuse_other_dtype(region.array, picks, value)
     region, index, dim, count, _, _ = aligned(region, picks)

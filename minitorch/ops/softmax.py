@@ -1,6 +1,7 @@
 """softmax and its relations: scores made into probabilities along one axis.  Only the result is kept for backward."""
 import warnings
 
+from ..dtypes import is_float
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
@@ -11,7 +12,12 @@ from .exponential import exp
 from .reduce import sum
 
 
-@op(numbers="float", home="", called="softmax")
+def check_float(input):
+    if not is_float(input.dtype):
+        raise NotImplementedError(f"softmax is not implemented for '{of(input.dtype)}'; give it a dtype to compute in")
+
+
+@op(numbers="half", home="", called="softmax", check=check_float)
 def softmax_over(input, /, dim):
     """e^x / sum of e^x along axis `dim`."""
     if not input.size:
@@ -22,7 +28,7 @@ def softmax_over(input, /, dim):
     return y
 
 
-@op(numbers="float", home="", called="log_softmax")
+@op(numbers="half", home="", called="log_softmax", check=check_float)
 def log_softmax_over(input, /, dim):
     """x - log of the sum of e^x along axis `dim`."""
     if not input.size:
@@ -50,18 +56,23 @@ def along(input, dim, dtype, name):
     return input if input.ndim else input.reshape((1,)), axis(dim, input.ndim)
 
 
+def like(y, input):
+    """The result for a tensor without axes, which was computed with one."""
+    return y if input.ndim else y.reshape(())
+
+
 @composed(home="torch functional")
 def softmax(input, dim=None, dtype=None, _stacklevel=3):
     """e^x / sum of e^x along axis `dim`: positive, and 1 in sum.  dtype: the type to compute in."""
     x, dim = along(input, dim, dtype, "softmax")
-    return softmax_over(x, dim=dim).reshape(input.shape)
+    return like(softmax_over(x, dim=dim), input)
 
 
 @composed(home="torch functional")
 def log_softmax(input, dim=None, dtype=None, _stacklevel=3):
     """The logarithm of softmax along axis `dim`: x - log of the sum of e^x.  dtype: the type to compute in."""
     x, dim = along(input, dim, dtype, "log_softmax")
-    return log_softmax_over(x, dim=dim).reshape(input.shape)
+    return like(log_softmax_over(x, dim=dim), input)
 
 
 @composed(home="functional")

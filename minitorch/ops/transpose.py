@@ -23,6 +23,8 @@ permute_to.case(normal(), ())
 @composed
 def permute(input, *dims, **named):
     """The axes of `input` in the order `dims`: a view."""
+    if not dims and "dims" not in named:
+        raise TypeError('permute() missing 1 required positional arguments: "dims"')
     given = sizes(dims or (named.pop("dims"),), "permute")
     n = len(input.shape)
     if len(given) != n:
@@ -100,10 +102,10 @@ def all_reversed(x):
 
 
 def matrix_transposed(x):
-    """The last two axes swapped; RuntimeError for fewer than two."""
-    if x.ndim < 2:
+    """The last two axes swapped; a 0-d tensor as it is. RuntimeError for one axis."""
+    if x.ndim == 1:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor.")
-    return transpose(x, -2, -1)
+    return transpose(x, -2, -1) if x.ndim else x
 
 
 def only_matrix(x):

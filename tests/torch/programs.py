@@ -11,7 +11,7 @@ BINARY = ["add", "sub", "mul", "div", "maximum", "where"]
 VIEWS = ["select", "slice", "step", "transpose", "view", "reshape", "unsqueeze", "squeeze", "expand", "narrow", "diagonal", "permute", "flatten", "view_as_self",
          "unbind", "split", "chunk", "detach_view", "T"]
 WRITES = ["add_", "sub_", "mul_", "div_", "copy_", "zero_", "fill_", "exp_", "tanh_", "sigmoid_", "relu_", "clamp_", "neg_", "add_scalar_", "mul_scalar_",
-          "setitem", "setslice", "setmask", "setindex", "setnumber", "data_write", "no_grad_write", "masked_fill_", "addself_", "mulself_", "requires_grad_", "detach_"]
+          "setitem", "setslice", "setmask", "setindex", "setnumber", "no_grad_write", "masked_fill_", "addself_", "mulself_", "requires_grad_", "detach_"]
 REDUCE = ["sum", "mean_dim", "sum_keep", "matmul", "amax", "cumsum", "prod_dim", "logsumexp", "index", "mask", "gather"]
 KINDS = [(UNARY, 4), (BINARY, 4), (VIEWS, 7), (WRITES, 7), (REDUCE, 3)]
 
@@ -22,11 +22,6 @@ def where(lib, a, b):
 
 def setitem(lib, a, b, k):
     a[k] = b
-    return a
-
-
-def data_write(a, k):
-    a.data.mul_(k)
     return a
 
 
@@ -56,6 +51,11 @@ def two(a):
     return a.reshape(a.shape[0], -1) if len(a.shape) > 1 else a.reshape(1, -1)
 
 
+def alone(a):
+    """a, or a copy where its elements share memory: PyTorch's writes there only warn, or fail in backward."""
+    return a.clone() if 0 in a.stride() else a
+
+
 def axis(a, n):
     return n % max(1, len(a.shape))
 
@@ -77,14 +77,13 @@ DO = {
     "split": lambda L, a, b, n: a.split(1, axis(a, n))[-1], "chunk": lambda L, a, b, n: a.chunk(2)[0], "T": lambda L, a, b, n: a.mT,
     "detach_view": lambda L, a, b, n: no_grad_view(L, a),
     "add_": lambda L, a, b, n: a.add_(b), "sub_": lambda L, a, b, n: a.sub_(b), "mul_": lambda L, a, b, n: a.mul_(b),
-    "div_": lambda L, a, b, n: a.div_(b * b + 1), "copy_": lambda L, a, b, n: a.copy_(b), "zero_": lambda L, a, b, n: a.zero_(),
-    "fill_": lambda L, a, b, n: a.fill_(0.5), "exp_": lambda L, a, b, n: a.mul_(0.1).exp_(), "tanh_": lambda L, a, b, n: a.tanh_(),
+    "div_": lambda L, a, b, n: a.div_(b * b + 1), "copy_": lambda L, a, b, n: a.copy_(b), "zero_": lambda L, a, b, n: alone(a).zero_(),
+    "fill_": lambda L, a, b, n: alone(a).fill_(0.5), "exp_": lambda L, a, b, n: a.mul_(0.1).exp_(), "tanh_": lambda L, a, b, n: a.tanh_(),
     "sigmoid_": lambda L, a, b, n: a.sigmoid_(), "relu_": lambda L, a, b, n: a.relu_(), "clamp_": lambda L, a, b, n: a.clamp_(-0.6, 0.7),
     "neg_": lambda L, a, b, n: a.neg_(), "add_scalar_": lambda L, a, b, n: a.add_(0.25), "mul_scalar_": lambda L, a, b, n: a.mul_(0.75),
     "setitem": lambda L, a, b, n: setitem(L, a, b, 0), "setslice": lambda L, a, b, n: setitem(L, a, b, slice(n % 2, None)),
-    "setmask": lambda L, a, b, n: setitem(L, a, 0.3, a > 0.2), "setindex": lambda L, a, b, n: setitem(L, a, 0.1, index_tensor(L, a, n)),
-    "setnumber": lambda L, a, b, n: setitem(L, a, 0.7, -1), "data_write": lambda L, a, b, n: data_write(a, 0.9),
-    "no_grad_write": lambda L, a, b, n: no_grad_write(L, a, 0.2), "masked_fill_": lambda L, a, b, n: a.masked_fill_(a > 0.5, 0.5),
+    "setmask": lambda L, a, b, n: setitem(L, alone(a), 0.3, a > 0.2), "setindex": lambda L, a, b, n: setitem(L, alone(a), 0.1, index_tensor(L, a, n)),
+    "setnumber": lambda L, a, b, n: setitem(L, a, 0.7, -1), "no_grad_write": lambda L, a, b, n: no_grad_write(L, a, 0.2), "masked_fill_": lambda L, a, b, n: alone(a).masked_fill_(a > 0.5, 0.5),
     "addself_": lambda L, a, b, n: a.add_(a), "mulself_": lambda L, a, b, n: a.mul_(a), "requires_grad_": lambda L, a, b, n: a.requires_grad_(),
     "detach_": lambda L, a, b, n: a.detach_(),
     "sum": lambda L, a, b, n: a.sum(), "mean_dim": lambda L, a, b, n: a.mean(axis(a, n)), "sum_keep": lambda L, a, b, n: a.sum(axis(a, n), keepdim=True),

@@ -32,8 +32,7 @@ def main(count):
         except Difference as difference:
             outcomes["different"] += 1
             shown += 1
-            if shown <= 3:
-                print(f"seed {seed}: {difference}\n")
+            print(f"seed {seed}: {difference if shown <= 3 else str(difference).splitlines()[0]}\n")
     print(", ".join(f"{n} {what}" for what, n in outcomes.most_common()))
     return outcomes["different"]
 
