@@ -49,10 +49,10 @@ class Shuffled(Sampler):
 
 
 def jittered(images, background):
-    """Each image moved by up to one pixel in each direction, at random."""
+    """Each image moved by one pixel up, down, left or right, one time in six each."""
     n, _, h, w = images.shape
     padded = F.pad(images, (1, 1, 1, 1), value=background)                      # (n, 1, h + 2, w + 2)
-    down, right = torch.randint(0, 3, (n, 1, 1)), torch.randint(0, 3, (n, 1, 1))
+    down, right = ((torch.randint(0, 6, (n, 1, 1)) + 3) // 4 for _ in range(2))      # 0 1 1 1 1 2, where 1 is the middle
     rows, columns = torch.arange(h).reshape(h, 1) + down, torch.arange(w) + right    # (n, h, 1), (n, 1, w)
     return padded[torch.arange(n).reshape(n, 1, 1), 0, rows, columns].unsqueeze(1)
 

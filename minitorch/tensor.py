@@ -102,9 +102,7 @@ class Tensor:
 
     def current_node(self):
         """The node that made the present value: a view's is renewed after its storage was written to."""
-        if self.cut is not None:
-            views.renew(self)
-        return self.node
+        return self.node if self.cut is None else views.present_node(self)
 
     def requires_grad_(self, requires_grad=True):
         """Ask (or stop asking) for gradients here; returns self.

@@ -202,7 +202,7 @@ WRITES = [
     ("assignment to a leaf", lambda mt: leaf(mt, 3).__setitem__(0, 1.), R, r"leaf Variable that requires grad"),
     ("in-place on a view of a leaf", lambda mt: leaf(mt, 3)[1:].add_(1), R, r"view of a leaf Variable that requires grad"),
     ("in-place on an expanded tensor", lambda mt: mt.ones(1).expand(3).add_(1), R, r"add_?.*single memory location"),
-    ("filling an expanded tensor", lambda mt: mt.ones(2, 1).expand(2, 3).fill_(1), R, r"single memory location"),
+    ("in-place product on an expanded tensor", lambda mt: mt.ones(2, 1).expand(2, 3).mul_(2), R, r"mul_?.*single memory location"),
     ("in-place on one of several views", lambda mt: step(mt, 4).chunk(2)[0].add_(1), R, r"multiple views"),
     ("in-place on a row of unbind", lambda mt: step(mt, 2, 2).unbind()[0].mul_(2), R, r"multiple views"),
     ("saved input of mul", overwritten(lambda mt: step(mt, 3), lambda mt, x: x * x, lambda mt, x, y: x.add_(1)), R,
@@ -260,6 +260,7 @@ CALLS = [
     ("module before init", lambda mt: setattr(type("Net", (mt.nn.Module,), {"__init__": lambda self: None})(), "part", mt.nn.Linear(2, 2)),
      AttributeError, r"before Module.__init__"),
     ("module without forward", lambda mt: mt.nn.Module()(mt.ones(1)), NotImplementedError, r"forward"),
+    ("load of a file that is not there", lambda mt: mt.load("no such file"), FileNotFoundError, r"no such file"),
     ("linear module", lambda mt: mt.nn.Linear(3, 4)(mt.ones(2, 5)), R, r"(linear|mat).*5.*3"),
 ]
 

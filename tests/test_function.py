@@ -224,6 +224,15 @@ def test_none_is_no_gradient():
     assert x.grad is None
 
 
+def test_saved_inputs_are_the_very_tensors_while_these_live():
+    x, h = leaf(1., 2.), leaf(1., 2.) * 1
+    x.note = "the user's own"
+    assert Cube.apply(x).grad_fn.saved_tensors[0] is x
+    assert Cube.apply(x).grad_fn.saved_tensors[0].note == "the user's own"
+    assert Cube.apply(h).grad_fn.saved_tensors[0].tolist() == [1, 2]
+    assert Cube.apply(x * 1).grad_fn.saved_tensors[0].requires_grad
+
+
 def test_none_can_be_saved():
     def forward(ctx, x):
         ctx.save_for_backward(None, x)

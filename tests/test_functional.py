@@ -242,6 +242,10 @@ def test_vmap_runs_a_function_over_a_batch():
     assert lists(trees({"u": a, "v": W})) == {"s": [[4, 6, 8], [7, 9, 11]]}
 
 
+def test_vmap_does_not_slice_keyword_arguments():
+    assert func.vmap(lambda x, b: x + b)(mt.ones(3, 2), b=mt.ones(3, 2)).shape == (3, 3, 2)
+
+
 def test_vmap_of_grad_gives_the_gradient_of_every_example():
     w, xs = tensor(1., 2.), tensor(1., 2., 3., 4.).reshape(2, 2)
     per_example = func.vmap(func.grad(lambda w, x: (w * x).sum() ** 2), in_dims=(None, 0))(w, xs)

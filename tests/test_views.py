@@ -130,6 +130,14 @@ def test_expanded_views_cannot_be_written_to():
         mt.zeros(1, 3).expand(2, 3).add_(1)
 
 
+def test_a_write_that_reads_other_places_of_its_memory_is_refused():
+    x = mt.arange(3.).expand(1, 3).clone()
+    with pytest.raises(RuntimeError, match="some elements of the input tensor and the written-to tensor"):
+        x[0, 1:].add_(x[0, :2])
+    x.add_(x)
+    assert x.tolist() == [[0, 2, 4]]
+
+
 def test_views_of_functions_with_several_views_cannot_be_written_to():
     x = leaf(1., 2., 3., 4.) * 1
     first, _ = x.chunk(2)

@@ -34,7 +34,7 @@ def unary(op):
         y = op.forward(x)
         if type(y) is not ndarray and type(y) not in MODULES:
             y = np.asarray(y)
-        node = input.node if input.cut is None else views.node_for_use(input)
+        node = input.node if input.cut is None else views.node_for_use(input) if differentiable else None
         out = new_tensor(Tensor)
         out.array = y
         out.cut = out.box = None
@@ -62,13 +62,13 @@ def binary(op, slow=None):
             return write_out(op, (input, other), {}, out)
         if isinstance(input, Tensor):
             a = input.array
-            pa = input.node if input.cut is None else views.node_for_use(input)
+            pa = input.node if input.cut is None else views.node_for_use(input) if differentiable else None
             ca = input.counter
         else:
             a, pa, ca = input, None, CONSTANT
         if isinstance(other, Tensor):
             b = other.array
-            pb = other.node if other.cut is None else views.node_for_use(other)
+            pb = other.node if other.cut is None else views.node_for_use(other) if differentiable else None
             cb = other.counter
         else:
             b, pb, cb = other, None, CONSTANT
@@ -158,7 +158,7 @@ def general(op, args, kw):
         if isinstance(a, Tensor):
             tensors = True
             arrays.append(a.array)
-            parents.append(a.node if a.cut is None else views.node_for_use(a))
+            parents.append(a.node if a.cut is None else views.node_for_use(a) if op.differentiable else None)
             counters.append(a.counter)
         else:
             if type(a) not in MODULES and a is not None and not isinstance(a, (int, float, np.generic) if op.scalars is True or op.scalars and arrays else np.generic):

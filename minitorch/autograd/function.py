@@ -151,9 +151,9 @@ class FunctionCtx:
 class FunctionNode(Node):
     """A call of a custom function.
 
-    `saved` is flat: value, write counter of its storage, count at the time, and so on; `origins` has for each value the
-    node that made it, or a number where it is that output of this very step.  `metas` has (shape, dtype, library) for
-    each output, None for one that is no tensor.
+    `saved` is flat: value, write counter of its storage, count at the time, and so on; `origins` has for each value a weak
+    reference to the tensor, and the node that made it, or a number where it is that output of this very step.  `metas`
+    has (shape, dtype, library) for each output, None for one that is no tensor.
     """
     __slots__ = ("function", "ctx", "takes", "outputs", "metas", "saved", "origins")
 
@@ -173,6 +173,10 @@ class FunctionNode(Node):
             raise AttributeError(name)
         return getattr(self.ctx, name)
 
+    @property
+    def next_functions(self):
+        return tuple(f for f, is_tensor in zip(super().next_functions, self.takes) if is_tensor)
+
     def release(self):
         if self.saved:
             self.saved = FREED
@@ -182,26 +186,28 @@ class FunctionNode(Node):
         for t in tensors:
             if t is None:
                 self.saved += (None, (0,), 0)
-                self.origins += (None,)
+                self.origins += ((None, None),)
             else:
                 self.saved += (t.array, t.counter, t.counter[0])
-                self.origins += (own[id(t)] if id(t) in own else t.current_node(),)
+                self.origins += ((weakref.ref(t), own[id(t)] if id(t) in own else t.current_node()),)
 
     @property
     def saved_tensors(self):
         """What forward saved, as tensors."""
         check_saved(self)
         tensors = []
-        for i, origin in enumerate(self.origins):
+        for i, (tensor, origin) in enumerate(self.origins):
             value, counter = self.saved[3 * i:3 * i + 2]
             if value is None:
                 tensors.append(None)
                 continue
-            if isinstance(origin, int):
-                origin = self if self.outputs == 1 else Output(self, origin, *self.metas[origin][:2])
-            t = wrap(unpacked(value), origin, counter)
-            if type(origin) is Leaf:
-                t.box = origin.box
+            t = tensor()
+            if t is None or t.array is not value or t.node is not origin:       # not there any more, or not what it was
+                if isinstance(origin, int):
+                    origin = self if self.outputs == 1 else Output(self, origin, *self.metas[origin][:2])
+                t = wrap(unpacked(value), origin, counter)
+                if type(origin) is Leaf:
+                    t.box = origin.box
             tensors.append(t)
         return tuple(tensors)
 

@@ -5,7 +5,7 @@ from .. import dtypes
 from ..backend import MODULES
 from .plan import Kept
 
-F32 = dtypes.F32
+F32, F64 = dtypes.F32, dtypes.F64
 
 
 def prepared(op, arrays):
@@ -16,7 +16,11 @@ def prepared(op, arrays):
             return arrays, None
         return [a.astype(F32) if type(a) in MODULES and dtypes.is_half(a.dtype) else
                 a if a is None or type(a) in MODULES else float(a) for a in arrays], dtype
-    dtype = dtypes.result_type([a for a in arrays if a is not None])
+    dtype = settled(arrays)
+    if dtype is F32 or dtype is F64:
+        return arrays, None
+    if dtype is None:
+        dtype = dtypes.result_type([a for a in arrays if a is not None])
     if op.numbers == "float" and not dtypes.is_float(dtype):                     # like sin and true division
         dtype = dtypes.default
     if not dtypes.is_half(dtype):
@@ -27,6 +31,22 @@ def prepared(op, arrays):
             a = in_dtype(a, dtype)
         found.append(a.astype(F32) if type(a) in MODULES else a if a is None else float(a))
     return found, dtype
+
+
+def settled(arrays):
+    """The dtype of the result where it is plain to see: arrays of one dtype, and beside floats Python's numbers; else None."""
+    dtype, numbers = None, False
+    for a in arrays:
+        if type(a) in MODULES:
+            if dtype is None:
+                dtype = a.dtype
+            elif a.dtype is not dtype:
+                return None
+        elif type(a) is float or type(a) is int:
+            numbers = True
+        elif a is not None:
+            return None
+    return dtype if dtype is F32 or dtype is F64 or not numbers else None
 
 
 def in_dtype(a, dtype):

@@ -13,6 +13,7 @@ What a vjp names is kept until backward, and only that, and only for the inputs 
 A vjp is written once and runs twice: on arrays in backward(), on tensors under create_graph=True, so it
 uses operators and other ops only.  Broadcasting and number types are undone by the engine.
 """
+import functools
 import inspect
 
 import numpy as np
@@ -165,8 +166,15 @@ def composed(f=None, *, method=True, inplace=False, home="torch"):
     """A function written with ops: it needs no derivative, and stands in the same table."""
     if f is None:
         return lambda f: composed(f, method=method, inplace=inplace, home=home)
-    f.op = None
-    return publish(f, f, home, method, inplace, [])
+    call, names = f, frozenset(inspect.signature(f).parameters)
+    if "dim" in names:
+        @functools.wraps(f)
+        def call(*args, **kw):                       # takes NumPy's `axis` and `keepdims` too
+            if not kw.keys() <= names:
+                kw = {ALIASES.get(name, name): value for name, value in kw.items()}
+            return f(*args, **kw)
+    call.op = None
+    return publish(call, f, home, method, inplace, [])
 
 
 def publish(call, source, home, method, inplace, cases):

@@ -71,13 +71,14 @@ class DeadEnd(Node):
 
 
 def node_for_use(t):
-    """The node of view `t` for an op that uses it; one cut while its base wanted no gradient, or nothing was recorded, is a leaf of its own."""
-    if not mode.grad:
-        return t.node
+    """The node of view `t` for an op that uses it."""
+    return present_node(t) if mode.grad else t.node
+
+
+def present_node(t):
+    """The node of view `t`; one cut while its base wanted no gradient, or nothing was recorded, is a leaf of its own."""
     renew(t)
-    if t.node is None and t.cut.base.node is not None:
-        t.node = leaf_of(t)
-    return t.node
+    return leaf_of(t) if t.node is None and t.cut.base.node is not None else t.node
 
 
 def refuse_odd_origin(view, what):

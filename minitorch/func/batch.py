@@ -10,7 +10,7 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     """The function that applies func to every slice of its arguments along in_dims and stacks the results along out_dims.
 
     in_dims: an int, or a tuple (of trees) with an int or None, for not sliced, for each argument.  Keyword arguments are
-    sliced along 0.  randomness: whether random ops inside are an "error", "different" for each example or the "same".
+    not sliced.  randomness: whether random ops inside are an "error", "different" for each example or the "same".
     The examples are computed one by one: same results as one batched computation, not its speed.
     """
     if randomness not in ("error", "different", "same"):
@@ -21,9 +21,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
         if not isinstance(in_dims, (int, tuple, list)):
             raise ValueError(f"vmap: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, "
                              f"got: {type(in_dims)}.")
-        given = (list(args), kwargs)
-        dims = spread(list(in_dims) if isinstance(in_dims, tuple) else in_dims, given[0], "in_dims") + [0] * len(leaves(kwargs))
-        columns = [slices(value, dim) for value, dim in zip(leaves(given), dims)]
+        dims = spread(in_dims, args, "in_dims")
+        columns = [slices(value, dim) for value, dim in zip(leaves(args), dims)]
         sizes = sorted({len(column) for column, dim in zip(columns, dims) if dim is not None}, reverse=True)
         if len(sizes) != 1:
             raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes}" if sizes else
@@ -32,8 +31,8 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
         for i in range(sizes[0]):
             if randomness == "same":
                 set_rng_state(state)
-            example, named = rebuild(given, iter([column if dim is None else column[i] for column, dim in zip(columns, dims)]))
-            outputs.append(func(*example, **named))
+            example = rebuild(args, iter([column if dim is None else column[i] for column, dim in zip(columns, dims)]))
+            outputs.append(func(*example, **kwargs))
         if randomness == "error" and leaves(get_rng_state().tolist()) != leaves(state.tolist()):
             raise RuntimeError("vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
                                "randomness flags on vmap or perform the randomness operation out of vmap")

@@ -142,7 +142,7 @@ class TripletMarginWithDistanceLoss(Loss):
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
         if margin <= 0:
             raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead")
-        super().__init__(reduction=reduction, distance_function=distance_function, margin=margin, swap=swap)
+        super().__init__(reduction=reduction, distance_function=distance_function or PairwiseDistance(), margin=margin, swap=swap)
 
 
 class SoftMarginLoss(Loss):

@@ -61,3 +61,11 @@ class PixelUnshuffle(FunctionModule):
 
     def __init__(self, downscale_factor):
         super().__init__(downscale_factor=downscale_factor)
+
+
+class ChannelShuffle(FunctionModule):
+    """The channels of (N, C, ...) dealt out among `groups`."""
+    function, settings = "channel_shuffle", ("groups",)
+
+    def __init__(self, groups):
+        super().__init__(groups=groups)

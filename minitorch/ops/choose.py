@@ -169,8 +169,7 @@ fmin.case(normal(), normal(3))
 def check_bounds(input, min, max):
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    dtype = dtypes.result_type([a for a in (input, min, max) if a is not None])
-    if dtype.kind in "iu":
+    if input.dtype.kind in "biu" and (dtype := dtypes.result_type([a for a in (input, min, max) if a is not None])).kind in "iu":
         for bound in (min, max):
             if type(bound) is int:
                 refuse_overflow(bound, dtype)

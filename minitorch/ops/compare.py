@@ -2,7 +2,7 @@
 from .. import dtypes
 from ..autograd.op import alias, composed, op
 from ..backend import is_array, xp
-from ..cases import booleans, distinct, integers, normal
+from ..cases import booleans, integers, normal
 
 comparison = op(numbers="promote", inplace=True, differentiable=False, scalars="second")
 

@@ -202,7 +202,7 @@ tall_qr.case(normal(4, 2))
 tall_qr.case(normal(2, 4, 3))
 
 
-@composed(home="torch linalg")
+@composed(home="linalg")
 def qr(A, mode="reduced"):
     """(Q, R) with Q @ R = A (..., M, N): Q with orthonormal columns, R upper triangular.
 

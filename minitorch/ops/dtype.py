@@ -113,8 +113,8 @@ Tensor.is_cuda = property(lambda self: type(self.array) is not np.ndarray, doc="
 
 @op(home="", called="clone")
 def clone_of(input, /):
-    """A copy."""
-    return xp(input).array(input)
+    """A copy; its axes keep their order in memory, unless some share memory."""
+    return xp(input).array(input, order="C" if 0 in input.strides else "K")
 
 clone_of.vjp(lambda g: g)
 clone_of.case(normal(3, 4))

@@ -12,21 +12,26 @@ from string import ascii_letters
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
+from ..dtypes import is_half
 from ..tensor import Tensor
 from .dims import axes
-from .matmul import check_product
+from .matmul import check_one_dtype, in_float32
 
 
-@op(home="", called="einsum", numbers="half", scalars=False, check=check_product)
+@op(home="", called="einsum", scalars=False, check=check_one_dtype)
 def contract(input, other, /, left, right, result):
     """The sum over all letters of `left` and `right`, the axes of the two inputs, that are not in `result`, its axes.
 
     No letter twice in a side; one that is in a single side is in `result`.
     """
+    if input.dtype.itemsize == 2 and is_half(input.dtype):
+        return in_float32(lambda a, b: contract.op.forward(a, b, left, right, result), input, other)
     multiply, a_order, b_order, counts, y_order = pattern(left, right, result)
     if multiply:                                     # nothing to sum: in the order of the result, with axes of size 1
         y = input.transpose(a_order)[counts[0]] * other.transpose(b_order)[counts[1]]
         return y
+    if input.dtype.kind == "b":
+        raise NotImplementedError("\"bmm\" not implemented for 'Bool'")
     if a_order is None:
         return xp(input).einsum(f"{left},{right}->{result}", input, other)
     batch, rows, shared = counts
@@ -175,6 +180,8 @@ def einsum(equation, *operands):
     for i, j, drop_a, drop_b, left, right, out in steps:
         b, a = values.pop(j), values.pop(i)
         a, b = a.sum(drop_a) if drop_a else a, b.sum(drop_b) if drop_b else b
+        if (drop_a or drop_b) and a.dtype != b.dtype:            # sums of integers are int64
+            a, b = a.long(), b.long()
         values.append(contract(a, b, left=left, right=right, result=out))
     y, = values
     if drop:

@@ -148,8 +148,8 @@ def check_not_bool(message, error=RuntimeError):
     return check
 
 
-@op(numbers="half", inplace=True, check=check_not_bool("Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
-                                                       "invert a mask, use the `~` or `logical_not()` operator instead."))
+@op(numbers="half", inplace=True, check=check_not_bool("Negation, the `-` operator, on a bool tensor is not supported. If you are trying "
+                                                       "to invert a mask, use the `~` or `logical_not()` operator instead."))
 def neg(input, /):
     """-x; RuntimeError for booleans."""
     return -input

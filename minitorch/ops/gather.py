@@ -13,6 +13,7 @@ from ..backend import xp
 from ..cases import integers, normal
 from ..tensor import Tensor
 from .dims import axis
+from .masks import fill_number
 from .rows import add_at
 
 # ---- entries along an axis, and their transpose ---------------------------------------------------------------
@@ -160,10 +161,11 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
         if src.ndim:
             src = leading(src, index)
         return from_vectors(lambda x, i, s: scatter_put(x, i, s, dim=dim), input, input, index, src)
+    src = fill_number(src, input.array.dtype)
     return from_vectors(lambda x, i: scatter_put(x, i, src, dim=dim), input, input, index)
 
 scatter.case(normal(3, 4), 1, np.array([[0, 2], [3, 1], [2, 0]]), normal(3, 2))
-scatter.case(normal(3, 4), 0, np.array([[2, 0, 1]]), normal(2, 4))
+scatter.case(normal(3, 4), 0, np.array([[2, 0, 1, 0], [1, 1, 2, 2]]), normal(2, 4))
 scatter.case(normal(3, 4), -1, np.array([[1], [0]]), 2.5)
 scatter.case(normal(3, 4), 1, integers(3, 3, high=4), normal(3, 3), reduce="add")
 
@@ -179,6 +181,6 @@ def scatter_add(input, dim, index, src):
     return from_vectors(lambda x, i, s: x + scatter_along(leading(s, i), i, shape=shape, dim=dim), input, input, index, src)
 
 scatter_add.case(normal(3, 4), 1, integers(3, 6, high=4), normal(3, 6))
-scatter_add.case(normal(3, 4), 0, integers(2, 3, high=3), normal(4, 4))
+scatter_add.case(normal(3, 4), 0, integers(2, 3, high=3), normal(2, 3))
 scatter_add.case(normal(2, 3, 2), -2, integers(2, 2, 2, high=3), normal(2, 2, 2))
 scatter_add.case(normal(3), 0, integers(4, high=3), normal(4))

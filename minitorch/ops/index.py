@@ -120,30 +120,25 @@ def axes_of(item):
 
 
 def aligned(x, picks):
-    """(x, index, dim, count, unique, order) for rows_of: the picked axes of tensor x side by side, and positions along them.
-
-    order: how the axes of x were permuted for that, or None.
-    """
+    """(x, index, dim, count, unique) for rows_of: the picked axes of tensor x side by side, and positions along them."""
     place = device_of(x.array)
     picks = [(dim, item if isinstance(item, Tensor) and type(item.array) is type(x.array) else move(getattr(item, "array", item), place))
              for dim, item in picks]
     if len(picks) == 1:
         (dim, item), = picks
         if not is_mask(item):
-            return x, item, dim, 1, False, None
+            return x, item, dim, 1, False
         mask = getattr(item, "array", item)
-        return x, xp(mask).flatnonzero(mask), dim, mask.ndim, True, None
+        return x, xp(mask).flatnonzero(mask), dim, mask.ndim, True
     dims, arrays = [], []
     for dim, item in picks:
         array = getattr(item, "array", item)
         parts = array.nonzero() if array.dtype.kind == "b" else (array,)
         dims += range(dim, dim + len(parts))
         arrays += parts
-    order = None
     if dims != list(range(dims[0], dims[0] + len(dims))):    # far apart: their axes go first, as in NumPy
-        order = dims + [d for d in range(x.ndim) if d not in dims]
-        x, dims = x.permute(order), range(len(dims))
-    return x, linear(arrays, x.array.shape, dims), dims[0], len(dims), False, order
+        x, dims = x.permute(dims + [d for d in range(x.ndim) if d not in dims]), range(len(dims))
+    return x, linear(arrays, x.array.shape, dims), dims[0], len(dims), False
 
 
 def linear(arrays, shape, dims):
@@ -185,7 +180,7 @@ def getitem(self, index):
 
 def pick(x, picks):
     """What masks and integer tensors pick from x."""
-    x, index, dim, count, unique, _ = aligned(x, picks)
+    x, index, dim, count, unique = aligned(x, picks)
     try:
         return rows_of(x, index, dim=dim, count=count, unique=unique)
     except IndexError as error:
@@ -231,7 +226,7 @@ def set_recorded(x, cut, picks, value):
         region.copy_(value) if value.ndim else region.fill_(value)
         return
     refuse_other_dtype(region.array, picks, value)
-    region, index, dim, count, _, _ = aligned(region, picks)
+    region, index, dim, count, _ = aligned(region, picks)
     shape = getattr(index, "array", index).shape
     full = region.array.shape[:dim] + shape + region.array.shape[dim + count:]
     extra = value.ndim - len(full)

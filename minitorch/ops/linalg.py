@@ -9,7 +9,7 @@ from ..backend import xp
 from ..cases import definite, normal
 from ..tensor import Tensor
 from .choose import where
-from .matmul import matmul
+from .matmul import matmul, times_zero
 from .reduce import sum
 
 SlogdetResult = namedtuple("linalg_slogdet", ["sign", "logabsdet"])
@@ -198,7 +198,7 @@ def matrix_power(input, n):
     if input.ndim < 2 or input.shape[-1] != input.shape[-2]:
         raise RuntimeError(f"linalg.matrix_power: A must be batches of square matrices, but its shape is {tuple(input.shape)}")
     if n == 0:
-        return identity(input.detach()).expand(input.shape) + input * 0
+        return identity(input.detach()).expand(input.shape) + times_zero(input)
     square, y, n = inv(input) if n < 0 else input, None, abs(n)
     while n:
         if n & 1:
@@ -218,7 +218,8 @@ def trace(input, /):
     """The sum of the diagonal of a matrix."""
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with shape {tuple(input.shape)}")
-    return input.diagonal().sum()
+    y = input.diagonal()
+    return y.sum() if dtypes.is_float(y.dtype) else y.sum(dtype=dtypes.I64)
 
 trace.vjp(lambda g, input_shape: diagonal_into(g, shape=input_shape))
 trace.case(normal(3, 3))

@@ -1,15 +1,18 @@
 """Layers that are products: linear, bilinear; and products of many matrices."""
 from ..autograd.op import composed, op
 from ..cases import normal
-from .matmul import check_product, matmul, mismatch, tall
+from ..dtypes import is_half
+from .matmul import check_product, in_float32, matmul, mismatch, tall
 
 
-@op(home="functional", method=False, numbers="half", scalars=False, check=check_product)
+@op(home="functional", method=False, scalars=False, check=check_product)
 def linear(input, weight, bias=None, /):
     """input @ weight.T + bias: (..., K), (M, K), (M,) -> (..., M); a 1-d weight (K,) gives (...).
 
     RuntimeError for sizes that do not fit, or different dtypes.
     """
+    if input.dtype.itemsize == 2 and is_half(input.dtype):
+        return in_float32(linear.op.forward, input, weight, bias)
     try:
         if weight.ndim != 2:
             y = input @ weight

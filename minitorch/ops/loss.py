@@ -77,7 +77,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     d = difference("huber_loss", input, target).abs()
-    return weighted((d.square() * 0.5).where(d < delta, (d - 0.5 * delta) * delta), weight, reduction)
+    loss = (d.square() * 0.5).where(d < delta, (d - 0.5 * delta) * delta)
+    return reduced(loss if weight is None else loss * weight, reduction)
 
 
 @composed(home="functional")
@@ -104,6 +105,8 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
             var = var.unsqueeze(-1)
         elif input.shape[:-1] != var.shape[:-1] or var.shape[-1] != 1:
             raise ValueError("var is of incorrect size")
+    if not var.dtype.is_floating_point:
+        raise RuntimeError(f"gaussian_nll_loss: var must be of a floating dtype, not {var.dtype.name}")
     if (var.array < 0).any():
         raise ValueError("var has negative entry/entries")
     with no_grad():                                  # the gradient passes where var was raised to eps too
@@ -136,6 +139,7 @@ mse_loss.case(normal(3, 4), normal(3, 4), weight=positive(3, 4))
 l1_loss.case(normal(3, 4), normal(3, 4))
 l1_loss.case(normal(3, 4), normal(3, 4), reduction="none")
 l1_loss.case(normal(3, 4), normal(3, 4), reduction="sum")
+l1_loss.case(normal(3, 4), normal(3, 4), weight=positive(3, 4))
 smooth_l1_loss.case(normal(3, 4), normal(3, 4))
 smooth_l1_loss.case(normal(3, 4), normal(3, 4), reduction="none", beta=0.5)
 smooth_l1_loss.case(normal(3, 4), normal(3, 4), reduction="sum", beta=0)

@@ -7,17 +7,23 @@ import math
 
 from .. import dtypes
 from ..autograd.op import composed, op
+from ..backend import xp
 from ..cases import normal
 from ..tensor import Tensor
 
 
+def check_one_dtype(*arrays):
+    """RuntimeError unless all arrays have one number type."""
+    for a in arrays[1:]:
+        if a is not None and a.dtype != arrays[0].dtype:
+            raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {dtypes.of(arrays[0].dtype)} != {dtypes.of(a.dtype)}")
+
+
 def check_product(*arrays):
     """RuntimeError unless all arrays have one number type, and not bool."""
+    check_one_dtype(*arrays)
     found = [a for a in arrays if a is not None]
-    for a in found[1:]:
-        if a.dtype != found[0].dtype:
-            raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {dtypes.of(found[0].dtype)} != {dtypes.of(a.dtype)}")
-    if found[0].dtype.kind == "b":
+    if found[0].dtype.kind == "b" and all([a.size for a in found]):
         raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
 
 
@@ -36,12 +42,19 @@ def tall(x):
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-@op(numbers="half", scalars=False, home="torch linalg", check=check_product)
+def in_float32(f, *arrays):
+    """f on 16-bit arrays, computed in float32 and rounded once: backward keeps the 16 bits."""
+    return f(*[a if a is None else a.astype(dtypes.F32) for a in arrays]).astype(arrays[0].dtype)
+
+
+@op(scalars=False, home="torch linalg", check=check_product)
 def matmul(input, other, /):
     """Matrix product: (..., N, K) @ (..., K, M) = (..., N, M), leading axes broadcast; a 1-d side counts as a row or a column, which then goes.
 
     RuntimeError for sizes that do not fit, or two dtypes.
     """
+    if input.dtype.itemsize == 2 and dtypes.is_half(input.dtype):
+        return in_float32(matmul.op.forward, input, other)
     try:
         if other.ndim == 2 and input.ndim > 2:
             return (tall(input) @ other).reshape(input.shape[:-1] + other.shape[1:])
@@ -198,17 +211,28 @@ ger.case(normal(0), normal(2))
 
 # ---- beta * input + alpha * product -----------------------------------------------------------------------------
 
+@op(home="")
+def times_zero(input, /):
+    """0 * input, also where input is NaN."""
+    return xp(input).zeros_like(input)
+
+times_zero.vjp(lambda g: times_zero(g))
+times_zero.case(normal(3))
+
+
 def added(name, input, product, beta, alpha):
     """beta * input + alpha * product; with beta 0 input is left out, NaN and all."""
     if input.dtype != product.dtype:
         raise RuntimeError(f"{name}: self and mat2 must have the same dtype, but got {input.dtype} and {product.dtype}")
-    if not product.is_floating_point() and (isinstance(beta, float) or isinstance(alpha, float)):
-        raise RuntimeError(f"{name}: For integral input tensors, argument alpha and beta must not be a floating point number.")
+    if not product.is_floating_point():
+        beta, alpha = int(beta), int(alpha)
     extra = input.ndim - product.ndim
     if extra > 0 or any(n not in (1, m) for n, m in zip(input.shape, product.shape[-extra:] if extra else product.shape)):
         raise RuntimeError(f"{name}: input of shape {list(input.shape)} does not broadcast to the product's {list(product.shape)}")
     product = product if alpha == 1 else product * alpha
-    return product if beta == 0 else product + (input if beta == 1 else input * beta)
+    if beta == 0:
+        return product + times_zero(input) if input.requires_grad else product
+    return (product + (input if beta == 1 else input * beta)).to(input.dtype)
 
 
 @composed(inplace=True)
@@ -234,6 +258,8 @@ addmv.case(normal(3), normal(3, 4), normal(4), beta=0)
 @composed(inplace=True)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta * input + alpha * outer(vec1, vec2), input broadcast to (N, M)."""
+    if not input.is_floating_point() and (isinstance(beta, float) or isinstance(alpha, float)):
+        raise RuntimeError("For integral input tensors, argument alpha and beta must not be a floating point number.")
     return added("addr", input, outer(vec1, vec2), beta, alpha)
 
 addr.case(normal(3, 4), normal(3), normal(4))

@@ -6,7 +6,7 @@ from ..autograd.mode import no_grad
 from ..autograd.op import composed
 from ..cases import normal
 from ..tensor import Tensor
-from .pool import sum_windows
+from .pool import shared, sum_windows
 from .standardize import normalize_batch, normalize_layer, per_channel, scale_and_shift
 from .windows import Slide
 
@@ -28,7 +28,7 @@ def written_to(*buffers):
         b.counter[0] = list.__getitem__(b.counter, 0) + 1
 
 
-@composed(home="torch functional", method=False)
+@composed(home="functional")
 def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """(x - mean) / sqrt(var + eps) * weight + bias for each channel of (N, C, ...) (Ioffe & Szegedy 2015).
 
@@ -98,7 +98,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     return normalize_layer(input, weight, axes=len(shape), eps=eps, centre=False)
 
 
-@composed(home="torch functional", method=False)
+@composed(home="functional")
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Each group of channels of (N, C, ...) normalised by itself, then scaled and shifted by channel (Wu & He 2018)."""
     require_float("group_norm", input, weight, bias)
@@ -128,7 +128,7 @@ def by_channel(y, weight, bias):
     return y if bias is None else y + per_channel(bias, y.ndim)
 
 
-@composed(home="torch functional", method=False)
+@composed(home="functional")
 def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5):
     """Each channel of each sample of (N, C, ...) normalised by itself (Ulyanov, Vedaldi & Lempitsky 2016).
 
@@ -170,8 +170,8 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     N, C, *rest = input.shape
     square = (input * input).reshape((N, 1, C, prod(rest)))
     slide = Slide((1, 1), ((size // 2, (size - 1) // 2), (0, 0)), (1, 1))
-    near = sum_windows(square, (size, 1), slide).reshape(input.shape)
-    return input / (near * (alpha / size) + k) ** beta
+    near = shared(sum_windows(square, (size, 1), slide), size).reshape(input.shape)
+    return input / (near * alpha + k) ** beta
 
 
 batch_norm.case(normal(4, 3), None, None, normal(3), normal(3), True)
@@ -184,7 +184,7 @@ rms_norm.case(normal(4, 3), (3,), normal(3))
 rms_norm.case(normal(2, 3, 4), [3, 4], eps=1e-2)
 rms_norm.case(normal(2, 3, 4), (4,))
 group_norm.case(normal(2, 6, 4), 3, normal(6), normal(6))
-group_norm.case(normal(3, 4), 2, None, normal(4), 1e-3)
+group_norm.case(normal(3, 4, 5), 2, normal(4), None, 1e-3)
 group_norm.case(normal(2, 4, 2, 3), 1)
 instance_norm.case(normal(2, 3, 5), None, None, normal(3), normal(3))
 instance_norm.case(normal(2, 3, 2, 2), None, None, None, normal(3))

@@ -73,8 +73,8 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     dtype: what `x` is converted to first.
     """
     x = checked("linalg.vector_norm", x, dtype)
-    dims = axes(tuple(range(len(x.shape))) if dim is None or dim == () or dim == [] else dim, len(x.shape)) if x.shape else ()
-    if (ord < 0 or ord == inf) and 0 in x.shape and (dim is None or [d for d in dims if not x.shape[d]]):
+    dims = None if dim is None or not len(dim if isinstance(dim, (tuple, list)) else (dim,)) else axes(dim, len(x.shape))
+    if (ord < 0 or ord == inf) and 0 in x.shape and (dims is None or [d for d in dims if not x.shape[d]]):
         raise RuntimeError(f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an "
                            f"identity; the shape is {tuple(x.shape)}")
     return norm_over(x, ord, dims, keepdim)

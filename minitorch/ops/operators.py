@@ -43,7 +43,8 @@ for _name, _call, _written in (
         ("add", elementwise.plus, "add_"), ("sub", elementwise.minus, "sub_"), ("mul", elementwise.mul, "mul_"),
         ("truediv", division.true_divide, "div_"), ("floordiv", division.floor_divide, "floor_divide_"),
         ("mod", division.remainder, "remainder_"), ("pow", powers.power, "pow_"),
-        ("and", compare.bitwise_and, "bitwise_and_"), ("or", compare.bitwise_or, "bitwise_or_"), ("xor", compare.bitwise_xor, "bitwise_xor_"),
+        ("and", compare.bitwise_and, "bitwise_and_"), ("or", compare.bitwise_or, "bitwise_or_"),
+        ("xor", compare.bitwise_xor, "bitwise_xor_"),
         ("lshift", compare.bitwise_left_shift, "bitwise_left_shift_"), ("rshift", compare.bitwise_right_shift, "bitwise_right_shift_")):
     _method = forward(f"__{_name}__", _call)
     if _name in ("add", "mul"):                      # the same from both sides

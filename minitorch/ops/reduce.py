@@ -55,10 +55,9 @@ def mean(input, /, dim=None, keepdim=False, dtype=None):
                            f"Got: {dtypes.of(d).name}")
     if dtype is not None:
         input = input.astype(d)
-    n = count(input.shape, axis)
-    if is_half(d):
-        return (input.sum(axis, F32, None, keepdim) / n).astype(d)
-    return input.sum(axis, None, None, keepdim) / n
+    y = input.sum(axis, F32 if is_half(d) else None, None, keepdim)
+    y = y / (input.size // (y.size or 1))
+    return y.astype(d) if is_half(d) else y
 
 mean.vjp(lambda g, input_shape, dim: spread(g * inverse(count(input_shape, dim)), dim, input_shape))
 mean.case(normal(3, 4))

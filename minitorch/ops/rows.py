@@ -14,7 +14,7 @@ from ..cases import integers, normal
 # ---- a view, and the zeros around it -------------------------------------------------------------------
 
 
-@op(view=True, home="")
+@op(view=True, home="", called="slice")
 def slice_of(input, /, index):
     """input[index] for a tuple of ints, slices, None and Ellipsis."""
     return input[index]
@@ -26,7 +26,7 @@ slice_of.case(normal(3, 4, 2), index=(..., -1))
 slice_of.case(normal(3), index=(2, ...))
 
 
-@op(home="")
+@op(home="", called="slice_backward")
 def slice_into(input, /, shape, index):
     """Zeros of `shape` in which `input` stands where slice_of would cut it out: the transpose of slice_of."""
     y = xp(input).zeros(shape, input.dtype)
@@ -41,7 +41,7 @@ slice_into.case(normal(), shape=(3,), index=(2, ...))
 
 # ---- rows picked by an array of positions, and rows added back ---------------------------------------------
 
-@op(home="")
+@op(home="", called="index")
 def rows_of(input, index, /, dim, count=1, unique=False):
     """What stands at the positions `index` (any shape) along the `count` axes from `dim` on, counted as one.
 
@@ -63,7 +63,7 @@ rows_of.case(normal(2, 3, 4, 2), integers(3, high=12), dim=1, count=2)
 rows_of.case(normal(3), integers(high=3), dim=0)
 
 
-@op(numbers="half", home="")
+@op(numbers="half", home="", called="index_backward")
 def rows_into(input, index, /, shape, dim, count=1, unique=False):
     """Zeros of `shape` to which the rows of `input` are added where rows_of would read them: the transpose of rows_of."""
     lead, n, tail = math.prod(shape[:dim]), math.prod(shape[dim:dim + count]), math.prod(shape[dim + count:])
@@ -87,7 +87,7 @@ rows_into.case(normal(2, 2, 3, 3), integers(2, 3, low=-5, high=5), shape=(2, 5, 
 rows_into.case(normal(2, 3, 2), integers(3, high=12), shape=(2, 3, 4, 2), dim=1, count=2)
 
 
-@op(home="")
+@op(home="", called="index_put")
 def put_rows(input, index, values, /, dim, count=1):
     """`input` with `values` written over what rows_of reads; of several for one place, any."""
     y = xp(input).array(input, order="C")

@@ -27,7 +27,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
 
 for _reduce in ("sum", "mean", "amax", "amin"):
     scatter_reduce.case(distinct(3, 4), 1, integers(3, 6, high=4), normal(3, 6), _reduce)
-    scatter_reduce.case(distinct(3, 4), 0, integers(2, 3, high=3), normal(2, 4), _reduce, include_self=False)
+    scatter_reduce.case(distinct(3, 4), 0, integers(2, 4, high=3), normal(2, 4), _reduce, include_self=False)
 scatter_reduce.case(positive(3, 4), 1, integers(3, 6, high=4), positive(3, 6), "prod")
 scatter_reduce.case(positive(4), 0, np.array([1, 1, 3, 1]), positive(4), "prod", include_self=False)
 

@@ -3,9 +3,11 @@ import numpy as np
 
 from ..autograd.op import composed
 from ..cases import integers, normal
+from ..tensor import Tensor
 from .dims import axis
 from .gather import check_dtypes, from_vectors, gather_along, in_range
 from .index import aligned, fitted
+from .masks import fill_number
 from .rows import put_rows, rows_into, rows_of, slice_of
 
 
@@ -71,7 +73,7 @@ def index_add(input, dim, index, source, *, alpha=1):
     dim, index, source = rows("index_add", input, dim, index, source)
     shape = tuple(input.shape) or (1,)
     added = rows_into(source if source.ndim else source.reshape(1), index, shape=shape, dim=dim).reshape(input.shape)
-    return input + (added if alpha == 1 else added * alpha)
+    return input + (added if alpha == 1 else (added * alpha).to(input.dtype))
 
 index_add.case(normal(5, 3), 0, integers(4, high=5), normal(4, 3))
 index_add.case(normal(2, 5), -1, integers(7, high=5), normal(2, 7), alpha=2)
@@ -101,6 +103,7 @@ def index_fill(input, dim, index, value):
     n = input.shape[dim] if input.ndim else 1
     if index.array.size and not -n <= int(index.array.min()) <= int(index.array.max()) < n:
         raise IndexError(f"index_fill(): index out of range: there are {n} rows along dimension {dim}")
+    value = value if isinstance(value, Tensor) else fill_number(value, input.array.dtype)
     return from_vectors(lambda x: put_rows(x, index, value, dim=dim), input, input)
 
 index_fill.case(normal(5, 3), 0, np.array([4, 0]), 1.5)
@@ -109,12 +112,11 @@ index_fill.case(normal(4), 0, np.array([2, 2]), -1)
 
 
 def index_put_picks(input, indices):
-    """The index tensors of index_put as picks for `aligned`: (axis, positions or mask); None leaves an axis whole."""
+    """The index tensors of index_put as picks for `aligned`: (axis, positions or mask)."""
     picks, dim = [], 0
-    for index in indices:
-        if index is None:
-            dim += 1
-            continue
+    for i, index in enumerate(indices):
+        if not isinstance(index, Tensor):
+            raise TypeError(f"index_put(): expected Tensor as element {i} of indices, but got {type(index).__name__}")
         if index.array.dtype.name not in ("int64", "int32", "uint8", "bool"):
             raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {index.dtype}")
         mask = index.array.dtype.kind in "bu"
@@ -137,18 +139,15 @@ def index_put(input, indices, values, accumulate=False):
     picks = index_put_picks(input, indices)
     if not picks:
         raise RuntimeError("index_put: at least one index tensor is needed")
-    x, index, dim, count, unique, order = aligned(input, picks)
+    x, index, dim, count, unique = aligned(input, picks)
     shape = tuple(x.shape[:dim]) + tuple(index.shape) + tuple(x.shape[dim + count:])
     fitted(shape, values.array)
     if accumulate:
-        y = x + rows_into(values.expand(shape), index, shape=tuple(x.shape), dim=dim, count=count, unique=unique)
-    else:
-        y = put_rows(x, index, values, dim=dim, count=count)
-    return y if order is None else y.permute([order.index(d) for d in range(input.ndim)])
+        return x + rows_into(values.expand(shape), index, shape=tuple(x.shape), dim=dim, count=count, unique=unique)
+    return put_rows(x, index, values, dim=dim, count=count)
 
 index_put.case(normal(4, 3), (np.array([0, 2]), np.array([1, 1])), normal(2))
 index_put.case(normal(4, 3), (np.array([0, 2, 0]),), normal(3, 3), accumulate=True)
-index_put.case(normal(2, 3, 4), (np.array([0, 1]), None, np.array([3, 3])), normal(1, 3), True)
 index_put.case(normal(2, 3), (np.array([[True, False, True], [False, True, False]]),), normal(3))
 
 

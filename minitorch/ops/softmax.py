@@ -1,11 +1,10 @@
 """softmax and its relations: scores made into probabilities along one axis.  Only the result is kept for backward."""
 import warnings
 
-from ..dtypes import is_float
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
-from ..dtypes import numpy_dtype
+from ..dtypes import is_float, numpy_dtype, of
 from .dims import axis
 from .dtype import cast
 from .exponential import exp

@@ -165,7 +165,7 @@ def cond(A, p=None):
     return matrix_norm(A, p) * matrix_norm(inv(A), p)
 
 cond.case(definite(3, 3))
-cond.case(definite(2, 3, 3), "fro")
+cond.case(definite(2, 3, 3), 2)
 cond.case(normal(3, 2), -2)
 
 
@@ -242,7 +242,8 @@ chain_matmul.case(normal(2, 3))
 def lstsq(A, B, rcond=None, *, driver=None):
     """(solution, residuals, rank, singular_values): the X (..., N, K) with the least |A @ X - B|, for A (..., M, N) and B (..., M, K).
 
-    residuals are the squared lengths of the columns of A @ X - B, empty unless M > N and A has full rank; singular_values stays empty.
+    residuals, with a driver other than "gelsy", are the squared lengths of the columns of A @ X - B if M > N and A has full rank;
+    otherwise they stay empty, as singular_values do.
     """
     check_matrix("linalg.lstsq", A.array)
     vector = B.ndim == A.ndim - 1
@@ -252,8 +253,8 @@ def lstsq(A, B, rcond=None, *, driver=None):
     X = matmul(pinv(A, rcond), right)
     rank = matrix_rank(A, rtol=rcond)
     m, n = A.shape[-2:]
-    residuals = A.new_empty(0)
-    if m > n and bool((rank.array == n).all()):
+    residuals = X.reshape(-1)[:0]
+    if m > n and driver not in (None, "gelsy") and bool((rank.array == n).all()):
         residuals = ((matmul(A, X) - right) ** 2).sum(-2)
     return LstsqResult(X.squeeze(-1) if vector else X, residuals.squeeze(-1) if vector and residuals.ndim else residuals, rank, A.new_empty(0))
 

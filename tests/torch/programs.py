@@ -56,6 +56,12 @@ def alone(a):
     return a.clone() if 0 in a.stride() else a
 
 
+def apart(b, a):
+    """b, or a copy where it reads other places of a's memory: PyTorch refuses that for dense tensors, and else computes what ours never
+    does, from half-written numbers."""
+    return b.clone() if b is not a and b._base is not None and b._base is (a._base if a._base is not None else a) or a._base is b else b
+
+
 def axis(a, n):
     return n % max(1, len(a.shape))
 
@@ -76,12 +82,12 @@ DO = {
     "flatten": lambda L, a, b, n: a.flatten(), "view_as_self": lambda L, a, b, n: a.view_as(a), "unbind": lambda L, a, b, n: a.unbind(0)[0],
     "split": lambda L, a, b, n: a.split(1, axis(a, n))[-1], "chunk": lambda L, a, b, n: a.chunk(2)[0], "T": lambda L, a, b, n: a.mT,
     "detach_view": lambda L, a, b, n: no_grad_view(L, a),
-    "add_": lambda L, a, b, n: a.add_(b), "sub_": lambda L, a, b, n: a.sub_(b), "mul_": lambda L, a, b, n: a.mul_(b),
-    "div_": lambda L, a, b, n: a.div_(b * b + 1), "copy_": lambda L, a, b, n: a.copy_(b), "zero_": lambda L, a, b, n: alone(a).zero_(),
+    "add_": lambda L, a, b, n: a.add_(apart(b, a)), "sub_": lambda L, a, b, n: a.sub_(apart(b, a)), "mul_": lambda L, a, b, n: a.mul_(apart(b, a)),
+    "div_": lambda L, a, b, n: a.div_(b * b + 1), "copy_": lambda L, a, b, n: a.copy_(apart(b, a)), "zero_": lambda L, a, b, n: alone(a).zero_(),
     "fill_": lambda L, a, b, n: alone(a).fill_(0.5), "exp_": lambda L, a, b, n: a.mul_(0.1).exp_(), "tanh_": lambda L, a, b, n: a.tanh_(),
     "sigmoid_": lambda L, a, b, n: a.sigmoid_(), "relu_": lambda L, a, b, n: a.relu_(), "clamp_": lambda L, a, b, n: a.clamp_(-0.6, 0.7),
     "neg_": lambda L, a, b, n: a.neg_(), "add_scalar_": lambda L, a, b, n: a.add_(0.25), "mul_scalar_": lambda L, a, b, n: a.mul_(0.75),
-    "setitem": lambda L, a, b, n: setitem(L, a, b, 0), "setslice": lambda L, a, b, n: setitem(L, a, b, slice(n % 2, None)),
+    "setitem": lambda L, a, b, n: setitem(L, a, apart(b, a), 0), "setslice": lambda L, a, b, n: setitem(L, a, apart(b, a), slice(n % 2, None)),
     "setmask": lambda L, a, b, n: setitem(L, alone(a), 0.3, a > 0.2), "setindex": lambda L, a, b, n: setitem(L, alone(a), 0.1, index_tensor(L, a, n)),
     "setnumber": lambda L, a, b, n: setitem(L, a, 0.7, -1), "no_grad_write": lambda L, a, b, n: no_grad_write(L, a, 0.2), "masked_fill_": lambda L, a, b, n: alone(a).masked_fill_(a > 0.5, 0.5),
     "addself_": lambda L, a, b, n: a.add_(a), "mulself_": lambda L, a, b, n: a.mul_(a), "requires_grad_": lambda L, a, b, n: a.requires_grad_(),

@@ -18,9 +18,15 @@ TOLERANCE = {"float64": 1e-9, "float32": 2e-5, "float16": 4e-3, "bfloat16": 3e-2
 # Deliberate differences, each with its reason: name -> dtypes in which it stands ("*": all).
 DIFFERENT = {
     "hardsigmoid": ("float64",),           # PyTorch multiplies the gradient with 1/6 rounded to float32
+    "linalg.eigh": ("*",),                 # the signs of eigenvectors are LAPACK's choice
+    "cholesky_solve": ("*",),              # PyTorch's gradient also fills the triangle of L that is not read
+    "cholesky_inverse": ("*",),
+    "topk": ("int64", "int32", "uint8", "bool"),         # which of equal entries is found is left open
+    "kthvalue": ("int64", "int32", "uint8", "bool"),
 }
 
 public = [c for c in cases() if c.call.home]
+pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:UserWarning")              # PyTorch's, of its own old names
 
 
 def peer(call):
