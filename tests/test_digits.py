@@ -119,10 +119,10 @@ def test_killed_at_random_moments_and_resumed_it_ends_in_the_same_weights(tmp_pa
 
 
 def test_interrupted_it_saves_says_so_and_resumes(tmp_path, mnist):
-    options = ["--data", mnist, "--epochs", 60, "--batch-size", 8, "--checkpoint-every", 100000]
+    options = ["--data", mnist, "--epochs", 30, "--batch-size", 8, "--checkpoint-every", 100000]
     process = resume.start(tmp_path / "cut", list(map(str, options)))
     process.stdout.readline()
-    time.sleep(0.3)
+    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and b"go on with --resume" in out, (out, err)

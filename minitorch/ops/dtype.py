@@ -202,6 +202,8 @@ def is_recorded(*tensors):
 def put(t, value, name):
     """Write `value` into the storage of `t`, outside the graph."""
     views.check_writable(t, False, name)
+    if getattr(value, "ndim", 0) > t.array.ndim:
+        raise RuntimeError(f"{name}: output with shape {list(t.array.shape)} doesn't match the broadcast shape {list(value.shape)}")
     try:
         t.array[...] = value
     except ValueError:

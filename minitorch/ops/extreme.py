@@ -251,7 +251,10 @@ def middle(input, /, skip_nan):
     if not x.size:
         return x.sum() / 0 if is_float(x.dtype) else no_elements()
     nans = int((x != x).sum())
-    k = nans and not skip_nan and x.size - 1 or (x.size - nans - skip_nan) // 2       # NaNs come last
+    if nans == x.size or nans and not skip_nan:
+        k = x.size - 1                               # NaNs come last
+    else:
+        k = (x.size - nans - 1) // 2
     return xp(x).partition(x, k)[k]
 
 middle.vjp(lambda g, input, y: g * shares_of_ties(input, y, None, True))

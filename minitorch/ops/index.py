@@ -202,11 +202,12 @@ def setitem(self, index, value):
     else:
         picks = [(dim, move(getattr(item, "array", item), device_of(region))) for dim, item in picks]
         refuse_other_dtype(region, picks, value)
-        key = [FULL] * region.ndim
+        key, ndim = [FULL] * region.ndim, region.ndim + max([1 if is_mask(a) else a.ndim for _, a in picks])
         for dim, array in reversed(picks):
+            ndim -= axes_of(array)
             key[dim:dim + axes_of(array)] = [array]
         try:
-            region[tuple(key)] = leading_ones_off(new, region, key) if getattr(new, "ndim", 0) else new
+            region[tuple(key)] = leading_ones_off(new, ndim) if isinstance(value, Tensor) else new
         except IndexError as error:
             raise IndexError(str(error).replace("axis", "dimension")) from None
         except ValueError as error:
@@ -262,9 +263,8 @@ def fitted(shape, value):
         raise RuntimeError(f"shape mismatch: value tensor of shape {list(got)} cannot be broadcast to indexing result of shape {list(shape)}")
 
 
-def leading_ones_off(new, region, key):
-    """`new` without the axes of size 1 in front that the picked region does not have."""
-    ndim = region.ndim
+def leading_ones_off(new, ndim):
+    """`new` without the axes of size 1 in front that make it more than `ndim`."""
     while new.ndim > ndim and new.shape[0] == 1:
         new = new[0]
     return new

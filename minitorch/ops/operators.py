@@ -53,6 +53,8 @@ for _name, _call, _written in (
         backward(f"__r{_name}__", _method)
     setattr(Tensor, f"__i{_name}__", getattr(Tensor, _written))
 
+Tensor.__div__, Tensor.__rdiv__, Tensor.__idiv__ = Tensor.__truediv__, Tensor.__rtruediv__, Tensor.__itruediv__     # Python 2's names
+
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     forward(f"__{_name}__", getattr(compare, _name))
 Tensor.__hash__ = object.__hash__                    # equal tensors are not one key

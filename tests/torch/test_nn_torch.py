@@ -164,7 +164,7 @@ def drawn(text, rng):
         return rng.integers(0, int(kind[4:-1]), shape)
     if kind == "unit":
         return rng.uniform(0.05, 0.95, shape).astype("f4")
-    return rng.choice([-1.0, 1.0], shape) if kind == "sign" else rng.normal(size=shape).astype("f4")
+    return rng.choice([-1, 1], shape) if kind == "sign" else rng.normal(size=shape).astype("f4")
 
 
 def built(row):

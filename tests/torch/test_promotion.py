@@ -32,7 +32,8 @@ FUNCTIONS = {
     "copysign": lambda lib, a, b: lib.copysign(a, b), "where": lambda lib, a, b: lib.where(lib.tensor([True, False, True]), a, b),
     "clamp": lambda lib, a, b: lib.clamp(a, min=b), "maximum": lambda lib, a, b: lib.maximum(a, b),
     "fmin": lambda lib, a, b: lib.fmin(a, b), "atan2": lambda lib, a, b: lib.atan2(a, b), "hypot": lambda lib, a, b: lib.hypot(a, b),
-    "logaddexp": lambda lib, a, b: lib.logaddexp(a, b), "logical_and": lambda lib, a, b: lib.logical_and(a, b), "lerp": lambda lib, a, b: lib.lerp(a, b, 0.25),
+    "logaddexp": lambda lib, a, b: lib.logaddexp(a, b),
+    "logical_and": lambda lib, a, b: lib.logical_and(a, b), "lerp": lambda lib, a, b: lib.lerp(a, b, 0.25),
     "addcmul": lambda lib, a, b: lib.addcmul(a, a, b), "addcdiv": lambda lib, a, b: lib.addcdiv(a, a, b),
     "isclose": lambda lib, a, b: lib.isclose(a, b), "heaviside": lambda lib, a, b: lib.heaviside(a, b),
 }
