@@ -8,12 +8,13 @@ import sys
 
 import numpy as np
 
-MODULES = {np.ndarray: np}                 # array type -> the library that made it
+ndarray = np.ndarray
+MODULES = {ndarray: np}                 # array type -> the library that made it
 
 
 def xp(x):
     """The array library of `x`: NumPy or CuPy (NumPy for plain numbers)."""
-    return MODULES.get(type(x), np)
+    return np if type(x) is ndarray else MODULES.get(type(x), np)
 
 
 def is_array(x):

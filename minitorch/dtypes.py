@@ -60,8 +60,7 @@ uint8 = dtype("uint8", INT, 1, is_signed=False)
 bool = dtype("bool", BOOL, 1, is_signed=False)
 BY_NAME = {d.name: d for d in (float64, float32, float16, bfloat16, int64, int32, int16, int8, uint8, bool)}
 F64, F32, F16, I64, B8 = (d.numpy for d in (float64, float32, float16, int64, bool))
-for _other in (int32, int16, int8, uint8):
-    _other.numpy                                     # enters FROM_NUMPY
+FROM_NUMPY.update({d.numpy: d for d in (int32, int16, int8, uint8)})
 PYTHON = {"float": float64, "int": int64, "bool": bool}
 
 default = F32                              # what Python floats become; set_default_dtype changes it

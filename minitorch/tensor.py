@@ -274,7 +274,7 @@ def wrap(array, node=None, counter=None, cls=Tensor):
     return t
 
 
-from .convert import as_array, legacy  # noqa: E402  (they need Tensor)
+from .convert import legacy  # noqa: E402  (they need Tensor)
 
 
 from .autograd import views  # noqa: E402  (views are tensors too)

@@ -125,7 +125,8 @@ def refuse_host(name, args):
 
 
 METHODS = ("argmax argmin argsort astype choose clip compress conj copy cumprod cumsum diagonal dot fill flatten max mean min nonzero "
-           "prod put ravel repeat reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var view any all partition argpartition")
+           "prod put ravel repeat reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var "
+           "view any all partition argpartition")
 for _name in METHODS.split():
     if hasattr(np.ndarray, _name) and _name not in ("view",):
         def _method(self, *args, _f=getattr(np.ndarray, _name), _n=_name, **kw):

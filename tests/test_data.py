@@ -118,7 +118,7 @@ def test_samplers_give_the_orders_they_promise():
     (lambda: len(DataLoader(Count())), TypeError), (lambda: Dataset()[0], NotImplementedError),
     (lambda: iter(Sampler()), NotImplementedError),
     (lambda: iter(IterableDataset()), NotImplementedError),
-], ids=str)
+])
 def test_bad_arguments_are_refused(make, error):
     with pytest.raises(error):
         make()

@@ -476,9 +476,9 @@ def test_convolution_is_a_product_with_its_windows(shape, weight, slide, groups,
     x, w = rng.normal(size=shape), rng.normal(size=weight)
     y = conv.convolution(x, w, None, slide, groups)
     seen = windows(x, weight[2:], slide)             # (N, C, *kernel, *positions)
-    N, C, O = shape[0], shape[1], weight[0]
+    N, C, M = shape[0], shape[1], weight[0]
     seen = seen.reshape(N, groups, C // groups * int(np.prod(weight[2:])), -1)
-    expected = np.einsum("ngkp,gok->ngop", seen, w.reshape(groups, O // groups, -1)).reshape(y.shape)
+    expected = np.einsum("ngkp,gok->ngop", seen, w.reshape(groups, M // groups, -1)).reshape(y.shape)
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
     g = rng.normal(size=y.shape)                     # its transposes: <C(x, w), g> = <x, C'(g, w)> = <w, C''(x, g)>
     total = (y * g).sum()
@@ -554,7 +554,7 @@ def test_a_convolutional_network_learns():
     m = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 2))
     x = minitorch.randn(64, 1, 6, 6)
     target = (x[:, 0, :3].sum((1, 2)) > 0).long()
-    for step in range(60):
+    for _ in range(60):
         loss = F.cross_entropy(m(x), target)
         m.zero_grad()
         loss.backward()

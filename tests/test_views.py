@@ -203,3 +203,13 @@ def test_graphs_with_views_and_writes_die_by_reference_counting():
         assert node() is None
     finally:
         gc.enable()
+
+
+def test_a_view_of_a_buffer_without_history_can_be_written_to_again_and_again():
+    a, buffer = leaf(1., 2., 3.), mt.zeros(3, dtype=mt.float64)
+    v = buffer[1:]
+    v.add_(a[:2])
+    v.mul_(3)
+    v.add_(a[1:])
+    buffer.sum().backward()
+    assert a.grad.tolist() == [3, 4, 1]

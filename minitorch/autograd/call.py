@@ -47,7 +47,8 @@ def unary(op):
         saved = (x, input.counter, input.counter[0]) if plan.first else ()
         if plan.output:
             saved += (y, counter, 0)
-        out.node = OpNode(plan, (node,), saved, plan.collect((x,), (CONSTANT,), y, CONSTANT, {}, {})[1] if plan.meta else (), y.shape, y.dtype)
+        meta = plan.collect((x,), (CONSTANT,), y, CONSTANT, {}, {})[1] if plan.meta else ()
+        out.node = OpNode(plan, (node,), saved, meta, y.shape, y.dtype)
         return out
     return call
 
@@ -104,7 +105,8 @@ def binary(op, slow=None):
             saved = (b, cb, cb[0]) if plan.second else ()
         if plan.output:
             saved += (y, counter, 0)
-        out.node = OpNode(plan, (pa, pb), saved, plan.collect((a, b), (CONSTANT, CONSTANT), y, CONSTANT, {}, {})[1] if plan.meta else (), y.shape, y.dtype)
+        meta = plan.collect((a, b), (CONSTANT, CONSTANT), y, CONSTANT, {}, {})[1] if plan.meta else ()
+        out.node = OpNode(plan, (pa, pb), saved, meta, y.shape, y.dtype)
         return out
     return call
 
@@ -161,7 +163,8 @@ def general(op, args, kw):
             parents.append(a.node if a.cut is None else views.node_for_use(a) if op.differentiable else None)
             counters.append(a.counter)
         else:
-            if type(a) not in MODULES and a is not None and not isinstance(a, (int, float, np.generic) if op.scalars is True or op.scalars and arrays else np.generic):
+            numbers = (int, float, np.generic) if op.scalars is True or op.scalars and arrays else np.generic
+            if type(a) not in MODULES and a is not None and not isinstance(a, numbers):
                 raise TypeError(f"{op.name}(): argument '{op.arrays[min(len(arrays), len(op.arrays) - 1)]}' must be Tensor, "
                                 f"not {type(a).__name__}")
             arrays.append(a)

@@ -118,14 +118,15 @@ class Output(Node):
 
 
 def reachable(roots):
-    """Every node that the roots depend on, themselves included."""
-    seen, stack = set(roots), list(roots)
-    while stack:
-        for p in stack.pop().parents:
+    """Every node that the roots depend on, themselves included, as a list: of a chain, newest first."""
+    found = list(dict.fromkeys(roots))
+    seen = set(found)
+    for node in found:                               # grows while it is read
+        for p in node.parents:
             if p is not None and p not in seen:
                 seen.add(p)
-                stack.append(p)
-    return seen
+                found.append(p)
+    return found
 
 
 def leading_to(inputs, order):
@@ -184,7 +185,7 @@ def run(roots, gradients, inputs=None, create_graph=False, retain_graph=False):
                     owned.add(p)
                 else:
                     pending[p] += gp
-            if not retain_graph:
+            if node.saved and not retain_graph:
                 node.release()
             results = gp = g = None                  # no gradient outlives its use
     return captured if inputs is not None else None

@@ -266,6 +266,10 @@ def finish(name, ctx, node, args, outputs):
         node.metas = [(t.array.shape, t.array.dtype, xp(t.array)) if isinstance(t, Tensor) else None for t in outputs]
         if node.outputs == 1 and node.metas[0]:
             node.shape, node.dtype = node.metas[0][:2]
+    for t in ctx._dirty:
+        if node is not None:
+            views.check_writable(t, among(t, args), name)
+        t.counter[0] = list.__getitem__(t.counter, 0) + 1
     results, own = [], {}
     for i, t in enumerate(outputs):
         if isinstance(t, Tensor):
@@ -290,8 +294,11 @@ def finish(name, ctx, node, args, outputs):
 
 def constant(t, given, dirty):
     """An output without gradient."""
-    if given and (t.requires_grad or not dirty):
+    if given and t.requires_grad:
         return t.detach()
+    if given and not dirty:
+        with Setting(grad=False):
+            return t.view(t.shape)
     if not given and t.cut is None:
         t.node = None                                # whatever forward recorded inside is its own affair
     return t
@@ -299,8 +306,6 @@ def constant(t, given, dirty):
 
 def written(t, step, name):
     """Give an input that forward wrote to its new history."""
-    views.check_writable(t, True, name)
-    t.counter[0] += 1
     if t.cut is None:
         t.node = step
     elif type(step) is Output:

@@ -114,4 +114,4 @@ class PackedMultiNode(MultiNode):
 def increment_version(tensor):
     """Count a write to a tensor (or several) that happened where nobody counts, such as in its NumPy array."""
     for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
-        t.counter[0] += 1
+        t.counter[0] = list.__getitem__(t.counter, 0) + 1

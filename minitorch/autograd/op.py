@@ -198,7 +198,10 @@ def publish(call, source, home, method, inplace, cases):
     if method and "torch" in call.home:
         setattr(Tensor, name, call)
     if inplace:
-        setattr(Tensor, name + "_", views.in_place(call))
+        method = views.in_place(call)
+        setattr(Tensor, name + "_", method)
+        if "torch" in call.home and call.op is not None and len(call.op.arrays) == 1:
+            HOMES["torch"][name + "_"] = method      # minitorch.exp_(x)
     return call
 
 
@@ -208,6 +211,8 @@ def alias(names, call):
     for name in names.split():
         for place in call.home:
             HOMES[place][name] = call
+            if first + "_" in HOMES[place]:
+                HOMES[place][name + "_"] = HOMES[place][first + "_"]
         for end in ("", "_"):
             if hasattr(Tensor, first + end):
                 setattr(Tensor, name + end, getattr(Tensor, first + end))

@@ -104,29 +104,27 @@ def is_output(name):
 def joined(op, wanted, order):
     """run(g, values) -> a gradient for every input: None for those that are not wanted."""
     if op.joint:
-        return caller(op.joint, order)
-    calls = [caller(op.vjps[i], order) if i in wanted and op.vjps[i] is not None else None for i in range(len(op.vjps))]
-    if len(calls) == 1:
-        one, = calls
-        return lambda g, values: (one(g, values),)
-    if len(calls) == 2 and None not in calls:
-        one, two = calls
-        return lambda g, values: (one(g, values), two(g, values))
-    return lambda g, values: [call and call(g, values) for call in calls]
+        f, at = op.joint, places(op.joint, order)
+        return lambda g, values: f(g, *[values[i] for i in at])
+    each = [(f, places(f, order)) if i in wanted and f is not None else None for i, f in enumerate(op.vjps)]
+    if len(each) == 1:                               # one and two inputs are spelled out: these are the calls of every small op
+        (f, at), = each
+        if at == list(range(len(order))):
+            return lambda g, values: (f(g, *values),)
+        return lambda g, values: (f(g, *[values[i] for i in at]),)
+    if len(each) == 2 and None not in each:
+        (f0, at0), (f1, at1) = each
+        if not at0 and not at1:
+            return lambda g, values: (f0(g), f1(g))
+        if len(at0) == 1 and len(at1) == 1:
+            i0, i1 = at0[0], at1[0]
+            return lambda g, values: (f0(g, values[i0]), f1(g, values[i1]))
+    return lambda g, values: [vjp and vjp[0](g, *[values[i] for i in vjp[1]]) for vjp in each]
 
 
-def caller(f, order):
-    """call(g, values) for a vjp f that names some of `order`."""
-    names = [p for p in inspect.signature(f).parameters if p != "g"]
-    at = [order.index(n) for n in names]
-    if not at:
-        return lambda g, values: f(g)
-    if len(at) == 1:
-        i, = at
-        return lambda g, values: f(g, values[i])
-    if at == list(range(len(order))):
-        return lambda g, values: f(g, *values)
-    return lambda g, values: f(g, *[values[i] for i in at])
+def places(f, order):
+    """Where the values that vjp `f` names stand in `order`."""
+    return [order.index(name) for name in inspect.signature(f).parameters if name != "g"]
 
 
 class OpNode(Node):
@@ -157,11 +155,11 @@ class OpNode(Node):
     def values(self):
         """What was saved, once it is sure that nothing was written to it since."""
         saved = self.saved
+        if not saved:
+            return self.meta
         if saved is FREED:
             check_saved(self)
         n = len(saved)
-        if n == 0:
-            return self.meta
         for i in range(1, n, 3):
             if saved[i][0] != saved[i + 1]:
                 check_saved(self)

@@ -117,7 +117,8 @@ def check_writable(t, recorded, name, region=None):
         base = t.cut.base.node
         if type(base) is Leaf or base is None and t.node is not None:
             raise RuntimeError(f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    stale = t.cut is not None and t.node is None and base is not None        # cut before its base required grad, unused since
+    unused = t.cut is not None and t.node is None and base is not None       # cut before its base required grad, unused since,
+    stale = unused and t.cut.seen == t.counter[0]                            # and nothing was written, which would renew it
     if type(t.node) is Leaf or stale:
         raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
 

@@ -9,7 +9,9 @@ class FunctionModule(Module):
     `shown` names those that stand in the printed form: all of them where it is None.
     """
 
-    function, settings, shown = "", (), None
+    function = ""
+    settings: tuple[str, ...] = ()
+    shown: tuple[str, ...] | None = None
 
     def __init__(self, **attributes):
         super().__init__()

@@ -109,13 +109,13 @@ def dirac_(tensor, groups=1):
     """Convolution weights that pass each channel on: 1 at the centre tap of channel i in filter i."""
     if tensor.ndim not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
-    O, C, *kernel = tensor.shape
-    if O % groups:
+    M, C, *kernel = tensor.shape
+    if M % groups:
         raise ValueError("dim 0 must be divisible by groups")
     values = xp(tensor.array).zeros(tensor.shape)
     for group in range(groups):
-        for i in range(min(O // groups, C)):
-            values[(group * (O // groups) + i, i, *(k // 2 for k in kernel))] = 1
+        for i in range(min(M // groups, C)):
+            values[(group * (M // groups) + i, i, *(k // 2 for k in kernel))] = 1
     return write(tensor, values)
 
 

@@ -6,7 +6,8 @@ from .function import FunctionModule
 class Loss(FunctionModule):
     """A loss whose settings are a reduction and no more."""
 
-    settings, shown = ("reduction",), ()
+    settings: tuple[str, ...] = ("reduction",)
+    shown: tuple[str, ...] | None = ()
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", **attributes):
         if size_average is not None or reduce is not None:
@@ -17,7 +18,7 @@ class Loss(FunctionModule):
 class WeightedLoss(Loss):
     """A loss with a weight for each class or element, which moves with the module."""
 
-    settings = ("weight", "reduction")
+    settings: tuple[str, ...] = ("weight", "reduction")
 
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean", **attributes):
         super().__init__(size_average, reduce, reduction, **attributes)

@@ -11,7 +11,7 @@ class ChannelNorm(Module):
     """What batch and instance norm share: weight and bias for each channel, and running statistics."""
 
     _version = 2                                     # 1 had no num_batches_tracked
-    ndims = ()                                       # the numbers of axes that an input may have
+    ndims: tuple[int, ...] = ()                                       # the numbers of axes that an input may have
 
     def __init__(self, num_features, eps, momentum, affine, track_running_stats, device, dtype, bias):
         super().__init__()

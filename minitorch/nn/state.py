@@ -37,7 +37,9 @@ class Stateful:
 
         keep_vars: the parameters themselves instead of detached tensors.
         """
-        destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args):])
+        given = dict(zip(("destination", "prefix", "keep_vars"), args))
+        destination, prefix = given.get("destination", destination), given.get("prefix", prefix)
+        keep_vars = given.get("keep_vars", keep_vars)
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()

@@ -1,5 +1,8 @@
 """The op table: one family per file, one block per op."""
-from . import creation, dropout, dtype, elementwise, division, exponential, powers, trigonometric, special, rounding, compare, activation, sigmoid, operators, from_data, reduce, shape, random
-from . import windows, conv, pool, adaptive, softmax, standardize, normalize, loss, cross_entropy, margin, fold, pixels, attention
-from . import transpose, strides, memory, diagonal, join, arrange, pad, scan, extreme, norms
-from . import rows, index, gather, masks, scatter_reduce, select, embedding, search, sort, unique, matmul, linear, einsum, linalg, decompose, vectors
+from . import (
+    creation, dropout, dtype, elementwise, division, exponential, powers, trigonometric, special, rounding, compare, activation,
+    sigmoid, operators, from_data, reduce, shape, random, windows, conv, pool, adaptive, softmax, standardize, normalize, loss,
+    cross_entropy, margin, fold, pixels, attention, transpose, strides, memory, diagonal, join, arrange, pad, scan, extreme,
+    norms, rows, index, gather, masks, scatter_reduce, select, embedding, search, sort, unique, matmul, linear, einsum, linalg,
+    decompose, vectors, matrix_norms,
+)

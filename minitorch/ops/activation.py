@@ -5,11 +5,11 @@ A function with an `inplace` argument is a short front over an op of its own, `r
 import functools
 
 from .. import dtypes
-from ..autograd.op import composed, op
+from ..autograd.op import HOMES, composed, op
 from ..autograd.views import in_place
 from ..backend import xp
-from ..convert import refuse_overflow
 from ..cases import distinct, integers, normal
+from ..convert import refuse_overflow
 from .choose import choose, only, pick
 from .exponential import exp
 from .trigonometric import tanh
@@ -207,6 +207,11 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.050700987355480493
 selu.case(distinct(3, 4))
 selu.case(distinct(60, 60))
 selu.case(normal())
+
+
+for _f in (relu, hardtanh, leaky_relu, threshold, elu, celu, selu):          # functional.relu_ and its like
+    for _place in _f.home:
+        HOMES[_place][_f.__name__ + "_"] = functools.partial(_f, inplace=True)
 
 
 # ---- sigmoids and shrinkage made of straight lines ------------------------------------------------------------

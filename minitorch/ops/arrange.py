@@ -25,9 +25,9 @@ reversed_along.case(normal(3), ())
 
 
 @composed
-def flip(input, *dims, **named):
+def flip(input, *along, dims=None):
     """The order of elements reversed along the axes `dims`: a copy."""
-    return reversed_along(input, axes(sizes(dims or (named.pop("dims"),), "flip"), len(input.shape)))
+    return reversed_along(input, axes(sizes(along, "flip", dims), len(input.shape)))
 
 flip.case(normal(3, 4), (0,))
 flip.case(normal(2, 3, 2), (0, -1))
@@ -133,10 +133,8 @@ def untiled(g, shape, repeats):
     return reduce.sum(g.reshape(tuple(split)), tuple(range(0, len(split), 2))).reshape(shape)
 
 
-def times(name, input, repeats):
-    if not repeats:
-        raise TypeError(f"{name}() missing 1 required positional arguments")
-    repeats = sizes(repeats, name)
+def times(input, repeats):
+    """`repeats`; RuntimeError for a negative one."""
     for r, n in zip(repeats[::-1], (*input.shape[::-1], *repeats)):
         if r < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {r * n}: {list(repeats)}")
@@ -144,9 +142,9 @@ def times(name, input, repeats):
 
 
 @composed
-def repeat(input, *repeats):
-    """Copies of `input` side by side, repeats[i] along axis i; more repeats than axes add axes in front."""
-    repeats = times("repeat", input, repeats)
+def repeat(input, *numbers, repeats=None):
+    """Copies of `input` side by side, so many along each axis; more numbers than axes add axes in front."""
+    repeats = times(input, sizes(numbers, "repeat", repeats))
     if len(repeats) < len(input.shape):
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: "
                            f"{list(repeats)} for {tuple(input.shape)}")
@@ -159,9 +157,9 @@ repeat.case(normal(2, 3), 0, 2)
 
 
 @composed
-def tile(input, *dims, **named):
-    """Copies of `input` side by side, dims[i] along axis i, counted from the last."""
-    repeats = times("tile", input, dims or ((named.pop("dims"),) if named else ()))
+def tile(input, *numbers, dims=None):
+    """Copies of `input` side by side, so many along each axis, counted from the last."""
+    repeats = times(input, sizes(numbers, "tile", dims))
     return tiled(input, (1,) * (len(input.shape) - len(repeats)) + repeats)
 
 tile.case(normal(2, 3), (2,))

@@ -9,8 +9,8 @@ from .. import dtypes
 from ..autograd.numbers import in_dtype
 from ..autograd.op import alias, composed, op, written
 from ..backend import xp
-from ..convert import refuse_overflow
 from ..cases import booleans, distinct, normal
+from ..convert import refuse_overflow
 from ..tensor import Tensor, wrap
 
 BITS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}

@@ -1,6 +1,6 @@
 """Convolution and its two transposes: three bilinear maps, each the derivative of the others.
 
-    y  = convolution(x, w)             (N, C, *size), (O, C / groups, *kernel) -> (N, O, *positions)
+    y  = convolution(x, w)             (N, C, *size), (M, C / groups, *kernel) -> (N, M, *positions)
     gx = convolution_input(g, w)       the transpose in x: also what conv_transpose computes
     gw = convolution_weight(x, g)      the transpose in w
 
@@ -64,31 +64,31 @@ class Columns:
 def convolve(x, w, bias, slide, groups):
     """The forward computation on arrays."""
     columns = Columns(x, w.shape[2:], slide, groups)
-    lib, N, O, out = xp(x), x.shape[0], w.shape[0], columns.out
-    y = lib.empty((N, O, *out), x.dtype)
+    lib, N, M, out = xp(x), x.shape[0], w.shape[0], columns.out
+    y = lib.empty((N, M, *out), x.dtype)
     if columns.last:
-        filters = lib.moveaxis(w, 1, -1).reshape(O, -1).swapaxes(0, 1)     # (taps * C, O)
+        filters = lib.moveaxis(w, 1, -1).reshape(M, -1).swapaxes(0, 1)     # (taps * C, M)
         for images, rows in columns:
-            part = rows @ filters                                          # (n * positions, O)
+            part = rows @ filters                                          # (n * positions, M)
             if bias is not None:
                 part += bias
-            y[images] = lib.moveaxis(part.reshape(-1, *out, O), -1, 1)
+            y[images] = lib.moveaxis(part.reshape(-1, *out, M), -1, 1)
         return y
-    filters = w.reshape(groups, O // groups, -1)
+    filters = w.reshape(groups, M // groups, -1)
     for images, columns_of in columns:
-        part = filters @ columns_of                                        # (n, groups, O / groups, wide)
+        part = filters @ columns_of                                        # (n, groups, M / groups, wide)
         if bias is not None:
             part += bias.reshape(groups, -1, 1)
         if columns.plain:
             return part.reshape(y.shape)
-        y[images] = part.reshape(-1, O, *columns.wide)[..., :out[-1]]
+        y[images] = part.reshape(-1, M, *columns.wide)[..., :out[-1]]
     return y
 
 
 def transposed_weight(w, groups):
-    """Weights of the convolution that takes gradients back, stride 1: taps reversed, (O, C/groups) -> (C, O/groups)."""
-    O, C, *kernel = w.shape
-    w = w.reshape(groups, O // groups, C, *kernel).swapaxes(1, 2).reshape(groups * C, O // groups, *kernel)
+    """Weights of the convolution that takes gradients back, stride 1: taps reversed, (M, C/groups) -> (C, M/groups)."""
+    M, C, *kernel = w.shape
+    w = w.reshape(groups, M // groups, C, *kernel).swapaxes(1, 2).reshape(groups * C, M // groups, *kernel)
     return w[(..., *(slice(None, None, -1) for _ in kernel))]
 
 
@@ -100,19 +100,19 @@ def convolution(input, weight, bias=None, /, slide=None, groups=1):
 
 @op(numbers="promote", home="")
 def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1):
-    """The transpose of convolution in its input: (N, O, *positions), (O, C / groups, *kernel) -> (N, C, *size)."""
+    """The transpose of convolution in its input: (N, M, *positions), (M, C / groups, *kernel) -> (N, C, *size)."""
     x, w, lib = input, weight, xp(input)
-    N, O, *out = x.shape
+    N, M, *out = x.shape
     C, kernel = w.shape[1] * groups, w.shape[2:]
     if set(slide.stride) == {1}:
         reach = [d * (k - 1) for d, k in zip(slide.dilation, kernel)]
         back = Slide(slide.stride, tuple((r - a, r - b) for r, (a, b) in zip(reach, slide.padding)), slide.dilation)
         return convolve(x, transposed_weight(w, groups), bias, back, groups)
     y = lib.empty((N, C, *size), x.dtype)
-    filters = w.reshape(groups, O // groups, -1).swapaxes(-1, -2)          # (groups, C / groups * taps, O / groups)
+    filters = w.reshape(groups, M // groups, -1).swapaxes(-1, -2)          # (groups, C / groups * taps, M / groups)
     n = max(1, min(N, np_block // max(1, C * prod(kernel) * prod(out))))
     for i in range(0, N, n):
-        columns = filters @ x[i:i + n].reshape(-1, groups, O // groups, prod(out))
+        columns = filters @ x[i:i + n].reshape(-1, groups, M // groups, prod(out))
         y[i:i + n] = unwound(columns.reshape(-1, C, prod(kernel), *out), kernel, size, slide)
         if bias is not None:
             y[i:i + n] += bias.reshape(-1, *(1,) * len(size))
@@ -129,21 +129,21 @@ def unwound(columns, kernel, size, slide):
 
 @op(numbers="promote", home="")
 def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
-    """The transpose of convolution in its weight: (N, C, *size), (N, O, *positions) -> (O, C / groups, *kernel)."""
+    """The transpose of convolution in its weight: (N, C, *size), (N, M, *positions) -> (M, C / groups, *kernel)."""
     columns, g, lib = Columns(input, kernel, slide, groups), other, xp(input)
-    C, (N, O, *out) = input.shape[1], g.shape
-    y = lib.zeros((groups, O // groups, C // groups * prod(kernel)), input.dtype)
+    C, (_, M, *out) = input.shape[1], g.shape
+    y = lib.zeros((groups, M // groups, C // groups * prod(kernel)), input.dtype)
     for images, block in columns:
         if columns.last:                                                   # one product for the whole block
-            y[0] += g[images].reshape(-1, O, prod(out)).swapaxes(0, 1).reshape(O, -1) @ block
+            y[0] += g[images].reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
             continue
         part = g[images]
         if columns.wide != columns.out:
             part = padded(part, ((0, 0),) * (len(out) - 1) + ((0, columns.wide[-1] - out[-1]),))
-        y += (part.reshape(-1, groups, O // groups, block.shape[-1]) @ block.swapaxes(-1, -2)).sum(axis=0)
+        y += (part.reshape(-1, groups, M // groups, block.shape[-1]) @ block.swapaxes(-1, -2)).sum(axis=0)
     if columns.last:
-        return lib.ascontiguousarray(lib.moveaxis(y.reshape(O, *kernel, C), -1, 1))
-    return y.reshape(O, C // groups, *kernel)
+        return lib.ascontiguousarray(lib.moveaxis(y.reshape(M, *kernel, C), -1, 1))
+    return y.reshape(M, C // groups, *kernel)
 
 
 def over_positions(g):
@@ -264,7 +264,7 @@ def conv_transpose(n, name, input, weight, bias, stride, padding, output_padding
 
 @composed(home="torch functional", method=False)
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Cross-correlation along one axis: input (N, C, L) or (C, L), weight (O, C / groups, K) -> (N, O, L').
+    """Cross-correlation along one axis: input (N, C, L) or (C, L), weight (M, C / groups, K) -> (N, M, L').
 
     L' = (L + 2 padding - dilation (K - 1) - 1) // stride + 1; padding may be "same" or "valid".
     """
@@ -273,7 +273,7 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 @composed(home="torch functional", method=False)
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Cross-correlation of images: input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW) -> (N, O, H', W').
+    """Cross-correlation of images: input (N, C, H, W) or (C, H, W), weight (M, C / groups, KH, KW) -> (N, M, H', W').
 
     H' = (H + 2 padding - dilation (KH - 1) - 1) // stride + 1; every parameter an int or one per axis; padding may be "same" or "valid".
     """
@@ -282,13 +282,13 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 @composed(home="torch functional", method=False)
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Cross-correlation of volumes: input (N, C, D, H, W) or (C, D, H, W), weight (O, C / groups, KD, KH, KW)."""
+    """Cross-correlation of volumes: input (N, C, D, H, W) or (C, D, H, W), weight (M, C / groups, KD, KH, KW)."""
     return conv(3, "conv3d", input, weight, bias, stride, padding, dilation, groups)
 
 
 @composed(home="torch functional", method=False)
 def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The transpose of conv1d: input (N, C, L), weight (C, O / groups, K) -> (N, O, L').
+    """The transpose of conv1d: input (N, C, L), weight (C, M / groups, K) -> (N, M, L').
 
     L' = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
     """
@@ -297,13 +297,13 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
 
 @composed(home="torch functional", method=False)
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The transpose of conv2d: input (N, C, H, W), weight (C, O / groups, KH, KW) -> (N, O, H', W')."""
+    """The transpose of conv2d: input (N, C, H, W), weight (C, M / groups, KH, KW) -> (N, M, H', W')."""
     return conv_transpose(2, "conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 @composed(home="torch functional", method=False)
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The transpose of conv3d: input (N, C, D, H, W), weight (C, O / groups, KD, KH, KW)."""
+    """The transpose of conv3d: input (N, C, D, H, W), weight (C, M / groups, KD, KH, KW)."""
     return conv_transpose(3, "conv_transpose3d", input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 

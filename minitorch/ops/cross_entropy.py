@@ -65,7 +65,7 @@ def check_classes(name, input, target, weight, ignore_index):
         raise RuntimeError(f"Expected target size {[input.shape[0], *input.shape[2:]]}, got {list(t.shape)}")
     t = t if t.dtype == dtypes.I64 else t.astype(dtypes.I64)
     counts = None
-    if not t.size or 0 <= t.min() and t.max() < C and not 0 <= ignore_index < C:
+    if not t.size or t.min() >= 0 and t.max() < C and not 0 <= ignore_index < C:
         return t, None
     counts = t != ignore_index
     t = xp(t).where(counts, t, 0)

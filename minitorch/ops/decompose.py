@@ -147,8 +147,8 @@ def _(g, y0, y1, y2):
     m, n, k = y0.shape[-2], y2.shape[-1], y1.shape[-1]
     if y0.shape[-1] > k or y2.shape[-2] > k:
         if bool((gu != 0).any()) or bool((gvh != 0).any()):
-            raise RuntimeError("linalg.svd: The singular vectors in the case full_matrices=True are not differentiable: the excess ones are "
-                               "not unique. Use full_matrices=False.")
+            raise RuntimeError("linalg.svd: The singular vectors in the case full_matrices=True are not differentiable: the excess ones "
+                               "are not unique. Use full_matrices=False.")
         y0, y2 = y0[..., :, :k], y2[..., :k, :]
         return matmul(y0 * row(gs), y2),
     f = inverse_differences(y1 * y1)

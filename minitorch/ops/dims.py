@@ -64,8 +64,14 @@ def count(shape, dim):
     return k
 
 
-def sizes(args, name):
-    """The ints of `f(2, 3)`, `f((2, 3))` or `f([2, 3])` as a tuple."""
+def sizes(args, name, given=None):
+    """The ints of `f(2, 3)`, `f((2, 3))`, `f([2, 3])`, or of the keyword argument `given`, as a tuple."""
+    if given is not None:
+        if args:
+            raise TypeError(f"{name}() got its sizes twice: {args} and {given}")
+        args = tuple(given)
+    elif not args:
+        raise TypeError(f"{name}() is missing its sizes")
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = args[0]
     for n in args:

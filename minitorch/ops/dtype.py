@@ -4,9 +4,11 @@ import numpy as np
 from .. import backend, dtypes
 from ..autograd import views
 from ..autograd.mode import mode
-from ..autograd.op import composed, keep, op
+from ..autograd.numbers import in_range
+from ..autograd.op import HOMES, composed, keep, op
 from ..backend import xp
 from ..cases import integers, normal
+from ..convert import refuse_overflow
 from ..tensor import Tensor, wrap
 from .choose import zero
 
@@ -154,10 +156,18 @@ Tensor.contiguous, Tensor.is_contiguous = contiguous, is_contiguous
 
 # ---- written over ---------------------------------------------------------------------------------------------
 
+def fitting(number, dtype):
+    """What a number becomes in `dtype`: -1 is 255 in uint8; RuntimeError where it does not fit."""
+    if isinstance(number, int) and dtype.kind in "iu":
+        refuse_overflow(number, dtype)
+        return in_range(number, dtype)
+    return number
+
+
 @op(home="", called="fill")
 def fill_of(input, other, /):
     """`other`, a single number, in the shape and type of `input`."""
-    return xp(input).full_like(input, other)
+    return xp(input).full_like(input, fitting(other, input.dtype))
 
 fill_of.vjp(lambda g: zero(g),
             lambda g: g)
@@ -231,7 +241,7 @@ def fill_(self, value):
         return recorded_fill(self, value)
     if isinstance(value, Tensor):
         value = fill(self, value).array
-    return put(self, value, "fill_")
+    return put(self, fitting(value, self.array.dtype), "fill_")
 
 
 def zero_(self):
@@ -240,6 +250,7 @@ def zero_(self):
 
 
 Tensor.copy_, Tensor.fill_, Tensor.zero_ = copy_, fill_, zero_
+HOMES["torch"].update(fill_=fill_, zero_=zero_)
 
 
 # ---- Python's own numbers ---------------------------------------------------------------------------------------

@@ -28,8 +28,7 @@ def contract(input, other, /, left, right, result):
         return in_float32(lambda a, b: contract.op.forward(a, b, left, right, result), input, other)
     multiply, a_order, b_order, counts, y_order = pattern(left, right, result)
     if multiply:                                     # nothing to sum: in the order of the result, with axes of size 1
-        y = input.transpose(a_order)[counts[0]] * other.transpose(b_order)[counts[1]]
-        return y
+        return input.transpose(a_order)[counts[0]] * other.transpose(b_order)[counts[1]]
     if input.dtype.kind == "b":
         raise NotImplementedError("\"bmm\" not implemented for 'Bool'")
     if a_order is None:
@@ -83,7 +82,8 @@ def planned(equation, shapes):
     for side, shape in zip(sides, shapes):
         for c, n in zip(side, shape):
             if sizes.setdefault(c, n) != n and 1 not in (n, sizes[c]):
-                raise RuntimeError(f"einsum(): '{equation}' with shapes {', '.join(map(str, shapes))}: subscript {c} has sizes {sizes[c]} and {n}")
+                raise RuntimeError(f"einsum(): '{equation}' with shapes {', '.join(map(str, shapes))}: subscript {c} has sizes "
+                                   f"{sizes[c]} and {n}")
             sizes[c] = n if sizes[c] == 1 else sizes[c]
     prepared, current = [], []
     for side, shape in zip(sides, shapes):
@@ -169,7 +169,7 @@ def einsum(equation, *operands):
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = operands[0]
     if not operands:
-        raise RuntimeError("einsum(): must provide at least one operand")
+        raise ValueError("einsum(): must specify the equation string and at least one operand")
     prepared, steps, (drop, order) = planned(equation, tuple([t.array.shape for t in operands]))
     values = list(operands)
     for k, (view, diagonals) in enumerate(prepared):

@@ -5,9 +5,10 @@ from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
-from ..tensor import Tensor
+from ..tensor import wrap
 from .gather import in_range
-from .rows import rows_into, rows_of
+from .rows import rows_into
+from .scatter_reduce import scatter_reduce
 
 
 @op(home="", called="embedding")
@@ -104,6 +105,64 @@ def renormalize(weight, index, max_norm, p):
     norms = library.linalg.norm(rows, ord=p, axis=1, keepdims=True)
     weight.array[used] = library.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
     weight.counter[0] = list.__getitem__(weight.counter, 0) + 1
+
+
+@composed(home="functional", method=False)
+def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean", sparse=False,
+                  per_sample_weights=None, include_last_offset=False, padding_idx=None):
+    """The sum, mean or max of the rows of `weight` (V, D) in each bag of `input`: (B, D); zeros for an empty bag.
+
+    input: (B, N), a bag in each row; or (L,), where bag b starts at offsets[b] (include_last_offset: the last one only ends).
+    per_sample_weights, in the shape of `input`, multiply the rows (mode "sum").  padding_idx: entries that count as absent.
+    """
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"mode has to be one of sum, mean or max, not {mode!r}")
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(f"embedding_bag: per_sample_weights was not None, but is only supported for mode='sum', not {mode!r}")
+    if per_sample_weights is not None and per_sample_weights.shape != input.shape:
+        raise ValueError(f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have the same "
+                         f"shape as the input ({list(input.shape)})")
+    bag, bags = bag_of(input, offsets, include_last_offset)
+    index = indices("embedding_bag", input.reshape(-1), weight)
+    if max_norm is not None:
+        renormalize(weight, index.array, max_norm, norm_type)
+    if per_sample_weights is not None:
+        per_sample_weights = per_sample_weights.reshape(-1)
+    if padding_idx is not None:
+        there = xp(index.array).flatnonzero(index.array != padding_idx % weight.shape[0])
+        index, bag = index[there], bag[there]
+        per_sample_weights = per_sample_weights[there] if per_sample_weights is not None else None
+    rows = lookup(weight, index, by_frequency=scale_grad_by_freq)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.unsqueeze(-1)
+    shape = (bags, weight.shape[1])
+    if mode == "max":
+        where = wrap(bag.reshape(-1, 1)).expand(rows.shape)
+        return scatter_reduce(weight.new_zeros(shape), 0, where, rows, "amax", include_self=False)
+    y = rows_into(rows, bag, shape=shape, dim=0)
+    return y / counts(bag, bags, y.array) if mode == "mean" else y
+
+embedding_bag.case(integers(2, 4), normal(5, 3))
+embedding_bag.case(integers(6), normal(5, 3), np.array([0, 2, 2]), mode="sum", per_sample_weights=normal(6))
+embedding_bag.case(integers(6), normal(5, 3), np.array([0, 4, 6]), mode="max", include_last_offset=True)
+embedding_bag.case(integers(3, 4), normal(5, 3), padding_idx=2, mode="sum")
+
+
+def bag_of(input, offsets, include_last_offset):
+    """(the number of the bag of each entry of `input`, how many bags there are)"""
+    library = xp(input.array)
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError("if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences.")
+        return library.arange(input.array.size) // max(input.shape[1], 1), input.shape[0]
+    if input.ndim != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
+    if offsets is None or offsets.ndim != 1:
+        raise ValueError("offsets has to be a 1D Tensor where input is 1D")
+    starts = offsets.array[:-1] if include_last_offset else offsets.array
+    if not starts.size or int(starts[0]) != 0 or int(starts[-1]) > input.array.size:
+        raise RuntimeError(f"offsets must start with 0, and end before the length of input, {input.array.size}: {offsets.array.tolist()}")
+    return library.searchsorted(starts, library.arange(input.array.size), side="right") - 1, starts.size
 
 
 @composed(home="functional", method=False)

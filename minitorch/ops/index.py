@@ -91,6 +91,8 @@ def as_item(i):
     if isinstance(i, (bool, np.bool_)):
         return bool(i)
     if isinstance(i, (list, tuple, range)):
+        if any([isinstance(k, str) for k in i]):
+            raise TypeError("new(): invalid data type 'str'")
         i = from_nested(list(i), None)
         i = i if i.size else i.astype(int)
     elif not isinstance(i, Tensor) and not is_array(i):
@@ -192,7 +194,8 @@ def setitem(self, index, value):
     refuse_odd_value(self, value)
     cut, picks = parsed(index, self.array.shape)
     if mode.grad and (self.requires_grad or isinstance(value, Tensor) and value.requires_grad):
-        return set_recorded(self, cut, picks, value)
+        set_recorded(self, cut, picks, value)
+        return
     region = self.array if cut is None else self.array[cut]
     new = move(value.array, device_of(region)) if isinstance(value, Tensor) else value
     check_writable(self, False, "__setitem__" if picks or getattr(new, "ndim", 0) else "fill_", region)
@@ -291,4 +294,5 @@ def contains(self, element):
     return bool((self.array == getattr(element, "array", element)).any())
 
 
-Tensor.__getitem__, Tensor.__setitem__, Tensor.__len__, Tensor.__iter__, Tensor.__contains__ = getitem, setitem, length, iterate, contains
+for _name, _method in {"getitem": getitem, "setitem": setitem, "len": length, "iter": iterate, "contains": contains}.items():
+    setattr(Tensor, f"__{_name}__", _method)

@@ -367,6 +367,8 @@ blocks_on_diagonal.case(normal(2, 3), normal(1, 2), normal(3, 1))
 @composed(method=False)
 def block_diag(*tensors):
     """The matrices along the diagonal of one, zeros elsewhere; vectors count as rows."""
+    if not tensors:
+        return Tensor(1, 0)
     for i, t in enumerate(tensors):
         if len(t.shape) > 2:
             raise RuntimeError(f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {len(t.shape)} dimensions")

@@ -7,7 +7,6 @@ from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import definite, normal
-from ..tensor import Tensor
 from .choose import where
 from .matmul import matmul, times_zero
 from .reduce import sum
@@ -236,3 +235,14 @@ diagonal_into.vjp(lambda g: trace(g))
 diagonal_into.case(normal(), shape=(3, 3))
 diagonal_into.case(normal(), shape=(2, 4))
 diagonal_into.case(normal(), shape=(4, 1))
+
+
+def linalg_diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    """The diagonals of matrices in the last two axes (or dim1 and dim2), as a view."""
+    return A.diagonal(offset, dim1, dim2)
+
+linalg_diagonal.__name__ = "diagonal"
+linalg_diagonal = composed(linalg_diagonal, home="linalg")
+linalg_diagonal.case(normal(2, 3, 3))
+linalg_diagonal.case(normal(2, 3, 4), offset=1)
+linalg_diagonal.case(normal(2, 3, 4), offset=-1, dim1=0, dim2=2)

@@ -11,7 +11,7 @@ from ..convert import refuse_overflow
 from ..tensor import wrap
 from .choose import only
 from .rows import slice_into
-from .strides import expand_to
+from .strides import broadcast_tensors, expand_to
 
 
 def fill_number(value, dtype):
@@ -112,8 +112,7 @@ entries_into.case(normal(3), np.array([True, True, True]), shape=(3,))
 def masked_select(input, mask):
     """The entries of `input` where `mask` is True, both broadcast, as a 1-d tensor."""
     check_mask("masked_select")(input, mask.array)
-    shape = np.broadcast_shapes(input.shape, mask.shape)
-    return masked_entries(input.expand(shape), mask.expand(shape))
+    return masked_entries(*broadcast_tensors(input, mask))
 
 masked_select.case(normal(3, 4), booleans(3, 4))
 masked_select.case(normal(3, 1), booleans(4))

@@ -37,19 +37,18 @@ norm_over.case(normal(3, 4), 1.5, 1, True)
 
 
 def norm_vjp(g, x, y, ord, dim):
-    """g x |x|^(ord - 2) / y^(ord - 1), with 1 for |x| and y where they are 0: the factor x makes it 0 there."""
+    """g sign(x) |x|^(ord - 1) / y^(ord - 1), and 0 where x or y is 0, in derivatives of every order."""
     if ord == 0:
         return None
     g, y = spread(g, dim, x.shape), y.reshape(kept(x.shape, dim))
     if ord == 2:
-        return g * x / (y + (y == 0))
-    size = elementwise.abs(x)
-    safe = size + (size == 0)
-    if isinf(ord):
-        return g * x / safe * shares_of_ties(size, y, dim)
+        return g * x * (y != 0) / (y + (y == 0))
+    g, size = g * elementwise.sign(x), elementwise.abs(x)
     if ord == 1:
-        return g * x / safe
-    return g * x * safe ** (ord - 2) * (y + (y == 0)) ** (1 - ord)
+        return g
+    if isinf(ord):
+        return g * shares_of_ties(size, y, dim)
+    return g * (size + (size == 0)) ** (ord - 1) * (y + (y == 0) if ord > 1 else y) ** (1 - ord)
 
 
 def checked(name, x, dtype):
@@ -106,7 +105,7 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     if isinstance(ord, str) or len(dims if dims is not None else A.shape) == 2:
         if dims is not None and len(dims) == 1:
             raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
-        return vectors.matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
+        return matrix_norms.matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
     return vector_norm(A, ord, dims, keepdim, dtype=dtype)
 
 norm.case(normal(2, 3, 4))
@@ -118,11 +117,11 @@ norm.case(normal(2, 3, 4), inf, dim=1)
 linalg_norm = norm
 
 
-@composed
+@composed  # type: ignore[no-redef]
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):  # noqa: F811  (torch.norm beside torch.linalg.norm)
     """The p-norm over `dim`: an int, several, or None for all.  p: a number, "fro" (2), or "nuc" (of matrices)."""
     if p == "nuc":
-        return vectors.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+        return matrix_norms.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     return vector_norm(input, 2 if p == "fro" else p, dim, keepdim, dtype=dtype)
 
 norm.case(normal(3, 4))
@@ -145,4 +144,4 @@ dist.case(normal(3), normal(3), p=inf)
 dist.case(normal(3), normal(3), 3)
 
 
-from . import elementwise, vectors  # noqa: E402  (last: the modules of ops name each other)
+from . import elementwise, matrix_norms  # noqa: E402  (last: the modules of ops name each other)

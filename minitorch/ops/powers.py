@@ -4,8 +4,8 @@ import numpy as np
 from .. import dtypes
 from ..autograd.op import composed, op, written
 from ..backend import is_array, xp
-from ..convert import refuse_overflow
 from ..cases import distinct, integers, normal, positive
+from ..convert import refuse_overflow
 from ..tensor import Tensor
 from .choose import only, zero
 from .dtype import cast

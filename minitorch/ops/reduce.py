@@ -161,8 +161,8 @@ def std_over(input, /, dim, correction, keepdim):
     """The root of `var_over`."""
     return xp(input).sqrt(var_over.op.forward(input, dim, correction, keepdim))
 
-std_over.vjp(lambda g, input, y, dim, correction:                    # at y = 0 the numerator is 0 too
-             spread(g / (y + (y == 0)) * inverse(count(input.shape, dim) - correction), dim, input.shape) * centred(input, dim))
+std_over.vjp(lambda g, input, y, dim, correction:                    # 0 where y is 0, in derivatives of every order
+             spread(g * (y != 0) / (y + (y == 0)) * inverse(count(input.shape, dim) - correction), dim, input.shape) * centred(input, dim))
 std_over.case(normal(3, 4), dim=(0, 1), correction=1, keepdim=False)
 std_over.case(normal(3, 4), dim=1, correction=0, keepdim=True)
 std_over.case(normal(3, 4), dim=None, correction=0.5, keepdim=True)

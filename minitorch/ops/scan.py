@@ -14,7 +14,6 @@ from .pad import shifted
 from .dims import axis
 from .join import cat
 from .rows import slice_of
-from .choose import maximum
 
 Found = namedtuple("Found", "values indices")        # what max, median, sort ... along an axis return
 
@@ -146,7 +145,7 @@ def logcumsumexp(input, /, dim):
     dim = axis(dim, input.ndim)
     return running("logaddexp", input, dim) if input.ndim else input.copy()
 
-logcumsumexp.vjp(lambda g, input, y, dim: logcumsumexp_vjp(g, input, maximum(y, y * 0 - 1e30), dim))     # -inf - -inf would be NaN
+logcumsumexp.vjp(lambda g, input, y, dim: logcumsumexp_vjp(g, input, y, dim))
 logcumsumexp.case(normal(3, 4), 0)
 logcumsumexp.case(normal(2, 5, 2), -2)
 logcumsumexp.case(normal(), 0)
@@ -158,8 +157,19 @@ def logcumsumexp_vjp(g, x, y, dim):
         return g
     exp = exponential.exp
     dim %= len(x.shape)
-    decay = exp(y - shifted(y, dim, -1, float("inf")))              # at most 1: y rises
-    return exp(x - y) * recurrence(decay, g, dim, True)
+    decay = exp(gap(y, shifted(y, dim, -1, float("inf"))))          # at most 1: y rises
+    return exp(gap(x, y)) * recurrence(decay, g, dim, True)
+
+
+@op(home="", numbers="promote")
+def gap(input, other, /):
+    """input - other, and 0 between equal infinities."""
+    return xp(input).where(input == other, input.dtype.type(0), input - other)
+
+gap.vjp(lambda g: g,
+        lambda g: -g)
+gap.case(normal(3, 4), normal(3, 4))
+gap.case(normal(3, 1), normal(4))
 
 
 # ---- running extremes --------------------------------------------------------------------------------------------------

@@ -51,17 +51,17 @@ index_select.case(normal(2, 5, 3), -2, integers(7, high=5))
 index_select.case(normal(), 0, integers(1, high=1))
 
 
-def rows(name, input, dim, index, source):
+def rows(name, input, dim, index, source, error):
     """(dim, index, source) for writing `source` to the rows of `input` that `index` names, checked."""
     dim, index = axis(dim, input.ndim), vector(name, index)
     n = input.shape[dim] if input.ndim else 1
     if source.ndim and list(source.shape[:dim]) + list(source.shape[dim + 1:]) != list(input.shape[:dim]) + list(input.shape[dim + 1:]):
         raise RuntimeError(f"{name}(): source has shape {list(source.shape)}, which does not fit into {list(input.shape)} along dimension {dim}")
     if (source.shape[dim] if source.ndim else 1) != index.shape[0]:
-        raise IndexError(f"{name}(): Number of indices ({index.shape[0]}) should be equal to source.size(dim) "
+        raise error(f"{name}(): Number of indices ({index.shape[0]}) should be equal to source.size(dim) "
                          f"({source.shape[dim] if source.ndim else 1})")
     if index.array.size and not in_range(index.array, n):
-        raise IndexError(f"{name}(): index out of range in self: there are {n} rows along dimension {dim}")
+        raise error(f"{name}(): index out of bounds for dimension {dim} with size {n}")
     return dim, index, source
 
 
@@ -70,7 +70,7 @@ def index_add(input, dim, index, source, *, alpha=1):
     """`input` with alpha * source[i] added to its row index[i] along `dim`, for every i."""
     if input.dtype != source.dtype:
         raise RuntimeError(f"index_add_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type")
-    dim, index, source = rows("index_add", input, dim, index, source)
+    dim, index, source = rows("index_add", input, dim, index, source, RuntimeError)
     shape = tuple(input.shape) or (1,)
     added = rows_into(source if source.ndim else source.reshape(1), index, shape=shape, dim=dim).reshape(input.shape)
     return input + (added if alpha == 1 else (added * alpha).to(input.dtype))
@@ -86,7 +86,7 @@ def index_copy(input, dim, index, source):
     if input.dtype != source.dtype:
         raise RuntimeError(f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype} and "
                            f"(source) {source.dtype}")
-    dim, index, source = rows("index_copy", input, dim, index, source)
+    dim, index, source = rows("index_copy", input, dim, index, source, IndexError)
     return from_vectors(lambda x, s: put_rows(x, index, s, dim=dim), input, input, source)
 
 index_copy.case(normal(5, 3), 0, np.array([4, 0]), normal(2, 3))

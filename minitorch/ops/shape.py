@@ -34,20 +34,13 @@ def misfit(shape, size):
     return f"shape '{shape}' is invalid for input of size {size}"
 
 
-def shape_given(name, args, shape):
-    """The shape of `f(x, 2, 3)`, `f(x, (2, 3))` or `f(x, shape=(2, 3))`."""
-    if not args and shape is None:
-        raise TypeError(f"{name}() missing 1 required positional arguments: \"shape\"")
-    return sizes(args or (shape,), name)
-
-
 @composed
-def reshape(input, *sizes, shape=None):
-    """`input` in the shape `sizes`, one of which may be -1 (what is left): a view where strides allow, else a copy.
+def reshape(input, *size, shape=None):
+    """`input` in the shape `size`, one of which may be -1 (what is left): a view where strides allow, else a copy.
 
     RuntimeError where the number of elements differs.
     """
-    return reshape_to(input, shape_given("reshape", sizes, shape))
+    return reshape_to(input, sizes(size, "reshape", shape))
 
 reshape.case(normal(3, 4), (2, 6))
 reshape.case(normal(3, 4), (2, -1, 3))
@@ -83,14 +76,14 @@ def read_as(t, dtype):
 
 
 @composed
-def view(input, *sizes, size=None, dtype=None):
-    """`input` in the shape `sizes` sharing its memory; or with a dtype, its bytes read as that type.
+def view(input, *shape, size=None, dtype=None):
+    """`input` in the given shape sharing its memory; or with a dtype, its bytes read as that type.
 
     RuntimeError where the strides allow no view, as after a transpose: `reshape` copies then.
     """
-    if dtype is not None or len(sizes) == 1 and isinstance(sizes[0], dtypes.dtype):
-        return read_as(input, sizes[0] if dtype is None else dtype)
-    return view_as_shape(input, shape_given("view", sizes, size))
+    if dtype is not None or len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
+        return read_as(input, shape[0] if dtype is None else dtype)
+    return view_as_shape(input, sizes(shape, "view", size))
 
 view.case(normal(3, 4), 2, 6)
 view.case(normal(3, 4), (2, -1, 3))

@@ -8,8 +8,8 @@ from .activation import floats_only, in_place
 from .choose import choose, pick
 from .elementwise import abs
 from .exponential import exp
-from .trigonometric import tanh
 from .special import erf_array
+from .trigonometric import tanh
 
 
 @op(numbers="float", inplace=True, home="torch functional")

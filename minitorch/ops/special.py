@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.op import composed, op
+from ..autograd.views import in_place
 from ..backend import xp
 from ..cases import integers, normal, positive, unit
 from ..tensor import Tensor
@@ -295,4 +296,9 @@ def polygamma_method(self, n):
     return polygamma(n, self)
 
 
-Tensor.polygamma = polygamma_method
+def polygamma_in_place(self, n):
+    """In place: the n-th derivative of digamma."""
+    return in_place(polygamma_method)(self, n)
+
+
+Tensor.polygamma, Tensor.polygamma_ = polygamma_method, polygamma_in_place

@@ -56,9 +56,9 @@ def expansion(old, new):
 
 
 @composed
-def expand(input, *size, implicit=False):
-    """`input` with axes of size 1, and new axes in front, repeated to `size` (-1 keeps a size): a view, no copy."""
-    return expand_to(input, expansion(input.shape, sizes(size, "expand")))
+def expand(input, *shape, size=None, implicit=False):
+    """`input` with axes of size 1, and new axes in front, repeated to a shape (-1 keeps a size): a view, no copy."""
+    return expand_to(input, expansion(input.shape, sizes(shape, "expand", size)))
 
 expand.case(normal(3, 1), 2, 3, 4)
 expand.case(normal(3, 1), -1, 4)

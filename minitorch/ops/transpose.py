@@ -21,11 +21,9 @@ permute_to.case(normal(), ())
 
 
 @composed
-def permute(input, *dims, **named):
-    """The axes of `input` in the order `dims`: a view."""
-    if not dims and "dims" not in named:
-        raise TypeError('permute() missing 1 required positional arguments: "dims"')
-    given = sizes(dims or (named.pop("dims"),), "permute")
+def permute(input, *order, dims=None):
+    """The axes of `input` in the given order: a view."""
+    given = sizes(order, "permute", dims)
     n = len(input.shape)
     if len(given) != n:
         raise RuntimeError("permute: number of dimensions in the tensor input does not match the length of the desired ordering of "

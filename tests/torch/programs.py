@@ -8,10 +8,13 @@ import numpy as np
 
 UNARY = ["exp", "tanh", "sin", "cos", "sigmoid", "relu", "abs", "neg", "square", "sqrt_abs", "clone", "t_mul", "detach", "softmax"]
 BINARY = ["add", "sub", "mul", "div", "maximum", "where"]
-VIEWS = ["select", "slice", "step", "transpose", "view", "reshape", "unsqueeze", "squeeze", "expand", "narrow", "diagonal", "permute", "flatten", "view_as_self",
+VIEWS = ["select", "slice", "step", "transpose", "view", "reshape", "unsqueeze", "squeeze", "expand", "narrow", "diagonal", "permute", "flatten",
+         "view_as_self",
          "unbind", "split", "chunk", "detach_view", "T"]
-WRITES = ["add_", "sub_", "mul_", "div_", "copy_", "zero_", "fill_", "exp_", "tanh_", "sigmoid_", "relu_", "clamp_", "neg_", "add_scalar_", "mul_scalar_",
-          "setitem", "setslice", "setmask", "setindex", "setnumber", "no_grad_write", "masked_fill_", "addself_", "mulself_", "requires_grad_", "detach_"]
+WRITES = ["add_", "sub_", "mul_", "div_", "copy_", "zero_", "fill_", "exp_", "tanh_", "sigmoid_", "relu_", "clamp_", "neg_", "add_scalar_",
+         "mul_scalar_",
+          "setitem", "setslice", "setmask", "setindex", "setnumber", "no_grad_write", "masked_fill_", "addself_", "mulself_", "requires_grad_",
+         "detach_"]
 REDUCE = ["sum", "mean_dim", "sum_keep", "matmul", "amax", "cumsum", "prod_dim", "logsumexp", "index", "mask", "gather"]
 KINDS = [(UNARY, 4), (BINARY, 4), (VIEWS, 7), (WRITES, 7), (REDUCE, 3)]
 
@@ -89,10 +92,12 @@ DO = {
     "neg_": lambda L, a, b, n: a.neg_(), "add_scalar_": lambda L, a, b, n: a.add_(0.25), "mul_scalar_": lambda L, a, b, n: a.mul_(0.75),
     "setitem": lambda L, a, b, n: setitem(L, a, apart(b, a), 0), "setslice": lambda L, a, b, n: setitem(L, a, apart(b, a), slice(n % 2, None)),
     "setmask": lambda L, a, b, n: setitem(L, alone(a), 0.3, a > 0.2), "setindex": lambda L, a, b, n: setitem(L, alone(a), 0.1, index_tensor(L, a, n)),
-    "setnumber": lambda L, a, b, n: setitem(L, a, 0.7, -1), "no_grad_write": lambda L, a, b, n: no_grad_write(L, a, 0.2), "masked_fill_": lambda L, a, b, n: alone(a).masked_fill_(a > 0.5, 0.5),
+    "setnumber": lambda L, a, b, n: setitem(L, a, 0.7, -1),
+    "no_grad_write": lambda L, a, b, n: no_grad_write(L, a, 0.2), "masked_fill_": lambda L, a, b, n: alone(a).masked_fill_(a > 0.5, 0.5),
     "addself_": lambda L, a, b, n: a.add_(a), "mulself_": lambda L, a, b, n: a.mul_(a), "requires_grad_": lambda L, a, b, n: a.requires_grad_(),
     "detach_": lambda L, a, b, n: a.detach_(),
-    "sum": lambda L, a, b, n: a.sum(), "mean_dim": lambda L, a, b, n: a.mean(axis(a, n)), "sum_keep": lambda L, a, b, n: a.sum(axis(a, n), keepdim=True),
+    "sum": lambda L, a, b, n: a.sum(),
+    "mean_dim": lambda L, a, b, n: a.mean(axis(a, n)), "sum_keep": lambda L, a, b, n: a.sum(axis(a, n), keepdim=True),
     "matmul": lambda L, a, b, n: two(a) @ two(b).transpose(0, 1), "amax": lambda L, a, b, n: a.amax(axis(a, n)),
     "cumsum": lambda L, a, b, n: a.cumsum(axis(a, n)), "prod_dim": lambda L, a, b, n: a.prod(axis(a, n)),
     "logsumexp": lambda L, a, b, n: a.logsumexp(axis(a, n)), "index": lambda L, a, b, n: a[index_tensor(L, a, n)],

@@ -147,8 +147,9 @@ def test_as_pytorch(case, dtype):
 def unsupported(error):
     """Whether PyTorch only lacks a kernel for the dtype on CPU, or limits it by its implementation."""
     text = str(error)
-    return any(s in text for s in ("not implemented for", "is not implemented", "not supported", "does not support", "Expected a floating", "expected scalar type",
-                                   "must be a floating", "only floating", "Expected tensor for argument", "Low precision", "must have the same dtype"))
+    return any(s in text for s in (
+        "not implemented", "not supported", "does not support", "Expected a floating", "expected scalar type", "must be a floating",
+        "only floating", "Expected tensor for argument", "Low precision", "must have the same dtype"))
 
 
 def close(a, b, tolerance):

@@ -1,4 +1,7 @@
-"""Every module class with PyTorch's state loaded: the same outputs, buffers and gradients, while training and in evaluation; the same printed form."""
+"""Every module class with PyTorch's state loaded: the same outputs, buffers and gradients, while training and in evaluation.
+
+And the same printed form.
+"""
 import numpy as np
 import pytest
 
@@ -250,15 +253,16 @@ def test_pooling_indices_are_pytorchs():
 def test_clipping_gives_pytorchs_gradients():
     rng = np.random.default_rng(0)
     values = [rng.normal(size=s).astype("f4") for s in ((3, 4), (5,), ())]
+
+    def clipped(library, norm):
+        ps = [library.nn.Parameter(library.tensor(v * 0)) for v in values]
+        for p, v in zip(ps, values):
+            p.grad = library.tensor(v)
+        total = library.nn.utils.clip_grad_norm_(ps, 1.5, norm)
+        library.nn.utils.clip_grad_value_(ps, 0.4)
+        return [total, *(p.grad for p in ps)]
     for norm in (2.0, 1.0, 3.0, float("inf")):
-        def clipped(make, library):
-            ps = [library.nn.Parameter(make(v * 0)) for v in values]
-            for p, v in zip(ps, values):
-                p.grad = make(v)
-            total = library.nn.utils.clip_grad_norm_(ps, 1.5, norm)
-            library.nn.utils.clip_grad_value_(ps, 0.4)
-            return [total, *(p.grad for p in ps)]
-        for a, b in zip(clipped(minitorch.tensor, minitorch), clipped(torch.tensor, torch)):
+        for a, b in zip(clipped(minitorch, norm), clipped(torch, norm)):
             close(a, b)
 
 
