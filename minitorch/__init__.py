@@ -1,4 +1,6 @@
 """minitorch: a small tensor library with reverse-mode differentiation, in PyTorch's names, on NumPy and CuPy."""
+import warnings as _warnings
+
 from . import autograd
 from .autograd import (enable_grad, inference_mode, is_anomaly_check_nan_enabled, is_anomaly_enabled, is_grad_enabled, no_grad,
                        set_grad_enabled)
@@ -13,3 +15,6 @@ from . import formatting, func, linalg, ops, optim, random, serialization, utils
 
 globals().update(HOMES["torch"])
 from . import nn  # noqa: E402  (modules are made of the names above)
+
+# As in PyTorch, log(0) or 1 / 0 tell by their result, not by a warning: NumPy's, from lines of this package, are not shown.
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minitorch\b")

@@ -131,6 +131,37 @@ def nary(op):
     return call
 
 
+def viewing(op):
+    """The call of a view op: the steps of `general` for one tensor and all parameters by name."""
+    names, plans, forward = op.meta_names, op.plans, op.forward
+
+    def call(*args, **kw):
+        if len(args) != 1 or kw.keys() != names or not isinstance(args[0], Tensor):
+            return general(op, args, kw)
+        source, = args
+        x = source.array
+        try:
+            y = forward(x, **kw)
+        except (ValueError, IndexError, TypeError) as error:
+            raise op.explain(error, (x,)) from None
+        if type(y) is not ndarray and type(y) not in MODULES:        # several results
+            return general(op, args, kw)
+        node = source.node if source.cut is None else views.node_for_use(source)
+        shared = shares(y, x)
+        out = new_tensor(Tensor)
+        out.array = y
+        out.node = out.cut = out.box = None
+        out.counter = source.counter if shared else Inference([0]) if restricted and mode.inference else [0]
+        if node is not None and (not restricted or mode.grad):
+            plan = plans.get(1) or op.plan(1)
+            saved, meta = plan.collect((x,), (source.counter,), y, out.counter, kw, {})
+            out.node = OpNode(plan, (node,), saved, meta, y.shape, y.dtype)
+        if shared and not (restricted and mode.inference):
+            out.cut = views.cut(source, op, kw, None)
+        return out
+    return call
+
+
 def write_out(op, args, kw, out):
     """The result of an op written into tensor `out`, which takes its shape; nothing is recorded.
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from . import views
-from .call import binary, nary, unary, written
+from .call import binary, nary, unary, viewing, written
 from .plan import Kept, Plan, keep
 
 __all__ = ["HOMES", "OPS", "Kept", "alias", "composed", "keep", "op", "written"]
@@ -146,7 +146,8 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
         and not forward.__annotations__              # an op of one array with several results says so: `-> tuple`
     if plain and self.arrays != ("input", "other")[:len(self.arrays)]:
         raise TypeError(f"op {self.name}: an op of one or two arrays without parameters names them (input, other), not {self.arrays}")
-    call = nary(self) if not plain else unary(self) if len(self.arrays) == 1 else binary(self)
+    call = viewing(self) if view and self.meta and len(self.arrays) == 1 and numbers is check is None and differentiable else \
+        nary(self) if not plain else unary(self) if len(self.arrays) == 1 else binary(self)
 
     def vjp(*per_input):
         self.vjps = per_input + (None,) * (len(self.arrays) - len(per_input))

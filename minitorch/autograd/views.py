@@ -97,6 +97,7 @@ def refuse_odd_origin(view, what):
                            "both inside the no_grad block (if you don't want the inplace to be tracked) or both outside.")
 
 
+WRITTEN = -1                                          # View.seen after a write through the view itself
 ALIKE = ("fill_", "zero_")                            # write one number everywhere: elements may share their memory
 
 
@@ -117,8 +118,8 @@ def check_writable(t, recorded, name, region=None):
         base = t.cut.base.node
         if type(base) is Leaf or base is None and t.node is not None:
             raise RuntimeError(f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    unused = t.cut is not None and t.node is None and base is not None       # cut before its base required grad, unused since,
-    stale = unused and t.cut.seen == t.counter[0]                            # and nothing was written, which would renew it
+    unused = t.cut is not None and t.node is None and base is not None       # cut before its base required grad, not used since,
+    stale = unused and t.cut.seen != WRITTEN                                 # nor written to, which makes it part of the graph
     if type(t.node) is Leaf or stale:
         raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
 
@@ -179,9 +180,15 @@ def assign(t, y, name):
     if t.cut is None:
         t.node = node
     else:
-        base = t.cut.base
-        base.node = overwritten(base, node, t)
+        rebase(t, node)
     return t
+
+
+def rebase(t, node):
+    """What `node` computed was written to view `t`: make that part of the history of its base."""
+    base = t.cut.base
+    base.node = overwritten(base, node, t)
+    t.cut.seen = WRITTEN
 
 
 def keep_output(node, y, t):

@@ -3,7 +3,6 @@
 Assigning a Parameter, a Buffer or another Module to an attribute registers it.  From the registered
 tree come `parameters()`, `state_dict()`, `to()`, `train()` and the printed picture of the network.
 """
-
 from .. import dtypes
 from ..autograd.mode import no_grad
 from ..backend import device as as_device
@@ -12,6 +11,7 @@ from .hooks import Hooked
 from .parameter import Parameter
 from .registry import Registry
 from .state import Stateful
+
 
 class Module(Registry, Hooked, Stateful):
     """Base of all network parts: subclass it, register parts in `__init__`, compute in `forward`."""

@@ -287,10 +287,14 @@ middle_along.case(distinct(), 0, False, False)
 def found_middle(x, dim, skip_nan):
     """(values, indices), each of size 1 along `dim`.  In order, NaNs come last."""
     n, library = x.shape[dim], xp(x)
-    order = library.argsort(x, dim, kind="stable")
-    nans = (x != x).sum(dim, None, None, True)
-    k = (n - nans - 1).clip(0) // 2 if skip_nan else library.where(nans > 0, n - nans, (n - 1) // 2)
-    indices = library.take_along_axis(order, k, dim)
+    nans = x != x
+    if not nans.any():
+        k = (n - 1) // 2
+        indices = library.argpartition(x, k, dim)[(slice(None),) * (dim % x.ndim) + (slice(k, k + 1),)]
+    else:
+        nans = nans.sum(dim, None, None, True)
+        k = (n - nans - 1).clip(0) // 2 if skip_nan else library.where(nans > 0, n - nans, (n - 1) // 2)
+        indices = library.take_along_axis(library.argsort(x, dim, kind="stable"), k, dim)
     return Found(library.take_along_axis(x, indices, dim), indices)
 
 

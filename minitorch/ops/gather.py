@@ -29,9 +29,7 @@ def check_index(input, index):
 def gather_along(input, index, /, dim):
     """For every entry of `index` what stands in `input` at that position along `dim`, at the same place along the other axes."""
     fits(index, input.shape, dim)
-    if input.flags.c_contiguous:
-        return input.reshape(-1).take(places(index, input.shape, dim))
-    return input[tuple([index if d == dim else aranged(index, d) for d in range(index.ndim)])]
+    return entries(input, index, dim)
 
 gather_along.vjp(lambda g, index, input_shape, dim: scatter_along(g, index, shape=input_shape, dim=dim))
 gather_along.case(normal(3, 4), integers(3, 2, high=4), dim=1)
@@ -70,13 +68,22 @@ scatter_put.case(normal(4, 3), np.array([[2, 0, 3]]), normal(), dim=0)
 scatter_put.case(normal(2, 3, 2), np.array([[[2], [0]]]), 1.5, dim=1)
 
 
+def entries(input, index, dim):
+    """gather_along for an index known to fit."""
+    if input.flags.c_contiguous:
+        return input.reshape(-1).take(places(index, input.shape, dim))
+    return input[tuple([index if d == dim else aranged(index, d) for d in range(index.ndim)])]
+
+
 def fits(index, shape, dim):
     """RuntimeError unless `index` may name entries along `dim` of an array of `shape`."""
-    if index.ndim != len(shape):
-        raise RuntimeError(f"Index tensor must have the same number of dimensions as input tensor: {tuple(index.shape)} and {tuple(shape)}")
-    if any([n > m and d != dim for d, (n, m) in enumerate(zip(index.shape, shape))]):
-        raise RuntimeError(f"Size does not match at some dimension: expected index {list(index.shape)} to be no larger than "
-                           f"self {list(shape)} apart from dimension {dim}")
+    sizes = index.shape
+    if len(sizes) != len(shape):
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as input tensor: {tuple(sizes)} and {tuple(shape)}")
+    for d, n in enumerate(sizes):
+        if n > shape[d] and d != dim:
+            raise RuntimeError(f"Size does not match at dimension {d}: expected index {list(sizes)} to be no larger than self {list(shape)} "
+                               f"apart from dimension {dim}")
     n = shape[dim]
     if index.size and not in_range(index, n):
         bad = index[(index < 0) | (index >= n)][:1].item()
@@ -85,11 +92,13 @@ def fits(index, shape, dim):
 
 def in_range(index, n):
     """Whether all of `index` is from 0 to n - 1: read as unsigned, a negative number is a large one."""
-    return int(index.view(f"u{index.itemsize}").max()) < n
+    return index.view(np.uint64 if index.itemsize == 8 else np.uint32).max() < n
 
 
 def places(index, shape, dim):
     """Where gather_along reads in a flat array of `shape`."""
+    if len(shape) == 1:
+        return index
     stride, start, here = 1, 0, 1
     for d in range(len(shape) - 1, -1, -1):
         if d == dim:
@@ -113,7 +122,10 @@ def gather(input, dim, index, *, sparse_grad=False):
 
     RuntimeError for a position outside, for an index of another rank than `input`, or larger than it beside `dim`.
     """
-    return from_vectors(lambda x, i: gather_along(x, i, dim=axis(dim, input.ndim)), index, input, index)
+    dim = axis(dim, input.ndim)
+    if input.ndim and index.ndim:
+        return gather_along(input, index, dim=dim)
+    return from_vectors(lambda x, i: gather_along(x, i, dim=dim), index, input, index)
 
 gather.case(normal(3, 4), 1, integers(3, 2, high=4))
 gather.case(normal(3, 4), -2, integers(2, 4, high=3))
@@ -129,9 +141,11 @@ def from_vectors(f, result, *xs):
 
 def leading(src, index):
     """The corner of `src` in the shape of `index`: what a scatter uses of it."""
+    if src.array.shape == index.array.shape:
+        return src
     if src.ndim != index.ndim or any(n > m for n, m in zip(index.shape, src.shape)):
         raise RuntimeError(f"Expected index {list(index.shape)} to be no larger than src {list(src.shape)}")
-    return src if src.shape == index.shape else src[tuple(slice(0, n) for n in index.shape)]
+    return src[tuple(slice(0, n) for n in index.shape)]
 
 
 def check_dtypes(name, input, src):
@@ -177,8 +191,9 @@ def scatter_add(input, dim, index, src):
     check_dtypes("scatter", input, src)
     if index.array.size == 0:
         return input.clone()
-    shape = tuple(input.shape) or (1,)
-    return from_vectors(lambda x, i, s: x + scatter_along(leading(s, i), i, shape=shape, dim=dim), input, input, index, src)
+    if input.ndim and index.ndim:
+        return input + scatter_along(leading(src, index), index, shape=input.array.shape, dim=dim)
+    return from_vectors(lambda x, i, s: x + scatter_along(leading(s, i), i, shape=(1,), dim=dim), input, input, index, src)
 
 scatter_add.case(normal(3, 4), 1, integers(3, 6, high=4), normal(3, 6))
 scatter_add.case(normal(3, 4), 0, integers(2, 3, high=3), normal(2, 3))

@@ -169,10 +169,12 @@ def within(array, n, dim):
 
 def getitem(self, index):
     """self[index]: a view for ints, slices, None and Ellipsis; a copy where masks or integer tensors pick."""
-    if type(index) is int:
+    if type(index) is int:                           # the usual ones first
         shape = self.array.shape
         if shape and -shape[0] <= index < shape[0]:
             return slice_of(self, index=(index, ...))
+    elif type(index) is slice and self.array.ndim:
+        return slice_of(self, index=(as_slice(index),))
     cut, picks = parsed(index, self.array.shape)
     if not picks:
         return slice_of(self, index=cut or (...,))
@@ -263,7 +265,8 @@ def fitted(shape, value):
     got = getattr(value, "shape", ())
     extra = max(len(got) - len(shape), 0)
     if any(n != 1 for n in got[:extra]) or any(n not in (1, m) for n, m in zip(got[:extra - 1 if extra else None:-1], shape[::-1])):
-        raise RuntimeError(f"shape mismatch: value tensor of shape {list(got)} cannot be broadcast to indexing result of shape {list(shape)}")
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(got)} cannot be broadcast to indexing result of shape "
+                           f"{list(shape)}")
 
 
 def leading_ones_off(new, ndim):

@@ -95,7 +95,8 @@ def lstsq(A, B, rcond=None, *, driver=None):
     vector = B.ndim == A.ndim - 1
     right = B.unsqueeze(-1) if vector else B
     if right.shape[-2] != A.shape[-2]:
-        raise RuntimeError(f"linalg.lstsq: input.size(-2) should match other.size(-2), but the shapes are {tuple(A.shape)} and {tuple(B.shape)}")
+        raise RuntimeError("linalg.lstsq: input.size(-2) should match other.size(-2), but the shapes are "
+                           f"{tuple(A.shape)} and {tuple(B.shape)}")
     X = matmul(pinv(A, rcond), right)
     rank = matrix_rank(A, rtol=rcond)
     m, n = A.shape[-2:]
@@ -104,7 +105,8 @@ def lstsq(A, B, rcond=None, *, driver=None):
         residuals = ((matmul(A, X) - right) ** 2).sum(-2)
     if driver == "gels":                             # takes full rank for granted
         rank = wrap(xp(A.array).zeros(0, rank.array.dtype))
-    return LstsqResult(X.squeeze(-1) if vector else X, residuals.squeeze(-1) if vector and residuals.ndim else residuals, rank, A.new_empty(0))
+    X, residuals = (X.squeeze(-1), residuals.squeeze(-1)) if vector else (X, residuals)
+    return LstsqResult(X, residuals, rank, A.new_empty(0))
 
 lstsq.case(normal(4, 2), normal(4, 3))
 lstsq.case(normal(3, 3), normal(3, 1))

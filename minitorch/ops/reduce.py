@@ -2,6 +2,8 @@
 
 Derivatives repeat the gradient over the axes that were summed: `spread` is the transpose of `sum`.
 """
+import numpy as np
+
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import MODULES, xp
@@ -22,6 +24,8 @@ def sum(input, /, dim=None, keepdim=False, dtype=None):
         d = dtypes.numpy_dtype(dtype)
         input = input.astype(d)
     if d is F32 or d is F64:
+        if type(axis) is int and input.size > FEW_ROWS and input.shape[axis] <= 8 and type(input) is np.ndarray:
+            return sum_of_few(input, axis, keepdim)
         return input.sum(axis, None, None, keepdim)
     if is_half(d):
         return input.sum(axis, F32, None, keepdim).astype(d)
@@ -37,6 +41,18 @@ sum.case(normal(0, 3), 0)
 sum.case(booleans(3, 4), 1)
 sum.case(normal(3, 4), 1, dtype="float64")
 sum.case(integers(3, 4), (), dtype="int32")
+
+
+FEW_ROWS = 20000
+
+
+def sum_of_few(x, axis, keepdim):
+    """Sum over an axis of up to 8 elements, one after the other: NumPy takes ten times as long where it is the last."""
+    parts = np.moveaxis(x, axis, 0)
+    y = parts[0] + parts[1] if len(parts) > 1 else parts[:1].sum(0)
+    for part in parts[2:]:
+        y += part
+    return np.expand_dims(y, axis) if keepdim else y
 
 
 def spread(g, dim, shape):
@@ -116,7 +132,8 @@ def prod(input, /, dim=None, keepdim=False, dtype=None):
         return input.prod(axis, F32, None, keepdim).astype(d)
     return input.prod(axis, I64 if dtype is None and not is_float(d) else d, None, keepdim)
 
-prod.vjp(lambda g, input, dim: spread(g, dim, input.shape) * product_of_others(input, dim))
+prod.vjp(lambda g, input, y, dim: spread(g * y, dim, input.shape) / input if without_zeros(input) else
+         spread(g, dim, input.shape) * product_of_others(input, dim))
 prod.case(normal(3, 4))
 prod.case(normal(3, 4), 1)
 prod.case(normal(2, 3, 4), -2, True)
@@ -126,8 +143,12 @@ prod.case(normal(0, 3), 0)
 prod.case(normal(3), 0, dtype="float64")
 
 
+def without_zeros(x):
+    return not bool(any(x == 0))
+
+
 def product_of_others(x, dim):
-    """For each element of `x` the product of all others along `dim` (None: all), right with zeros too."""
+    """For each element of `x` the product of all others along `dim` (None: all), without a division."""
     if dim is None or not len(x.shape):
         return product_of_others(x.reshape((-1,)), 0).reshape(x.shape)
     dim %= len(x.shape)

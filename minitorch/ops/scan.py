@@ -1,7 +1,7 @@
 """Running sums, products and extremes along an axis.
 
-The derivatives of all but the sums run the recurrence s_k = a_k s_(k-1) + b_k, which divides by nothing and is
-its own transpose, read backwards: right where factors are zero, and differentiable any number of times.
+Derivatives run the recurrence s_k = a_k s_(k-1) + b_k, which divides by nothing and is its own transpose,
+read backwards: right where factors are zero, without overflow, and differentiable any number of times.
 """
 from collections import namedtuple
 
@@ -105,7 +105,7 @@ def cumprod(input, /, dim, dtype=None):
     """y[i] = x[0] x[1] ... x[i] along `dim`.  Integers and booleans multiply in int64."""
     return accumulated("cumprod", input, dim, dtype)
 
-cumprod.vjp(lambda g, input, dim: cumprod_vjp(g, input, dim))
+cumprod.vjp(lambda g, input, y, dim: cumprod_vjp(g, input, y, dim))
 cumprod.case(normal(3, 4), 0)
 cumprod.case(normal(2, 5, 2), -2)
 cumprod.case(normal(), 0)
@@ -114,10 +114,12 @@ cumprod.case(normal(3, 4), 1, dtype="float64")
 cumprod.case(normal(3, 0), 1)
 
 
-def cumprod_vjp(g, x, dim):
+def cumprod_vjp(g, x, y, dim):
     if not len(x.shape):
         return g
     dim %= len(x.shape)
+    if reduce.without_zeros(x):
+        return cumsum_from_end(g * y, dim) / x
     t = recurrence(shifted(x, dim, -1, 0.0), g, dim, True)          # t_k = g_k + x_(k+1) t_(k+1)
     return t * cumprod(shifted(x, dim, 1, 1.0), dim)                # times the product of all earlier ones
 
@@ -198,13 +200,9 @@ def cummin(input, /, dim):
 
 
 def extreme_vjp(g, indices, dim):
-    """Each gradient added where its extreme stood: to the first place of the run that it held."""
-    if not len(indices.shape):
-        return g
-    dim %= len(indices.shape)
-    goes_on = shifted(indices, dim, -1, -1) == indices              # the next one has the same extreme
-    begins = shifted(indices, dim, 1, -1) != indices
-    return recurrence(goes_on, g, dim, True) * begins
+    """Each gradient added where its extreme stood."""
+    n = len(indices.shape)
+    return gather.scatter_along(g, indices, shape=tuple(indices.shape), dim=dim % n) if n else g
 
 
 cummax.vjp(lambda g, y1, dim: extreme_vjp(g, y1, dim))
@@ -245,4 +243,4 @@ diff.case(normal(3, 4), 0)
 diff.case(normal(3, 4), n=5)
 
 
-from . import exponential  # noqa: E402  (last: the modules of ops name each other)
+from . import exponential, gather, reduce  # noqa: E402  (last: the modules of ops name each other)

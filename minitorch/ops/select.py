@@ -56,7 +56,7 @@ def rows(name, input, dim, index, source, error):
     dim, index = axis(dim, input.ndim), vector(name, index)
     n = input.shape[dim] if input.ndim else 1
     if source.ndim and list(source.shape[:dim]) + list(source.shape[dim + 1:]) != list(input.shape[:dim]) + list(input.shape[dim + 1:]):
-        raise RuntimeError(f"{name}(): source has shape {list(source.shape)}, which does not fit into {list(input.shape)} along dimension {dim}")
+        raise RuntimeError(f"{name}(): source of shape {list(source.shape)} does not fit into {list(input.shape)} along dimension {dim}")
     if (source.shape[dim] if source.ndim else 1) != index.shape[0]:
         raise error(f"{name}(): Number of indices ({index.shape[0]}) should be equal to source.size(dim) "
                          f"({source.shape[dim] if source.ndim else 1})")
@@ -159,7 +159,8 @@ def take(input, index):
     try:
         return rows_of(input.reshape(-1), index, dim=0)
     except IndexError:
-        raise IndexError(f"out of range: tried to access index {int(index.array.max())} on a tensor of {input.array.size} elements.") from None
+        raise IndexError(f"out of range: tried to access index {int(index.array.max())} on a tensor of {input.array.size} "
+                         "elements.") from None
 
 take.case(normal(3, 4), integers(2, 3, low=-12, high=12))
 take.case(normal(3, 4), integers(high=12))

@@ -1,6 +1,6 @@
 """Order: sort, topk, kthvalue, quantiles, unique.
 
-An order is a tensor of positions, which has no derivative; what stands there is gathered, and gather has one.
+What is found is gathered, and its gradient scattered back.
 NaN counts as larger than every number.  Equal entries keep their order.
 """
 from collections import namedtuple
@@ -13,7 +13,7 @@ from ..backend import xp
 from ..cases import distinct, integers, normal
 from ..tensor import Tensor, wrap
 from .dims import axis
-from .gather import gather_along
+from .gather import entries, gather_along, scatter_along
 
 SortResult = namedtuple("sort", ["values", "indices"])
 TopkResult = namedtuple("topk", ["values", "indices"])
@@ -28,45 +28,50 @@ def order(x, dim, descending=False):
     return x.shape[dim] - 1 - library.flip(library.flip(x, dim).argsort(axis=dim, kind="stable"), dim)
 
 
-@op(home="", differentiable=False, numbers="half", called="sort")
-def order_of(input, /, dim, descending=False):
-    """The positions along `dim` that sort `input`."""
-    return order(input, dim, descending)
+@op(home="", numbers="half", called="sort")
+def sorted_along(input, /, dim, descending=False):
+    """(values, indices) of `input` sorted along `dim`."""
+    places = order(input, dim, descending)
+    return SortResult(entries(input, places, dim), places)
 
-order_of.case(normal(3, 4), dim=1)
-order_of.case(normal(3, 4), dim=0, descending=True)
-order_of.case(np.array([1, 0, 1, 0]), dim=0, descending=True)
+sorted_along.vjp(lambda g, y1, input_shape, dim: scatter_along(g, y1, shape=input_shape, dim=dim))
+sorted_along.case(distinct(3, 4), dim=1)
+sorted_along.case(distinct(3, 4), dim=0, descending=True)
+sorted_along.case(distinct(5), dim=0)
 
 
-@op(home="", differentiable=False, numbers="half", called="topk")
-def top_of(input, /, k, dim, largest):
-    """The positions along `dim` of the k largest (or smallest) entries, the outermost first."""
+@op(home="", numbers="half", called="topk")
+def top_along(input, /, k, dim, largest):
+    """(values, indices) of the k largest (or smallest) entries along `dim`, the outermost first."""
     library, n = xp(input), input.shape[dim]
     first = (slice(None),) * dim + (slice(0, k),)
     if 0 < k <= n // 4 and n >= 64:
         best = library.argpartition(input, n - k if largest else k - 1, axis=dim)
         best = library.sort(best[first[:-1] + (slice(n - k, n) if largest else slice(0, k),)], axis=dim)
-        return library.take_along_axis(best, order(library.take_along_axis(input, best, axis=dim), dim, largest), axis=dim)
-    return order(input, dim, largest)[first]
+        places = entries(best, order(entries(input, best, dim), dim, largest), dim)
+    else:
+        places = order(input, dim, largest)[first]
+    return TopkResult(entries(input, places, dim), places)
 
-top_of.case(normal(3, 4), k=2, dim=1, largest=True)
-top_of.case(normal(100, 2), k=3, dim=0, largest=True)
-top_of.case(normal(2, 100), k=3, dim=1, largest=False)
+top_along.vjp(lambda g, y1, input_shape, dim: scatter_along(g, y1, shape=input_shape, dim=dim))
+top_along.case(distinct(3, 4), k=2, dim=1, largest=True)
+top_along.case(distinct(100, 2), k=3, dim=0, largest=True)
+top_along.case(distinct(2, 100), k=3, dim=1, largest=False)
 
 
-def gathered(input, dim, find):
-    """(what stands in `input` at the positions find(input) along dim, these positions)"""
-    x = input if input.ndim else input.reshape(1)
-    positions = find(x)
-    values = gather_along(x, positions, dim=dim)
-    return (values, positions) if input.ndim else (values.reshape(()), positions.reshape(()))
+def from_vector(f, input):
+    """The results of f for a tensor with axes, or for a 0-d one as for a single entry."""
+    if input.ndim:
+        return f(input)
+    found = f(input.reshape(1))
+    return type(found)(*[t.reshape(()) for t in found])
 
 
 @composed
 def sort(input, dim=-1, descending=False, stable=False):
     """(values, indices) of `input` sorted along `dim`; always stable."""
     dim = axis(dim, input.ndim)
-    return SortResult(*gathered(input, dim, lambda x: order_of(x, dim=dim, descending=bool(descending))))
+    return from_vector(lambda x: sorted_along(x, dim=dim, descending=bool(descending)), input)
 
 sort.case(distinct(3, 4))
 sort.case(distinct(3, 4), 0, True)
@@ -101,7 +106,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     dim = axis(dim, input.ndim)
     if not 0 <= k <= (input.shape[dim] if input.ndim else 1):
         raise RuntimeError(f"topk: selected index k out of range: {k} of {list(input.shape)} along dimension {dim}")
-    return TopkResult(*gathered(input, dim, lambda x: top_of(x, k=int(k), dim=dim, largest=bool(largest))))
+    return from_vector(lambda x: top_along(x, k=int(k), dim=dim, largest=bool(largest)), input)
 
 topk.case(distinct(3, 4), 2)
 topk.case(distinct(3, 4), 2, 0, False)
@@ -114,10 +119,10 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     dim = axis(dim, input.ndim)
     if not 1 <= k <= (input.shape[dim] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: {k} of {list(input.shape)}")
-    values, indices = gathered(input, dim, lambda x: order_of(x, dim=dim).narrow(dim, k - 1, 1))
-    if input.ndim and not keepdim:
-        values, indices = values.squeeze(dim), indices.squeeze(dim)
-    return KthvalueResult(values, indices)
+    found = KthvalueResult(*sort(input, dim))
+    if input.ndim == 0:
+        return found
+    return KthvalueResult(*[t.narrow(dim, k - 1, 1) if keepdim else t.select(dim, k - 1) for t in found])
 
 kthvalue.case(distinct(3, 4), 2)
 kthvalue.case(distinct(3, 4), 3, 0, True)
