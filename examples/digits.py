@@ -127,7 +127,7 @@ class Training:
             self.history = [tuple(row) for row in state["history"]]
         except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise Mistake(f"cannot resume from {path}: {type(error).__name__}: {error}") from None
-        print(f"resumed at epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}")
+        print(f"resumed after epoch {self.epoch} of {self.args.epochs}, step {self.step} of {self.steps_per_epoch}")
 
     def train_on(self, images, labels):
         """One step of gradient descent."""

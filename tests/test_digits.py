@@ -127,7 +127,7 @@ def test_interrupted_it_saves_says_so_and_resumes(tmp_path, mnist):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and b"go on with --resume" in out, (out, err)
     _, said, _ = digits(*options, "--resume", "--out", tmp_path / "cut")
-    assert "resumed at epoch" in said
+    assert "resumed after epoch" in said
     digits(*options, "--out", tmp_path / "whole")
     assert resume.weights(tmp_path / "cut") == resume.weights(tmp_path / "whole")
 
@@ -138,6 +138,23 @@ def test_it_prints_a_confusion_matrix_and_writes_its_files(tmp_path, mnist):
     assert {"checkpoint.safetensors", "weights.safetensors"} <= {p.name for p in tmp_path.iterdir()}
     _, again, _ = digits("--data", mnist, "--epochs", 1, "--out", tmp_path, "--resume")
     assert out.split("confusion")[1].split(" epochs")[0] == again.split("confusion")[1].split(" epochs")[0]
+
+
+ON_A_DEVICE = f"""
+import sys
+sys.path[:0] = [{str(ROOT / "tests")!r}, {str(ROOT / "examples")!r}]
+import digits, standin
+with standin.device_backend():
+    sys.exit(digits.main(sys.argv[1:]))
+"""
+
+
+def test_it_trains_and_resumes_on_a_device(tmp_path, mnist):
+    for resumed in ([], ["--resume"]):
+        command = [sys.executable, "-c", ON_A_DEVICE, "--data", str(mnist), "--device", "cuda", "--epochs", "1", "--out", str(tmp_path), *resumed]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and "weights on cuda" in done.stdout, done.stderr
+    assert "resumed after epoch 1 of 1" in done.stdout
 
 
 def test_the_digits_are_learnt(tmp_path):

@@ -56,6 +56,7 @@ def renew(t):
         return
     if view.seen != t.counter[0]:
         refuse_odd_origin(view, "its base or another view of its base has been modified inplace")
+        view.check_base()
         with enable_grad():
             node = replay(view.base, view.steps).node
         t.node = node or DeadEnd((None,), t.array.shape, t.array.dtype)      # the base was detached: no gradient gets past here

@@ -6,8 +6,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
 from ..tensor import wrap
-from .gather import in_range
-from .rows import rows_into
+from .rows import POSITIONS, in_range, rows_into
 from .scatter_reduce import scatter_reduce
 
 
@@ -87,7 +86,7 @@ embedding.case(np.array([[1, 3], [0, 2]]), normal(4, 20), scale_grad_by_freq=Tru
 
 def indices(name, index, weight):
     """`index` if it holds row numbers of the matrix `weight`; RuntimeError or IndexError otherwise."""
-    if index.array.dtype.name not in ("int64", "int32"):
+    if index.array.dtype not in POSITIONS:
         raise RuntimeError(f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
                            f"but got {index.dtype} instead (while checking arguments for {name})")
     if weight.ndim != 2:

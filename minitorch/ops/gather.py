@@ -14,14 +14,14 @@ from ..cases import integers, normal
 from ..tensor import Tensor
 from .dims import axis
 from .masks import fill_number
-from .rows import add_at
+from .rows import POSITIONS, add_at, in_range
 
 # ---- entries along an axis, and their transpose ---------------------------------------------------------------
 
 
 def check_index(input, index):
     """RuntimeError unless `index` holds positions: int64 or int32."""
-    if index.dtype.name not in ("int64", "int32"):
+    if index.dtype not in POSITIONS:
         raise RuntimeError(f"gather(): Expected dtype int32/int64 for index, not {dtypes.of(index.dtype)}")
 
 
@@ -88,11 +88,6 @@ def fits(index, shape, dim):
     if index.size and not in_range(index, n):
         bad = index[(index < 0) | (index >= n)][:1].item()
         raise RuntimeError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
-
-
-def in_range(index, n):
-    """Whether all of `index` is from 0 to n - 1: read as unsigned, a negative number is a large one."""
-    return index.view(np.uint64 if index.itemsize == 8 else np.uint32).max() < n
 
 
 def places(index, shape, dim):

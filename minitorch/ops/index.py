@@ -14,13 +14,15 @@ from ..autograd.views import check_writable, in_place
 from ..backend import device_of, is_array, move, xp
 from ..convert import from_nested
 from ..tensor import Tensor, wrap
-from .rows import put_rows, rows_of, slice_of
+from .rows import in_range, put_rows, rows_of, slice_of
 
 # ---- an index, taken apart -----------------------------------------------------------------------------------
 
 PLAIN = (int, slice, type(None), type(Ellipsis))
 BOUNDS = (int, type(None))
 FULL = slice(None)
+I64 = dtypes.I64
+INDEXING = {np.dtype(name) for name in ("int64", "int32", "uint8", "bool")}
 
 
 def parsed(index, shape):
@@ -103,7 +105,7 @@ def as_item(i):
             raise kind("only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
                        f"(got {type(i).__name__})") from None
     array = i.array if isinstance(i, Tensor) else i
-    if array.dtype.name not in ("int64", "int32", "uint8", "bool"):
+    if array.dtype not in INDEXING:
         raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {array.dtype}")
     if array.ndim == 0:
         return bool(array) if array.dtype.kind in "bu" else int(array)
@@ -123,24 +125,26 @@ def axes_of(item):
 
 def aligned(x, picks):
     """(x, index, dim, count, unique) for rows_of: the picked axes of tensor x side by side, and positions along them."""
-    place = device_of(x.array)
-    picks = [(dim, item if isinstance(item, Tensor) and type(item.array) is type(x.array) else move(getattr(item, "array", item), place))
-             for dim, item in picks]
+    dim, item = picks[0]
+    if len(picks) == 1 and isinstance(item, Tensor) and type(item.array) is type(x.array) and item.array.dtype.kind != "b":
+        return x, item, dim, 1, False
+    picks = [(dim, beside(getattr(item, "array", item), x.array)) for dim, item in picks]
     if len(picks) == 1:
-        (dim, item), = picks
-        if not is_mask(item):
-            return x, item, dim, 1, False
-        mask = getattr(item, "array", item)
-        return x, xp(mask).flatnonzero(mask), dim, mask.ndim, True
+        (dim, array), = picks
+        return (x, array, dim, 1, False) if not is_mask(array) else (x, xp(array).flatnonzero(array), dim, array.ndim, True)
     dims, arrays = [], []
-    for dim, item in picks:
-        array = getattr(item, "array", item)
+    for dim, array in picks:
         parts = array.nonzero() if array.dtype.kind == "b" else (array,)
         dims += range(dim, dim + len(parts))
         arrays += parts
     if dims != list(range(dims[0], dims[0] + len(dims))):    # far apart: their axes go first, as in NumPy
         x, dims = x.permute(dims + [d for d in range(x.ndim) if d not in dims]), range(len(dims))
     return x, linear(arrays, x.array.shape, dims), dims[0], len(dims), False
+
+
+def beside(array, x):
+    """`array` in the library and on the device of array x."""
+    return array if type(array) is type(x) else move(array, device_of(x))
 
 
 def linear(arrays, shape, dims):
@@ -157,7 +161,7 @@ def linear(arrays, shape, dims):
 
 def within(array, n, dim):
     """Positions from 0 to n - 1; IndexError for one that is not between -n and n - 1."""
-    if array.size == 0:
+    if array.size == 0 or in_range(array, n):
         return array
     low, high = int(array.min()), int(array.max())
     if low < -n or high >= n:
@@ -175,6 +179,8 @@ def getitem(self, index):
             return slice_of(self, index=(index, ...))
     elif type(index) is slice and self.array.ndim:
         return slice_of(self, index=(as_slice(index),))
+    elif isinstance(index, Tensor) and index.array.dtype is I64 and index.array.ndim and self.array.ndim:
+        return pick(self, [(0, index)])
     cut, picks = parsed(index, self.array.shape)
     if not picks:
         return slice_of(self, index=cut or (...,))
@@ -199,13 +205,13 @@ def setitem(self, index, value):
         set_recorded(self, cut, picks, value)
         return
     region = self.array if cut is None else self.array[cut]
-    new = move(value.array, device_of(region)) if isinstance(value, Tensor) else value
+    new = beside(value.array, region) if isinstance(value, Tensor) else value
     check_writable(self, False, "__setitem__" if picks or getattr(new, "ndim", 0) else "fill_", region)
     if not picks:
         fitted(region.shape, new)
         region[...] = new
     else:
-        picks = [(dim, move(getattr(item, "array", item), device_of(region))) for dim, item in picks]
+        picks = [(dim, beside(getattr(item, "array", item), region)) for dim, item in picks]
         refuse_other_dtype(region, picks, value)
         key, ndim = [FULL] * region.ndim, region.ndim + max([1 if is_mask(a) else a.ndim for _, a in picks])
         for dim, array in reversed(picks):

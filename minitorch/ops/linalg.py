@@ -148,10 +148,10 @@ det.case(normal(1, 1))
 def cofactors(input, /):
     """The derivative of the determinant: det(A) A^-T, which singular matrices have too (by their singular values)."""
     library = xp(input)
-    d = library.linalg.det(input)
-    safe = abs(d) > 1e-8 * library.sqrt((input * input).sum(-1).prod(-1))         # against Hadamard's bound
-    if bool(safe.all()):
-        return d[..., None, None] * flipped(library.linalg.inv(input))
+    try:
+        return library.linalg.det(input)[..., None, None] * flipped(attempt("singular", library.linalg.inv, input))
+    except LinAlgError:
+        pass
     u, s, vh = library.linalg.svd(input)
     others = library.where(library.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
     return library.linalg.det(u @ vh)[..., None, None] * ((u * others[..., None, :]) @ vh)

@@ -11,6 +11,8 @@ from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal
 
+POSITIONS = {np.dtype("int64"), np.dtype("int32")}          # what tensors of positions may hold
+
 # ---- a view, and the zeros around it -------------------------------------------------------------------
 
 
@@ -105,6 +107,11 @@ put_rows.case(normal(2, 3), np.array([1]), normal(), dim=1)
 def merged(shape, dim, count):
     """`shape` with the `count` axes from `dim` on as one."""
     return shape[:dim] + (math.prod(shape[dim:dim + count]),) + shape[dim + count:]
+
+
+def in_range(index, n):
+    """Whether all of `index` is from 0 to n - 1: read as unsigned, a negative number is a large one."""
+    return index.view(np.uint64 if index.itemsize == 8 else np.uint32).max() < n
 
 
 def add_rows(y, index, rows, turns=8):

@@ -5,6 +5,8 @@ read backwards: right where factors are zero, without overflow, and differentiab
 """
 from collections import namedtuple
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
@@ -108,6 +110,7 @@ def cumprod(input, /, dim, dtype=None):
 cumprod.vjp(lambda g, input, y, dim: cumprod_vjp(g, input, y, dim))
 cumprod.case(normal(3, 4), 0)
 cumprod.case(normal(2, 5, 2), -2)
+cumprod.case(np.array([[0.0, 2.0, 3.0], [2.0, 0.0, 1.5], [0.0, 2.0, 0.0]]), 1)
 cumprod.case(normal(), 0)
 cumprod.case(integers(3, 4, high=3), dim=1)
 cumprod.case(normal(3, 4), 1, dtype="float64")

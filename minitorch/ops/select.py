@@ -5,10 +5,10 @@ from ..autograd.op import composed
 from ..cases import integers, normal
 from ..tensor import Tensor
 from .dims import axis
-from .gather import check_dtypes, from_vectors, gather_along, in_range
-from .index import aligned, fitted
+from .gather import check_dtypes, from_vectors, gather_along
+from .index import INDEXING, aligned, fitted
 from .masks import fill_number
-from .rows import put_rows, rows_into, rows_of, slice_of
+from .rows import POSITIONS, in_range, put_rows, rows_into, rows_of, slice_of
 
 
 @composed
@@ -29,7 +29,7 @@ select.case(normal(2, 3, 4), 1, 2)
 
 def vector(name, index):
     """A tensor of positions, 0-d ones as a single entry; RuntimeError or IndexError for another rank or dtype."""
-    if index.array.dtype.name not in ("int64", "int32"):
+    if index.array.dtype not in POSITIONS:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, not {index.dtype}")
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but it has shape {list(index.shape)}")
@@ -117,7 +117,7 @@ def index_put_picks(input, indices):
     for i, index in enumerate(indices):
         if not isinstance(index, Tensor):
             raise TypeError(f"index_put(): expected Tensor as element {i} of indices, but got {type(index).__name__}")
-        if index.array.dtype.name not in ("int64", "int32", "uint8", "bool"):
+        if index.array.dtype not in INDEXING:
             raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, not {index.dtype}")
         mask = index.array.dtype.kind in "bu"
         if dim + (index.ndim if mask else 1) > input.ndim:

@@ -23,8 +23,15 @@ def softmax_over(input, /, dim):
         return input
     y = input - input.max(axis=dim, keepdims=True)
     xp(y).exp(y, out=y)
-    y /= y.sum(axis=dim, keepdims=True)
+    y /= total(y, dim)
     return y
+
+
+def total(y, dim):
+    """The sum along one axis, which stays; along the last as a product with ones, several times as fast."""
+    if dim != y.ndim - 1:
+        return y.sum(axis=dim, keepdims=True)
+    return xp(y).expand_dims(y @ xp(y).ones(y.shape[dim], y.dtype), dim)
 
 
 @op(numbers="half", home="", called="log_softmax", check=check_float)
@@ -33,7 +40,7 @@ def log_softmax_over(input, /, dim):
     if not input.size:
         return input
     y = input - input.max(axis=dim, keepdims=True)
-    y -= xp(y).log(xp(y).exp(y).sum(axis=dim, keepdims=True))
+    y -= xp(y).log(total(xp(y).exp(y), dim))
     return y
 
 

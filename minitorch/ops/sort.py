@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
-from ..cases import distinct, integers, normal
+from ..cases import distinct, integers
 from ..tensor import Tensor, wrap
 from .dims import axis
 from .gather import entries, gather_along, scatter_along
@@ -22,10 +22,38 @@ KthvalueResult = namedtuple("kthvalue", ["values", "indices"])
 
 def order(x, dim, descending=False):
     """The positions along `dim` that sort array x, equal entries in their order."""
+    if x.size > 2000 and xp(x) is np:
+        numbers = whole_numbers(x)
+        if numbers is not None:
+            return packed_order(~numbers if descending else numbers, dim)
     if not descending:
         return x.argsort(axis=dim, kind="stable")
-    library = xp(x)
-    return x.shape[dim] - 1 - library.flip(library.flip(x, dim).argsort(axis=dim, kind="stable"), dim)
+    backwards = (slice(None),) * dim + (slice(None, None, -1),)
+    return x.shape[dim] - 1 - x[backwards].argsort(axis=dim, kind="stable")[backwards]
+
+
+def whole_numbers(x):
+    """int64 numbers below 2**31 in size that are ordered like x; None where there are none."""
+    if x.dtype == dtypes.F32:
+        bits = (x + np.float32(0)).view(np.int32)    # -0 becomes 0
+        bits ^= (bits >> 31) & 0x7fffffff            # floats below zero have growing bits
+        if np.isnan(x).any():
+            bits[np.isnan(x)] = 0x7fffffff
+        return bits.astype(np.int64)
+    if x.dtype.kind == "f":
+        return None
+    low = x.min().astype(np.int64)
+    return x - low if int(x.max()) - int(low) < 2 ** 31 else None
+
+
+def packed_order(numbers, dim):
+    """The positions that sort small int64 numbers: sorted together with their positions, which np.sort does faster than np.argsort."""
+    n = numbers.shape[dim]
+    keys = numbers << 32
+    keys |= np.arange(n).reshape((-1,) + (1,) * (numbers.ndim - dim - 1))
+    keys.sort(axis=dim)
+    keys &= 0xffffffff
+    return keys
 
 
 @op(home="", numbers="half", called="sort")

@@ -93,37 +93,54 @@ def layer_reference(input, weight=None, bias=None, axes=1, eps=1e-5, centre=True
 def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=True):
     """(x - mean) / sqrt(var + eps) * weight + bias over the last `axes` axes; centre=False: x / sqrt(mean of x^2 + eps) * weight."""
     lib, D = xp(input), prod(input.shape[-axes:])
-    x = input.reshape(-1, D) if D else input.reshape(prod(input.shape[:-axes]), 0)
-    mean = row_sums(x) / D if centre and D else None
-    y = x - mean if centre and D else lib.array(x)
-    rstd = 1 / lib.sqrt(row_products(y, y) / max(D, 1) + eps)              # (rows, 1)
-    y *= rstd
-    if weight is not None:
-        y *= weight.reshape(-1)
-    if bias is not None:
-        y += bias.reshape(-1)
+    x = input.reshape(prod(input.shape[:-axes]), D)
+    y, rstd = lib.empty(x.shape, x.dtype), lib.empty((len(x), 1), x.dtype)
+    mean = lib.empty_like(rstd) if centre else None
+    for rows in blocks(x):
+        part = y[rows]
+        if centre:
+            mean[rows] = row_sums(x[rows]) / max(D, 1)
+            lib.subtract(x[rows], mean[rows], out=part)
+        else:
+            part[...] = x[rows]
+        rstd[rows] = 1 / lib.sqrt(row_products(part, part) / max(D, 1) + eps)
+        part *= rstd[rows]
+        if weight is not None:
+            part *= weight.reshape(-1)
+        if bias is not None:
+            part += bias.reshape(-1)
     return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
 
 
 @normalize_layer.joint_vjp
 def _(g, input, weight, mean, rstd, axes, wanted):
-    rows = rstd.shape[0]
-    g, x = g.reshape(rows, -1), input.reshape(rows, -1)
-    D = x.shape[1]
-    y = x * rstd if mean is None else x - mean
-    if mean is not None:
-        y *= rstd
-    gw = xp(g).einsum("ij,ij->j", g, y).reshape(weight.shape) if 1 in wanted else None
-    gb = (xp(g).ones(rows, g.dtype) @ g).reshape(input.shape[-axes:]) if 2 in wanted else None
-    if 0 not in wanted:
-        return None, gw, gb
-    gx = g if weight is None else g * weight.reshape(-1)
-    y *= row_products(gx, y) / -D
-    if mean is not None:
-        y -= row_sums(gx) / D
-    y += gx
-    y *= rstd
-    return y.reshape(input.shape), gw, gb
+    lib, shape = xp(g), input.shape[-axes:]
+    g, x = g.reshape(len(rstd), prod(shape)), input.reshape(len(rstd), prod(shape))
+    gx = lib.empty(x.shape, x.dtype) if 0 in wanted else None
+    gw, gb = (lib.zeros(shape, x.dtype) if i in wanted else None for i in (1, 2))
+    for rows in blocks(x):
+        r, part = rstd[rows], g[rows]
+        y = x[rows] * r if mean is None else x[rows] - mean[rows]
+        if mean is not None:
+            y *= r
+        if gw is not None:
+            gw += lib.einsum("ij,ij->j", part, y).reshape(shape)
+        if gb is not None:
+            gb += (lib.ones(len(part), g.dtype) @ part).reshape(shape)
+        if gx is not None:
+            part = part if weight is None else part * weight.reshape(-1)
+            y *= row_products(part, y) / -max(x.shape[1], 1)
+            if mean is not None:
+                y -= row_sums(part) / max(x.shape[1], 1)
+            y += part
+            lib.multiply(y, r, out=gx[rows])
+    return gx if gx is None else gx.reshape(input.shape), gw, gb
+
+
+def blocks(x):
+    """Slices of the rows of a matrix: what a processor's cache holds at a time; all rows for a GPU."""
+    n = max(1, (1 << 18) // max(1, x.shape[1])) if type(x).__module__ == "numpy" else max(1, len(x))
+    return [slice(i, i + n) for i in range(0, len(x), n)]
 
 
 def row_sums(x):

@@ -16,6 +16,7 @@ from programs import Difference, Program  # noqa: E402
 import minitorch  # noqa: E402
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore")    # PyTorch's own
 
 
 @pytest.mark.parametrize("block", range(20))
