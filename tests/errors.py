@@ -1,6 +1,6 @@
 """A table of mistakes: a call that must fail, the class of its error, and what the message must say.
 
-Each call takes the library as `mt`, so that PyTorch can be asked the same (tests/torch/test_errors_torch.py).
+Each call takes the library as `mt`, so that PyTorch can be asked the same (tests/pytorch/test_errors_torch.py).
 """
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What backward means: statements about gradients, hooks and modes; all of them hold of PyTorch too (tests/torch checks)."""
+"""What backward means: statements about gradients, hooks and modes; all of them hold of PyTorch too (tests/pytorch checks)."""
 import threading
 import warnings
 

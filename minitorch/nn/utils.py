@@ -21,7 +21,7 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     if norm_type == 2.0:
         total = lib.sqrt(sum(lib.dot(a, a) for a in map(in_float32, flat)))
     elif norm_type == math.inf:
-        total = lib.max(lib.stack([abs(a).max(initial=0) for a in flat]))
+        total = lib.max(lib.stack([abs(a).max() for a in flat if a.size] or [lib.zeros(())]))
     else:
         each = lib.stack([(abs(in_float32(a)) ** norm_type).sum() for a in flat])
         total = each.sum() ** (1.0 / norm_type)

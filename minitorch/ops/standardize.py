@@ -139,7 +139,7 @@ def _(g, input, weight, mean, rstd, axes, wanted):
 
 def blocks(x):
     """Slices of the rows of a matrix: what a processor's cache holds at a time; all rows for a GPU."""
-    n = max(1, (1 << 18) // max(1, x.shape[1])) if type(x).__module__ == "numpy" else max(1, len(x))
+    n = max(1, (1 << 17) // max(1, x.shape[1])) if type(x).__module__ == "numpy" else max(1, len(x))
     return [slice(i, i + n) for i in range(0, len(x), n)]
 
 

@@ -1,4 +1,4 @@
-"""Expressions as programs write them, evaluated with `torch` meaning either library: same types, dtypes, shapes and values, or both refuse."""
+"""Expressions as programs write them, evaluated with `torch` meaning either library: same dtypes, shapes and values, or both refuse."""
 import numpy as np
 import pytest
 

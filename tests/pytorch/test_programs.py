@@ -2,7 +2,7 @@
 
 Where PyTorch alone refuses, because it saved a value that ours does not need, it is run again with what it saved kept, and must agree.
 
-`python tests/torch/test_programs.py 10000` runs as many as it is told and counts the outcomes.
+`python tests/pytorch/test_programs.py 10000` runs as many as it is told and counts the outcomes.
 """
 import collections
 import sys
