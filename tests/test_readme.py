@@ -33,7 +33,7 @@ def test_its_commands_are_those_that_ci_runs():
 
 
 def test_every_op_that_the_comparison_leaves_out_is_among_the_differences():
-    tree = ast.parse((ROOT / "tests" / "torch" / "test_agreement.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "tests" / "pytorch" / "test_agreement.py").read_text(encoding="utf-8"))
     different, = (ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "DIFFERENT")
     assert [name for name in different if f"`{name}`" not in README] == []
 

@@ -14,11 +14,11 @@ from ..autograd.views import check_writable, in_place
 from ..backend import device_of, is_array, move, xp
 from ..convert import from_nested
 from ..tensor import Tensor, wrap
+from .masks import fill_number
 from .rows import in_range, put_rows, rows_of, slice_of
 
 # ---- an index, taken apart -----------------------------------------------------------------------------------
 
-PLAIN = (int, slice, type(None), type(Ellipsis))
 BOUNDS = (int, type(None))
 FULL = slice(None)
 I64 = dtypes.I64
@@ -205,7 +205,8 @@ def setitem(self, index, value):
         set_recorded(self, cut, picks, value)
         return
     region = self.array if cut is None else self.array[cut]
-    new = beside(value.array, region) if isinstance(value, Tensor) else value
+    new = beside(value.array, region) if isinstance(value, Tensor) else value if region.dtype.kind == "f" else \
+        fill_number(value, region.dtype)
     check_writable(self, False, "__setitem__" if picks or getattr(new, "ndim", 0) else "fill_", region)
     if not picks:
         fitted(region.shape, new)
@@ -233,19 +234,15 @@ def set_recorded(x, cut, picks, value):
     value = value if isinstance(value, Tensor) else wrap(xp(x.array).asarray(value, dtype=x.array.dtype))
     if not picks:
         fitted(region.array.shape, value.array)
-        if value.ndim > region.ndim:
-            value = value.reshape(value.shape[value.ndim - region.ndim:])
+        value = leading_ones_off(value, region.ndim)
         region.copy_(value) if value.ndim else region.fill_(value)
         return
     refuse_other_dtype(region.array, picks, value)
     region, index, dim, count, _ = aligned(region, picks)
     shape = getattr(index, "array", index).shape
     full = region.array.shape[:dim] + shape + region.array.shape[dim + count:]
-    extra = value.ndim - len(full)
-    if extra > 0 and value.shape[:extra] == (1,) * extra:
-        value = value.reshape(value.shape[extra:])
     fitted(full, value.array)
-    put_rows_(region, index, value.to(x.dtype), dim=dim, count=count)
+    put_rows_(region, index, leading_ones_off(value, len(full)).to(x.dtype), dim=dim, count=count)
 
 
 put_rows_ = in_place(put_rows)
@@ -268,18 +265,17 @@ def refuse_other_dtype(array, picks, value):
 
 def fitted(shape, value):
     """RuntimeError unless `value` broadcasts to `shape`, axes of size 1 in front aside."""
-    got = getattr(value, "shape", ())
+    got = tuple(getattr(value, "shape", ()))
     extra = max(len(got) - len(shape), 0)
-    if any(n != 1 for n in got[:extra]) or any(n not in (1, m) for n, m in zip(got[:extra - 1 if extra else None:-1], shape[::-1])):
+    if any([n != 1 for n in got[:extra]]) or any([n != 1 and n != m for n, m in zip(got[extra:][::-1], shape[::-1])]):
         raise RuntimeError(f"shape mismatch: value tensor of shape {list(got)} cannot be broadcast to indexing result of shape "
                            f"{list(shape)}")
 
 
-def leading_ones_off(new, ndim):
-    """`new` without the axes of size 1 in front that make it more than `ndim`."""
-    while new.ndim > ndim and new.shape[0] == 1:
-        new = new[0]
-    return new
+def leading_ones_off(value, ndim):
+    """`value`, an array or a tensor, without axes of size 1 in front that make it more than `ndim`."""
+    extra = value.ndim - ndim
+    return value.reshape(value.shape[extra:]) if extra > 0 and tuple(value.shape[:extra]) == (1,) * extra else value
 
 
 def length(self):
