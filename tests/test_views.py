@@ -213,3 +213,19 @@ def test_a_view_of_a_buffer_without_history_can_be_written_to_again_and_again():
     v.add_(a[1:])
     buffer.sum().backward()
     assert a.grad.tolist() == [3, 4, 1]
+
+
+def test_overwritten_indices_of_a_maximum_are_noticed():
+    x = leaf(1., 3., 2.)
+    values, indices = x.max(0)
+    indices.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        values.backward()
+
+
+def test_a_recorded_write_to_windows_that_overlap_is_refused():
+    x = leaf(1., 2., 3., 4.) * 1
+    with pytest.raises(RuntimeError, match="overlap in memory"):
+        x.unfold(0, 2, 1).mul_(2)
+    x.unfold(0, 2, 2).mul_(2)
+    assert x.tolist() == [2, 4, 6, 8]

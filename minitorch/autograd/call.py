@@ -249,7 +249,7 @@ def several(op, args, arrays, parents, counters, params, extras, ys, record):
     outs = [wrap(y, counter=args[0].counter if shared else None) for y in ys_arrays]
     if record:
         plan = op.plan(mask_of(parents))
-        saved, meta = plan.collect(arrays, counters, ys_arrays, CONSTANT, params, extras)
+        saved, meta = plan.collect(arrays, counters, ys_arrays, [out.counter for out in outs], params, extras)
         node = MultiNode(plan, tuple(parents), saved, meta, None, None)
         node.outputs, node.metas = len(outs), [(y.shape, y.dtype) for y in ys_arrays]
         for i, out in enumerate(outs):

@@ -77,7 +77,7 @@ class Plan:
         return lambda arrays, params: getattr(arrays[i], "shape", ())
 
     def collect(self, arrays, counters, y, counter, params, extras):
-        """(saved, meta) for one call: what the vjps named, in their order."""
+        """(saved, meta) for one call: what the vjps named, in their order.  Of several outputs, y and counter are lists."""
         saved = ()
         for i in self.sources:
             if type(i) is str:
@@ -85,7 +85,8 @@ class Plan:
             elif i == Y:
                 saved += (y, counter, counter[0])
             elif i < Y:
-                saved += (y[Y - 1 - i], CONSTANT, 0)
+                k = Y - 1 - i
+                saved += (y[k], counter[k], counter[k][0])
             elif self.op.variadic:
                 saved += (tuple(arrays), CONSTANT, 0)
             else:

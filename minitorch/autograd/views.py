@@ -113,6 +113,9 @@ def check_writable(t, recorded, name, region=None):
                            "location. Please clone() the tensor before performing the operation.")
     if not recorded or not mode.grad:
         return
+    if may_overlap_itself(array):
+        raise RuntimeError(f"{name}: unsupported operation: elements of the written-to tensor overlap in memory, so that no gradient of the write "
+                           "could be right. Please clone() the tensor before performing the operation.")
     if t.cut is not None:
         if t.cut.base.node is not None or t.node is not None or recorded:
             refuse_odd_origin(t.cut, "is being modified inplace")
@@ -123,6 +126,16 @@ def check_writable(t, recorded, name, region=None):
     stale = unused and t.cut.seen != WRITTEN                                 # nor written to, which makes it part of the graph
     if type(t.node) is Leaf or stale:
         raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def may_overlap_itself(array):
+    """Whether two elements may share memory: windows that reach into each other, say."""
+    reach = 0                                        # the distance that the axes looked at so far span, shortest strides first
+    for stride, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape) if n > 1 and s):
+        if stride < reach + array.itemsize:
+            return True
+        reach += stride * (n - 1)
+    return False
 
 
 def refuse_overlap(t, other, name):
