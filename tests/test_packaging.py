@@ -51,8 +51,7 @@ def test_a_wheel_holds_every_module_and_cuda_source(source, tmp_path):
 
 def test_an_editable_install_finds_the_kernels(source, tmp_path):
     run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", tmp_path, "-e", source, cwd=tmp_path)
-    libraries = str(Path(numpy.__file__).parent.parent)
-    # The new installation comes first: another editable one among the libraries has a finder of the same name.
+    libraries = str(Path(numpy.__file__).parent.parent)        # after this installation, in case it holds another one
     alone = f"import site, sys; site.addsitedir({str(tmp_path)!r}); sys.path.append({libraries!r}); "
     found = run(sys.executable, "-I", "-S", "-c", alone + LOOK, cwd=tmp_path)
     assert found.split(maxsplit=1) == [minitorch.__version__, "['probe.cu', 'probe.cuh']\n"]
