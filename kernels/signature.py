@@ -1,0 +1,216 @@
+"""What a CUDA kernel takes, read from its own source, and whether a launch's arguments fit it.
+
+A parameter list says more than C++ knows, by words that mean nothing to the compiler (kernels/kernel.cuh):
+
+    OUT float* y          written in full by the kernel, never read before that
+    SCRATCH float* work   room to work in: undefined before and after
+    float* y              read and written
+    const float* x        read only
+    ALIGNED(16) ...       the address must be a multiple of 16, for vector loads
+    STRIDED ...           any order of axes, as long as the memory has no gaps; otherwise arrays are C-contiguous
+"""
+import dataclasses
+import operator
+import re
+
+import numpy as np
+
+try:
+    from ml_dtypes import bfloat16
+except ImportError:                                  # then there are no arrays of it either
+    bfloat16 = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel."""
+    name: str
+    type: str                                        # of the value, or of what the pointer points to: "float", "int", "bf16", ...
+    role: str                                        # "value", or for pointers "in", "out", "inout", "scratch"
+    align: int = 1                                   # bytes
+    strided: bool = False
+
+    @property
+    def pointer(self):
+        return self.role != "value"
+
+
+TYPES = {                                            # C++ type -> NumPy's
+    "float": np.float32, "double": np.float64, "half": np.float16, "__half": np.float16,
+    "bf16": bfloat16, "__nv_bfloat16": bfloat16, "bool": np.bool_, "char": np.int8, "signed char": np.int8, "int8_t": np.int8,
+    "unsigned char": np.uint8, "uint8_t": np.uint8, "short": np.int16, "int16_t": np.int16, "unsigned short": np.uint16,
+    "uint16_t": np.uint16, "int": np.int32, "int32_t": np.int32, "unsigned": np.uint32, "unsigned int": np.uint32,
+    "uint32_t": np.uint32, "long long": np.int64, "long": np.int64, "int64_t": np.int64, "unsigned long long": np.uint64,
+    "size_t": np.uint64, "uint64_t": np.uint64,
+}
+VECTOR = re.compile(r"(float|double|int|uint|short|ushort|char|uchar|longlong)([234])")
+LONG_NAMES = {"uint": "unsigned", "ushort": "unsigned short", "uchar": "unsigned char", "longlong": "long long"}
+
+KERNEL = re.compile(r"__global__\s+(?:__\w+__\s*\([^)]*\)\s*)*void\s+(?:__\w+__\s*\([^)]*\)\s*)*(\w+)\s*\(")
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
+
+
+def parse(source):
+    """{kernel's name: its parameters} for every __global__ function of a CUDA source."""
+    text = COMMENT.sub(" ", source)
+    found = {}
+    for match in KERNEL.finditer(text):
+        depth, end = 1, match.end()
+        while depth and end < len(text):
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        inside = text[match.end():end - 1].strip()
+        found[match[1]] = tuple(parameter(p) for p in split(inside)) if inside and inside != "void" else ()
+    return found
+
+
+def split(text):
+    """A parameter list at its commas, those within brackets left alone."""
+    parts, depth = [""], 0
+    for c in text:
+        depth += {"(": 1, "<": 1, ")": -1, ">": -1}.get(c, 0)
+        if c == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return parts
+
+
+def parameter(text):
+    """`OUT float* __restrict__ y` as a Parameter."""
+    align = re.search(r"\bALIGNED\((\d+)\)", text)
+    words = set(re.findall(r"\w+", text))
+    plain = re.sub(r"\bALIGNED\(\d+\)|\b(OUT|SCRATCH|STRIDED|const|__restrict__|__restrict|restrict|__grid_constant__)\b", " ", text)
+    *kind, name = re.findall(r"\w+|\*", plain)
+    pointer = "*" in kind
+    kind = " ".join(k for k in kind if k != "*")
+    role = "value" if not pointer else "in" if "const" in words else "out" if "OUT" in words else "scratch" if "SCRATCH" in words else "inout"
+    vector = VECTOR.fullmatch(kind)
+    natural = 1
+    if vector:                                       # float4* takes arrays of float, aligned
+        kind = LONG_NAMES.get(vector[1], vector[1])
+        natural = {"2": 2, "3": 1, "4": 4}[vector[2]] * np.dtype(TYPES[kind]).itemsize
+    return Parameter(name, kind, role, max(natural, int(align[1]) if align else 1), "STRIDED" in words)
+
+
+# ---- fitting a launch's arguments ------------------------------------------------------------------------
+
+def is_array(a):
+    return hasattr(a, "dtype") and hasattr(a, "shape") and not isinstance(a, np.generic)
+
+
+def dense(a):
+    """The array with its axes in the order of its memory if that leaves no gaps, else None."""
+    order = sorted(range(a.ndim), key=lambda i: -a.strides[i] if a.shape[i] > 1 else 0)
+    turned = a.transpose([i for i in order if a.shape[i] == 1] + [i for i in order if a.shape[i] != 1])
+    return turned if turned.flags.c_contiguous else None
+
+
+def is_double(parameters, args):
+    """Whether a float* parameter was given an array of float64: then every `float` of the source becomes a `double`."""
+    return any([p.type == "float" and p.pointer and is_array(a) and a.dtype == np.float64 for p, a in zip(parameters, args)])
+
+
+def fit(kernel, parameters, args, double=False):
+    """The arguments as they can be passed: arrays checked, numbers converted; TypeError or ValueError naming what does not fit."""
+    if len(args) != len(parameters):
+        names = ", ".join(p.name for p in parameters)
+        raise TypeError(f"{kernel} takes {len(parameters)} arguments ({names}), {len(args)} were given")
+    kinds = {type(a).__module__.split(".")[0]: a for a in args if is_array(a)}
+    if len(kinds) > 1:
+        raise TypeError(f"{kernel}: arrays of {' and '.join(sorted(kinds))} in one launch; move them to one device first")
+    fitted = [fit_one(f"{kernel}, argument {i} ({p.name})", p, a, double) for i, (p, a) in enumerate(zip(parameters, args))]
+    check_overlap(kernel, parameters, fitted)
+    return fitted
+
+
+def fit_one(what, p, a, double):
+    if p.pointer:
+        return fit_array(what, p, a, double)
+    if p.type not in TYPES:                          # a struct by value: its size is checked where it is known
+        return a
+    if is_array(a) and a.ndim:
+        raise TypeError(f"{what} wants one {p.type}, got an array of shape {tuple(a.shape)}")
+    if is_array(a):
+        a = a.item()
+    return fit_number(what, p.type, a, double)
+
+
+def fit_array(what, p, a, double):
+    if a is None:
+        return None                                  # the kernel sees a null pointer
+    if not is_array(a):
+        raise TypeError(f"{what} wants an array of {p.type}, got {type(a).__name__}")
+    wanted = wanted_dtype(p.type, double)
+    if wanted is not None and a.dtype != wanted:
+        raise TypeError(f"{what} wants an array of {np.dtype(wanted).name} ({p.type}*), got {a.dtype.name}")
+    if p.role != "in" and hasattr(a.flags, "writeable") and not a.flags.writeable:
+        raise ValueError(f"{what} is written by the kernel, but the array is read-only")
+    if not a.flags.c_contiguous:
+        turned = dense(a) if p.strided else None
+        if turned is None:
+            raise ValueError(f"{what} must be {'without gaps in memory' if p.strided else 'C-contiguous'}: "
+                             f"shape {tuple(a.shape)} has strides {tuple(a.strides)}")
+        a = turned
+    if p.align > 1 and a.size and address(a) % p.align:
+        raise ValueError(f"{what} must start at a multiple of {p.align} bytes: this view starts {address(a) % p.align} bytes after one")
+    return a
+
+
+def wanted_dtype(kind, double):
+    """The dtype behind a C++ type; None for one that is not known. double: `float` is compiled as `double`."""
+    if kind == "void" or kind not in TYPES:
+        return None
+    if TYPES[kind] is None:
+        raise RuntimeError("arrays of bfloat16 need ml_dtypes: pip install 'minitorch[bfloat16]'")
+    return np.float64 if double and kind == "float" else TYPES[kind]
+
+
+def fit_number(what, kind, a, double):
+    wanted = np.dtype(wanted_dtype(kind, double))
+    if isinstance(a, np.generic):
+        a = a.item()
+    if wanted.kind == "b":
+        if not isinstance(a, bool | int):
+            raise TypeError(f"{what} wants a bool, got {type(a).__name__}")
+        return wanted.type(a)
+    if wanted.kind in "iu":
+        try:
+            value = operator.index(a)
+        except TypeError:
+            raise TypeError(f"{what} wants an {kind}, got {a!r}") from None
+        if not np.iinfo(wanted).min <= value <= np.iinfo(wanted).max:
+            raise OverflowError(f"{what}: {value} does not fit in {kind}")
+        return wanted.type(value)
+    if not isinstance(a, int | float):
+        raise TypeError(f"{what} wants a {kind}, got {type(a).__name__}")
+    return wanted.type(a)
+
+
+def address(a):
+    """Where an array's numbers start, as the GPU's allocator would place it: whole arrays at multiples of 256."""
+    if isinstance(a, np.ndarray):
+        owner = a
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        return a.ctypes.data - owner.ctypes.data
+    return a.data.ptr
+
+
+def span(a):
+    start = a.ctypes.data if isinstance(a, np.ndarray) else a.data.ptr
+    return start, start + a.nbytes
+
+
+def check_overlap(kernel, parameters, args):
+    """ValueError where an array that is written shares part of its memory with another (the same array twice is meant)."""
+    spans = [(p, *span(a)) for p, a in zip(parameters, args) if p.pointer and a is not None and a.size]
+    for i, (p, low, high) in enumerate(spans):
+        for q, low2, high2 in spans[i + 1:]:
+            if "in" != p.role or "in" != q.role:
+                same = (low, high) == (low2, high2)
+                if low < high2 and low2 < high and not same:
+                    raise ValueError(f"{kernel}: {p.name} and {q.name} share part of their memory, and the kernel writes to it")
+                if same and "out" in (p.role, q.role):
+                    raise ValueError(f"{kernel}: {p.name} and {q.name} are one array, but {p.name if p.role == 'out' else q.name} "
+                                     "is an output of its own (OUT)")
