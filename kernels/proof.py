@@ -10,8 +10,18 @@ tests/kernels/test_proofs.py makes of this: agreement with the reference in ever
 asynchronous units; a run with every check on; the derivative against finite differences in double precision; and on a
 machine with a GPU all of it there.
 """
+import numpy as np
+
+from ..cases import walk, walk_arrays
+from .signature import TYPES
+
 FUNCTIONS = {}                                       # name -> function: what tests, benchmarks and the README read
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 2e-3, "bfloat16": 1.6e-2}      # of the largest entry of a result
+TURNS = (("forward", "lazy"), ("reverse", "eager"), ("random", "random"))      # thread order, when asynchronous work ends
+
+
+class Disagreement(AssertionError):
+    """A result differs from its reference."""
 
 
 def proven(reference, dtypes="float32", tolerance=None):
@@ -40,3 +50,52 @@ def scalar(x):
         return {"float32": "float", "float64": "float", "float16": "half", "bfloat16": "bf16"}[x.dtype.name]
     except KeyError:
         raise TypeError(f"the kernels compute in float32, float64, float16 and bfloat16, not {x.dtype.name}") from None
+
+
+# ---- running a case ------------------------------------------------------------------------------------------
+
+def numpy_dtype(name):
+    return np.dtype(TYPES["bf16"] if name == "bfloat16" else name)
+
+
+def draw(f, number, dtype, seed=0):
+    """(args, params) of a case, floating-point arrays in `dtype`."""
+    rng = np.random.default_rng(seed)
+    args, params = f.cases[number]
+    drawn = walk(list(args), lambda d: d.draw(rng)), walk(params, lambda d: d.draw(rng))
+    return walk_arrays(drawn, lambda a: a.astype(numpy_dtype(dtype)) if a.dtype.kind == "f" else a)
+
+
+def results(y):
+    """A result, or several, as a list."""
+    return list(y) if isinstance(y, tuple) else [y]
+
+
+def wide(x):
+    """Arrays of any float as float64."""
+    return walk_arrays(x, lambda a: a.astype("f8") if a.dtype.kind in "fV" else a)
+
+
+def agree(f, got, args, params, dtype):
+    """Disagreement unless what f gave for NumPy arrays is what its reference gives, within the tolerance of `dtype`."""
+    expected = results(f.reference(*wide(args), **wide(params)))
+    if len(results(got)) != len(expected):
+        raise Disagreement(f"{f.__name__} gave {len(results(got))} results, its reference {len(expected)}")
+    for i, (y, r) in enumerate(zip(results(got), expected)):
+        if y is None:
+            continue
+        if y.shape != r.shape:
+            raise Disagreement(f"{f.__name__}: result {i} has shape {y.shape}, the reference {r.shape}")
+        y = np.asarray(y, "f8")
+        with np.errstate(invalid="ignore"):          # equal infinities are no error, and NaN must meet NaN
+            error = np.where((y == r) | np.isnan(y) & np.isnan(r), 0, np.abs(y - r))
+        scale = max(np.abs(r[np.isfinite(r)]).max(initial=0), 1e-3)
+        if not error.max(initial=0) <= f.tolerance[dtype] * scale:
+            raise Disagreement(f"{f.__name__}: result {i} is off by {np.nanmax(error) / scale:.2e} of the largest entry, "
+                               f"allowed is {f.tolerance[dtype]:.1e}")
+
+
+def prove(f, number, dtype, seed=0):
+    """Run one case on this thread's settings and compare it with the reference: raises Disagreement or SimulatorError."""
+    args, params = draw(f, number, dtype, seed)
+    agree(f, f(*args, **params), args, params, dtype)

@@ -1,4 +1,4 @@
-"""Stand-ins for arrays in op cases: a shape now, numbers when a test or benchmark draws them."""
+"""Stand-ins for arrays in cases of ops and kernels: a shape now, numbers when a test or benchmark draws them."""
 import math
 
 import numpy as np
@@ -76,3 +76,21 @@ class booleans(Draw):
 
     def draw(self, rng):
         return np.asarray(rng.random(size=self.shape) < 0.5)
+
+
+def walk(x, f):
+    """x with f applied to every stand-in, through lists, tuples and dicts."""
+    if isinstance(x, Draw):
+        return f(x)
+    if isinstance(x, (list, tuple)):
+        return type(x)(walk(v, f) for v in x)
+    return {k: walk(v, f) for k, v in x.items()} if isinstance(x, dict) else x
+
+
+def walk_arrays(x, f):
+    """x with f applied to every NumPy array, through lists, tuples and dicts."""
+    if isinstance(x, np.ndarray):
+        return f(x)
+    if isinstance(x, (list, tuple)):
+        return type(x)([walk_arrays(v, f) for v in x])
+    return {k: walk_arrays(v, f) for k, v in x.items()} if isinstance(x, dict) else x

@@ -9,7 +9,7 @@ import minitorch
 from minitorch import autograd
 from minitorch.autograd.op import OPS
 from minitorch.backend import to_numpy
-from minitorch.cases import Draw
+from minitorch.cases import walk, walk_arrays
 from minitorch.tensor import Tensor, wrap
 
 
@@ -41,24 +41,6 @@ class Case:
             return wrap(convert(a))
         args, params = walk_arrays(drawn, tensor)
         return results(self.call(*args, **params))
-
-
-def walk(x, f):
-    """x with f applied to every stand-in, through lists, tuples and dicts."""
-    if isinstance(x, Draw):
-        return f(x)
-    if isinstance(x, (list, tuple)):
-        return type(x)(walk(v, f) for v in x)
-    return {k: walk(v, f) for k, v in x.items()} if isinstance(x, dict) else x
-
-
-def walk_arrays(x, f):
-    """x with f applied to every NumPy array, through lists, tuples and dicts."""
-    if isinstance(x, np.ndarray):
-        return f(x)
-    if isinstance(x, (list, tuple)):
-        return type(x)([walk_arrays(v, f) for v in x])
-    return {k: walk_arrays(v, f) for k, v in x.items()} if isinstance(x, dict) else x
 
 
 def results(y):
