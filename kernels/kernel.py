@@ -3,6 +3,8 @@
     axpy = Kernel("axpy.cu", "axpy")                     # a file beside this one, or CUDA C++ text, and the kernel's name
     axpy(grid, block, (a, x, y, n))                      # arguments are checked against the kernel's own parameter list
 """
+import contextlib
+import contextvars
 import functools
 from pathlib import Path
 
@@ -52,6 +54,10 @@ class Kernel:
         grid, block = self.fit_shape(grid, block, shared_mem)
         double = signature.is_double(self.parameters, args)      # given float64, `float` is compiled as `double`
         fitted = signature.fit(self.name, self.parameters, args, double)
+        if (trace := _trace.get()) is not None:
+            trace.append((self, grid, block, shared_mem, double))
+            if not trace.run:
+                return
         if on_device(args):
             from . import device as machine
         else:
@@ -74,6 +80,33 @@ class Kernel:
         return grid, block
 
 
+class Launches(list):
+    """What `launches` gives: (kernel, grid, block, bytes of dynamic shared memory, whether in double) for each launch."""
+
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+
+    @property
+    def names(self):
+        """The names of the kernels launched, without repetition, in the order of their first launch."""
+        return list(dict.fromkeys(kernel.name for kernel, *_ in self))
+
+
+_trace = contextvars.ContextVar("launches", default=None)
+
+
+@contextlib.contextmanager
+def launches(run=True):
+    """Within this block every launch of this thread is noted in a list; run=False: and nothing is launched."""
+    trace = Launches(run)
+    token = _trace.set(trace)
+    try:
+        yield trace
+    finally:
+        _trace.reset(token)
+
+
 def read(source):
     """(path or None, text) of a source given as a path or as text."""
     if isinstance(source, str) and ("\n" in source or "{" in source):
@@ -93,7 +126,7 @@ def triple(what, sizes):
 
 def on_device(args):
     """Whether the arrays among the arguments live on a GPU."""
-    return any(signature.is_array(a) and not isinstance(a, np.ndarray) for a in args)
+    return any(not isinstance(x, np.ndarray) for a in args for x in signature.members(a))
 
 
 def launch(source, name, grid, block, args, shared_mem=0, define=None, arch=None, cluster=(1, 1, 1)):

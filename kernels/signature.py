@@ -8,6 +8,11 @@ A parameter list says more than C++ knows, by words that mean nothing to the com
     const float* x        read only
     ALIGNED(16) ...       the address must be a multiple of 16, for vector loads
     STRIDED ...           any order of axes, as long as the memory has no gaps; otherwise arrays are C-contiguous
+    float* const* xs      a table: a list of arrays, read and written, of which the kernel sees an array of their addresses
+    const float* const* xs    the same, read only; OUT and the other words hold for each array of the list
+
+Any pointer may be None, and so may any array of a table: the kernel sees a null pointer.  Of a table the launch makes the
+array of addresses, on the machine where the kernel runs: of the arrays themselves on a GPU, of its guarded copies in the simulator.
 """
 import dataclasses
 import operator
@@ -29,6 +34,7 @@ class Parameter:
     role: str                                        # "value", or for pointers "in", "out", "inout", "scratch"
     align: int = 1                                   # bytes
     strided: bool = False
+    table: bool = False                              # a list of arrays, seen by the kernel as an array of pointers
 
     @property
     def pointer(self):
@@ -79,10 +85,10 @@ def split(text):
 def parameter(text):
     """`OUT float* __restrict__ y` as a Parameter."""
     align = re.search(r"\bALIGNED\((\d+)\)", text)
-    words = set(re.findall(r"\w+", text))
+    words = set(re.findall(r"\w+", text.split("*")[0]))      # what stands behind a * is said of the pointer itself
     plain = re.sub(r"\bALIGNED\(\d+\)|\b(OUT|SCRATCH|STRIDED|const|__restrict__|__restrict|restrict|__grid_constant__)\b", " ", text)
     *kind, name = re.findall(r"\w+|\*", plain)
-    pointer = "*" in kind
+    pointer, table = "*" in kind, kind.count("*") == 2
     kind = " ".join(k for k in kind if k != "*")
     role = "value" if not pointer else "in" if "const" in words else "out" if "OUT" in words else "scratch" if "SCRATCH" in words else "inout"
     vector = VECTOR.fullmatch(kind)
@@ -90,13 +96,18 @@ def parameter(text):
     if vector:                                       # float4* takes arrays of float, aligned
         kind = LONG_NAMES.get(vector[1], vector[1])
         natural = {"2": 2, "3": 1, "4": 4}[vector[2]] * np.dtype(TYPES[kind]).itemsize
-    return Parameter(name, kind, role, max(natural, int(align[1]) if align else 1), "STRIDED" in words)
+    return Parameter(name, kind, role, max(natural, int(align[1]) if align else 1), "STRIDED" in words, table)
 
 
 # ---- fitting a launch's arguments ------------------------------------------------------------------------
 
 def is_array(a):
     return hasattr(a, "dtype") and hasattr(a, "shape") and not isinstance(a, np.generic)
+
+
+def members(a):
+    """The arrays that an argument brings along: itself, or those of a table."""
+    return [x for x in (a if isinstance(a, list | tuple) else (a,)) if is_array(x)]
 
 
 def dense(a):
@@ -108,7 +119,7 @@ def dense(a):
 
 def is_double(parameters, args):
     """Whether a float* parameter was given an array of float64: then every `float` of the source becomes a `double`."""
-    return any([p.type == "float" and p.pointer and is_array(a) and a.dtype == np.float64 for p, a in zip(parameters, args)])
+    return any([p.type == "float" and p.pointer and x.dtype == np.float64 for p, a in zip(parameters, args) for x in members(a)])
 
 
 def fit(kernel, parameters, args, double=False):
@@ -116,7 +127,7 @@ def fit(kernel, parameters, args, double=False):
     if len(args) != len(parameters):
         names = ", ".join(p.name for p in parameters)
         raise TypeError(f"{kernel} takes {len(parameters)} arguments ({names}), {len(args)} were given")
-    kinds = {type(a).__module__.split(".")[0]: a for a in args if is_array(a)}
+    kinds = {type(x).__module__.split(".")[0] for a in args for x in members(a)}
     if len(kinds) > 1:
         raise TypeError(f"{kernel}: arrays of {' and '.join(sorted(kinds))} in one launch; move them to one device first")
     fitted = [fit_one(f"{kernel}, argument {i} ({p.name})", p, a, double) for i, (p, a) in enumerate(zip(parameters, args))]
@@ -125,6 +136,10 @@ def fit(kernel, parameters, args, double=False):
 
 
 def fit_one(what, p, a, double):
+    if p.table and a is not None:
+        if not isinstance(a, list | tuple):
+            raise TypeError(f"{what} wants a list of arrays of {p.type}, got {type(a).__name__}")
+        return tuple(fit_array(f"{what}[{k}]", p, x, double) for k, x in enumerate(a))
     if p.pointer:
         return fit_array(what, p, a, double)
     if p.type not in TYPES:                          # a struct by value: its size is checked where it is known
@@ -204,13 +219,21 @@ def span(a):
 
 def check_overlap(kernel, parameters, args):
     """ValueError where an array that is written shares part of its memory with another (the same array twice is meant)."""
-    spans = [(p, *span(a)) for p, a in zip(parameters, args) if p.pointer and a is not None and a.size]
-    for i, (p, low, high) in enumerate(spans):
-        for q, low2, high2 in spans[i + 1:]:
-            if "in" != p.role or "in" != q.role:
-                same = (low, high) == (low2, high2)
-                if low < high2 and low2 < high and not same:
-                    raise ValueError(f"{kernel}: {p.name} and {q.name} share part of their memory, and the kernel writes to it")
-                if same and "out" in (p.role, q.role):
-                    raise ValueError(f"{kernel}: {p.name} and {q.name} are one array, but {p.name if p.role == 'out' else q.name} "
-                                     "is an output of its own (OUT)")
+    found = {}                                       # (start, end): the parameters that were given just this memory
+    for p, a in zip(parameters, args):
+        for x in members(a) if p.pointer else ():
+            if x.size:
+                found.setdefault(span(x), []).append(p)
+    for same in found.values():
+        outputs = [p.name for p in same if p.role == "out"]
+        if outputs and len(same) > 1:
+            names = " and ".join(p.name for p in same[:2])
+            raise ValueError(f"{kernel}: {names} are one array, but {outputs[0]} is an output of its own (OUT)")
+    last = {}                                        # read or written: the array that reaches furthest so far, and its end
+    for (low, high), same in sorted(found.items(), key=lambda item: item[0]):
+        written = any([p.role != "in" for p in same])
+        for of_written, (end, name) in last.items():
+            if low < end and (written or of_written):
+                raise ValueError(f"{kernel}: {name} and {same[0].name} share part of their memory, and the kernel writes to it")
+        if high > last.get(written, (0, ""))[0]:
+            last[written] = high, same[0].name

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 from ..settings import current
+from ..signature import members
 from . import cusim
 from .cusim import SimError as SimulatorError
 
@@ -24,6 +25,7 @@ def launch(kernel, grid, block, args, shared_mem, double):
     where = {role: [i for i, p in enumerate(kernel.parameters) if p.role == role] for role in ("out", "inout", "scratch")}
     outputs = [i for i in where["out"] if args[i] is not None]
     for i in outputs:
-        args[i].view("u1").reshape(-1)[...] = 0xff
+        for a in members(args[i]):
+            a.view("u1").reshape(-1)[...] = 0xff
     m(kernel.name, grid, block, args, shared_mem=shared_mem, cluster=kernel.cluster, order=settings.order, async_=settings.asynchronous,
       seed=settings.seed, outputs=outputs, inout=where["inout"], workspace=where["scratch"])

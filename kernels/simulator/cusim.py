@@ -2,6 +2,7 @@
 import ctypes, hashlib, os, re, subprocess, tempfile
 import numpy as np
 from pathlib import Path
+from ..signature import address
 open_text = lambda p: Path(p).read_text()
 open_bytes = lambda p: Path(p).read_bytes()
 write_text = lambda p, t: Path(p).write_text(t)
@@ -135,9 +136,23 @@ class Module:
         check = self.mode == "check"
         rt.cusim_clear()
         keep, ptrs, bufs, guarded = [], (ctypes.c_void_p * len(args))(), {}, []
-        args = list(args)
+        args, tables, shared = list(args), {}, set()
         if self.mode != "asan":  # copies, 256-byte aligned like the GPU allocator's, between red zones
-            args, guarded = self._guard(args, sig)
+            tables = {i: [a for a in t if a is not None] for i, t in enumerate(args) if isinstance(t, (list, tuple))}
+            reached = [(i, a) for i, t in tables.items() for a in t]       # arrays that the kernel reaches through a table of addresses
+            copies, guarded = self._guard([a for _, a in reached] + args, [("P", 8)] * len(reached) + sig)
+            args, copies = copies[len(reached):], iter(copies[:len(reached)])
+            tables = {i: [next(copies) for _ in t] for i, t in tables.items()}
+            for i, t in tables.items():
+                where = iter(t)
+                args[i] = np.array([0 if a is None else next(where).ctypes.data for a in args[i]], np.uint64)
+            shared = {a.ctypes.data for i in inout for a in tables.get(i, [args[i]]) if a is not None}       # written, though const elsewhere
+            for i, t in tables.items():
+                for a in t:
+                    if a.ctypes.data not in bufs:
+                        bufs[a.ctypes.data] = len(bufs)
+                        flags = 2 if i in outputs or i in workspace else 0 if a.ctypes.data in shared else 1
+                        rt.cusim_buffer(ctypes.c_void_p(a.ctypes.data), ctypes.c_size_t(a.nbytes), flags, min(4, a.dtype.itemsize), int(check))
         for i, (a, (c, size)) in enumerate(zip(args, sig)):
             if c in "pP":
                 if a is None:
@@ -151,7 +166,7 @@ class Module:
                     lo = a.ctypes.data
                     if lo not in bufs:
                         bufs[lo] = len(bufs)
-                        flags = 2 if i in outputs or i in workspace else 0 if i in inout else 1
+                        flags = 1 if i in tables else 2 if i in outputs or i in workspace else 0 if lo in shared else 1
                         rt.cusim_buffer(ctypes.c_void_p(lo), ctypes.c_size_t(a.nbytes), flags, min(4, a.dtype.itemsize), int(check))
             elif c == "S" or c == "E":
                 b = np.ascontiguousarray(a)
@@ -192,7 +207,7 @@ class Module:
                 np.copyto(a, view)
         if check and not rc:
             for i in outputs:
-                n = rt.cusim_unwritten(bufs[args[i].ctypes.data])
+                n = sum(rt.cusim_unwritten(bufs[a.ctypes.data]) for a in tables.get(i, [args[i]]))
                 if n:
                     text += "unwritten-output: %d elements of argument %d were never written\n" % (n, i)
                     rc = 1
@@ -228,7 +243,7 @@ class Module:
                 key = (a.ctypes.data, a.nbytes)
                 if key not in seen:
                     raw = np.full(a.nbytes + 2 * pad + 256, 0xA5, np.uint8)
-                    lo = pad + (-(raw.ctypes.data + pad)) % 256
+                    lo = pad + (-(raw.ctypes.data + pad)) % 256 + address(a) % 256       # a view that starts amid an array stays unaligned
                     view = raw[lo:lo + a.nbytes].view(a.dtype).reshape(a.shape)
                     view[...] = a
                     seen[key] = view
