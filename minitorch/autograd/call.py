@@ -12,7 +12,7 @@ from . import views
 from .engine import Output
 from .mode import mode, restricted
 from .numbers import prepared, rounded
-from .plan import CONSTANT, Kept, MultiNode, OpNode
+from .plan import CONSTANT, Kept, MultiNode, recorded
 
 F32, F64, ndarray = dtypes.F32, dtypes.F64, np.ndarray
 
@@ -48,7 +48,7 @@ def unary(op):
         if plan.output:
             saved += (y, counter, 0)
         meta = plan.collect((x,), (CONSTANT,), y, CONSTANT, {}, {})[1] if plan.meta else ()
-        out.node = OpNode(plan, (node,), saved, meta, y.shape, y.dtype)
+        out.node = recorded(plan, (node,), saved, meta, y.shape, y.dtype)
         return out
     return call
 
@@ -106,7 +106,7 @@ def binary(op, slow=None):
         if plan.output:
             saved += (y, counter, 0)
         meta = plan.collect((a, b), (CONSTANT, CONSTANT), y, CONSTANT, {}, {})[1] if plan.meta else ()
-        out.node = OpNode(plan, (pa, pb), saved, meta, y.shape, y.dtype)
+        out.node = recorded(plan, (pa, pb), saved, meta, y.shape, y.dtype)
         return out
     return call
 
@@ -155,7 +155,7 @@ def viewing(op):
         if node is not None and (not restricted or mode.grad):
             plan = plans.get(1) or op.plan(1)
             saved, meta = plan.collect((x,), (source.counter,), y, out.counter, kw, {})
-            out.node = OpNode(plan, (node,), saved, meta, y.shape, y.dtype)
+            out.node = recorded(plan, (node,), saved, meta, y.shape, y.dtype)
         if shared and not (restricted and mode.inference):
             out.cut = views.cut(source, op, kw, None)
         return out
@@ -236,7 +236,7 @@ def general(op, args, kw):
     if record and dtypes.is_float(y.dtype):
         plan = op.plan(mask_of(parents))
         saved, meta = plan.collect(arrays, counters, y, out.counter, params, extras)
-        out.node = OpNode(plan, tuple(parents), saved, meta, y.shape, y.dtype)
+        out.node = recorded(plan, tuple(parents), saved, meta, y.shape, y.dtype)
     if counter is not None and not mode.inference:
         out.cut = views.cut(args[0], op, params, None)
     return out
@@ -250,7 +250,7 @@ def several(op, args, arrays, parents, counters, params, extras, ys, record):
     if record:
         plan = op.plan(mask_of(parents))
         saved, meta = plan.collect(arrays, counters, ys_arrays, [out.counter for out in outs], params, extras)
-        node = MultiNode(plan, tuple(parents), saved, meta, None, None)
+        node = recorded(plan, tuple(parents), saved, meta, None, None, MultiNode)
         node.outputs, node.metas = len(outs), [(y.shape, y.dtype) for y in ys_arrays]
         for i, out in enumerate(outs):
             if dtypes.is_float(out.array.dtype):

@@ -101,14 +101,18 @@ class PackedNode(OpNode):
     """A call of an op whose saved values went through a pack hook."""
     __slots__ = ()
 
-    def values(self):
-        return tuple([unpacked(value) for value in OpNode.values(self)])
+    def vjp(self, g, create_graph):
+        packed = self.saved
+        self.saved = tuple([unpacked(value) for value in packed])
+        try:
+            return super().vjp(g, create_graph)
+        finally:
+            self.saved = packed
 
 
-class PackedMultiNode(MultiNode):
+class PackedMultiNode(PackedNode, MultiNode):
     """The same for an op with several outputs."""
     __slots__ = ()
-    values = PackedNode.values
 
 
 def increment_version(tensor):

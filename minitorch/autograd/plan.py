@@ -34,7 +34,6 @@ class Plan:
     def __init__(self, op, wanted):
         self.op = op
         functions = [op.joint] if op.joint else [op.vjps[i] for i in wanted if op.vjps[i] is not None] if op.vjps else []
-        self.by_reference = not functions and op.reference is not None
         needs = []
         for f in functions:
             needs += [p for p in inspect.signature(f).parameters if p != "g" and p not in needs]
@@ -46,7 +45,9 @@ class Plan:
         self.kept = tuple([n for n in op.arrays + ("y",) if n in needs] + outputs + extras)    # with their counters; freed by backward
         self.sources = [self.source(n) for n in self.kept]
         self.lookups = [self.lookup(n) for n in self.meta]
-        self.run = joined(op, wanted, self.kept + self.meta)
+        by_reference = op.reference and not functions
+        self.run = joined(op, wanted, self.kept, self.meta) if not by_reference else lambda node, g: node.vjp_by_reference(g, False)
+        self.freed = FREED * len(self.kept)
         self.wanted = wanted
         self.first, self.second, self.output = (s in self.sources for s in (0, 1, Y))
 
@@ -102,30 +103,56 @@ def is_output(name):
     return name[0] == "y" and name[1:].isdigit()
 
 
-def joined(op, wanted, order):
-    """run(g, values) -> a gradient for every input: None for those that are not wanted."""
+def joined(op, wanted, kept, meta):
+    """run(node, g) -> the gradients for the parents of `node`: None, or nothing at the end, where none is wanted.
+
+    What most small ops need is spelled out, for there each step of Python counts: vjps of at most one saved value each.
+    """
+    order = kept + meta
     if op.joint:
         f, at = op.joint, places(op.joint, order)
-        return lambda g, values: f(g, *[values[i] for i in at])
-    each = [(f, places(f, order)) if i in wanted and f is not None else None for i, f in enumerate(op.vjps)]
-    if len(each) == 1:                               # one and two inputs are spelled out: these are the calls of every small op
-        (f, at), = each
-        if at == list(range(len(order))):
-            return lambda g, values: (f(g, *values),)
-        return lambda g, values: (f(g, *[values[i] for i in at]),)
-    if len(each) == 2 and None not in each:
-        (f0, at0), (f1, at1) = each
-        if not at0 and not at1:
-            return lambda g, values: (f0(g), f1(g))
-        if len(at0) == 1 and len(at1) == 1:
-            i0, i1 = at0[0], at1[0]
-            return lambda g, values: (f0(g, values[i0]), f1(g, values[i1]))
-    return lambda g, values: [vjp and vjp[0](g, *[values[i] for i in vjp[1]]) for vjp in each]
+        return lambda node, g: f(g, *chosen(node.values(), at))
+    each = [(f, places(f, order)) if i in wanted and f else (None, None) for i, f in enumerate(op.vjps[:wanted[-1] + 1])]
+    fs, ats = zip(*each)
+    if len(wanted) == 1:
+        f, at, before = fs[-1], ats[-1], (None,) * wanted[0]
+        if not order:
+            return lambda node, g: before + (f(g),)
+        if order == kept and len(kept) == 1 and at is None:
+            def run(node, g):
+                x, counter, count = node.saved
+                if counter[0] != count:
+                    check_saved(node)
+                return before + (f(g, x),)
+            return run
+        return lambda node, g: before + (f(g, *chosen(node.values(), at)),)
+    if not order and None not in fs:                 # like add
+        f0, f1 = fs
+        return lambda node, g: (f0(g), f1(g))
+    if ats == ([1], [0]) and order == kept:          # like mul
+        f0, f1 = fs
+
+        def run(node, g):
+            a, counter_a, count_a, b, counter_b, count_b = node.saved
+            if counter_a[0] != count_a or counter_b[0] != count_b:
+                check_saved(node)
+            return f0(g, b), f1(g, a)
+        return run
+
+    def run(node, g):
+        values = node.values()
+        return [f and f(g, *chosen(values, at)) for f, at in each]
+    return run
 
 
 def places(f, order):
-    """Where the values that vjp `f` names stand in `order`."""
-    return [order.index(name) for name in inspect.signature(f).parameters if name != "g"]
+    """Where the values that vjp `f` names stand in `order`; None for all of them in this order."""
+    at = [order.index(name) for name in inspect.signature(f).parameters if name != "g"]
+    return at if at != list(range(len(order))) else None
+
+
+def chosen(values, at):
+    return values if at is None else [values[i] for i in at]
 
 
 class OpNode(Node):
@@ -134,21 +161,13 @@ class OpNode(Node):
     `saved` is flat: value, write counter of its storage, count at the time, and so on for each value.
     """
     __slots__ = ("plan", "saved", "meta")
-
-    def __init__(self, plan, parents, saved, meta, shape, dtype):
-        self.plan, self.parents, self.saved, self.meta = plan, parents, saved, meta
-        self.shape, self.dtype = shape, dtype
-        self.number = next_number()
-        self.extra = None
-        if watchers:
-            made(self)
+    __init__ = object.__init__                       # `recorded` fills it: half as long as through an __init__
 
     def name(self):
         return "".join(part.capitalize() for part in self.plan.op.name.split("_")) + "Backward0"
 
     def release(self):
-        if self.saved:
-            self.saved = FREED
+        self.saved = self.plan.freed
 
     def saved_name(self, i):
         return self.plan.kept[i]
@@ -156,45 +175,43 @@ class OpNode(Node):
     def values(self):
         """What was saved, once it is sure that nothing was written to it since."""
         saved = self.saved
-        if not saved:
-            return self.meta
-        if saved is FREED:
-            check_saved(self)
-        n = len(saved)
-        for i in range(1, n, 3):
+        for i in range(1, len(saved), 3):
             if saved[i][0] != saved[i + 1]:
                 check_saved(self)
-        return (saved[0], *self.meta) if n == 3 else saved[::3] + self.meta
+        return saved[::3] + self.meta
 
     def vjp(self, g, create_graph):
-        plan = self.plan
-        values = self.values()
-        if create_graph or plan.by_reference:
-            if plan.op.reference:
-                return self.vjp_by_reference(g, values, create_graph)
-            values = self.as_tensors(values)
-        return plan.run(g, values)
+        return self.plan.run(self, g) if not create_graph else self.vjp_on_tensors(g)
 
-    def as_tensors(self, values):
-        """The saved values as tensors in their place in the graph."""
-        op, tensors = self.plan.op, list(values)
+    def vjp_on_tensors(self, g):
+        """vjp under create_graph: the same functions on tensors, in their place in the graph."""
+        if self.plan.op.reference:
+            return self.vjp_by_reference(g, True)
+        step = OpNode()                              # this step as the vjps see it
+        step.plan, step.meta, step.saved = self.plan, self.meta, ()
+        for t in self.as_tensors():
+            step.saved += (t, CONSTANT, 0)
+        return self.plan.run(step, g)
+
+    def as_tensors(self):
+        """The saved values, without parameters, as tensors in their place in the graph."""
+        op, tensors = self.plan.op, list(self.values()[:len(self.plan.kept)])
         for k, name in enumerate(self.plan.kept):
-            counter = self.saved[3 * k + 1]
+            value, counter = tensors[k], self.saved[3 * k + 1]
             if name == "y":
-                tensors[k] = wrap(values[k], self, counter)
+                tensors[k] = wrap(value, self, counter)
             elif is_output(name):
-                i = int(name[1:])
-                tensors[k] = wrap(values[k], Output(self, i, values[k].shape, values[k].dtype))
+                tensors[k] = wrap(value, Output(self, int(name[1:]), value.shape, value.dtype))
             elif op.variadic and name in op.arrays:
-                tensors[k] = tuple(wrap(a, p) for a, p in zip(values[k], self.parents))
-            elif name in op.arrays and type(values[k]) in MODULES:
-                tensors[k] = wrap(values[k], self.parents[op.arrays.index(name)], counter)
+                tensors[k] = tuple(wrap(a, p) for a, p in zip(value, self.parents))
+            elif name in op.arrays and type(value) in MODULES:
+                tensors[k] = wrap(value, self.parents[op.arrays.index(name)], counter)
         return tensors
 
-    def vjp_by_reference(self, g, values, create_graph):
+    def vjp_by_reference(self, g, create_graph):
         """The gradients of the op's reference, which is written with ordinary ops."""
         op, plan = self.plan.op, self.plan
-        found = dict(zip(plan.kept + plan.meta, values))
+        found = dict(zip(plan.kept + plan.meta, self.values()))
         handles = [wrap(a, Handle(p, a.shape, a.dtype)) if p is not None else a        # fresh nodes: the inner walk stops at them
                    for a, p in zip((found[n] for n in op.arrays), self.parents)]
         nodes = [h.node for h in handles if isinstance(h, Tensor)]
@@ -204,6 +221,19 @@ class OpNode(Node):
         pairs = [(t.node, gt) for t, gt in zip(ys, gs) if t.node is not None]
         got = run([t for t, _ in pairs], [gt for _, gt in pairs], nodes, create_graph, retain_graph=create_graph)
         return [got.get(h.node) if isinstance(h, Tensor) else None for h in handles]
+
+
+def recorded(plan, parents, saved, meta, shape, dtype, cls=OpNode):
+    """The node for a call of an op."""
+    node = cls()
+    node.plan, node.parents = plan, parents
+    node.saved, node.meta = saved, meta
+    node.shape, node.dtype = shape, dtype
+    node.number = next_number()
+    node.extra = None
+    if watchers:
+        made(node)
+    return node
 
 
 class Handle(Node):
