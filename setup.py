@@ -13,6 +13,7 @@ EXTRAS = {
     "cuda12": ["cupy-cuda12x>=13.6"],                   # the GPU, by the CUDA version of its driver
     "cuda13": ["cupy-cuda13x>=13.6"],
     "cuda": ["cupy-cuda13x>=13.6"],
+    "nvrtc": ["nvidia-cuda-nvrtc==13.0.*", "nvidia-cuda-runtime==13.0.*", "nvidia-cuda-nvdisasm"],      # kernels compiled without a GPU
     "bfloat16": ["ml_dtypes>=0.5"],
     "safetensors": ["safetensors>=0.4"],                # save and load
     "fast": ["numba>=0.61"],                            # compiled loops on the CPU
@@ -21,7 +22,7 @@ EXTRAS = {
     "bench": ["torch"],                                 # only to compare with; minitorch never imports it
     "dev": ["ruff>=0.9", "mypy>=1.14"],
 }
-EXTRAS["all"] = sorted({need for name, needs in EXTRAS.items() if name not in ("cuda12", "bench") for need in needs})
+EXTRAS["all"] = sorted({need for name, needs in EXTRAS.items() if name not in ("cuda12", "bench", "nvrtc") for need in needs})
 
 setup(
     name="minitorch",

@@ -1,0 +1,108 @@
+"""The GPU's side of a launch: a source compiled by NVRTC through CuPy, once for each device, and launched on CuPy's current stream."""
+import functools
+
+import numpy as np
+
+from . import source
+from .signature import TYPES, members
+
+OLDEST = 80                                          # sm_80, Ampere: cp.async, bf16 on tensor cores
+STATIC = 48 * 1024                                   # bytes of dynamic shared memory that need no permission
+NULL = np.uint64(0)                                  # what a kernel sees where None was given
+
+
+class CompileError(RuntimeError):
+    """NVRTC refused a source; the message is its log."""
+
+
+def launch(kernel, grid, block, args, shared_mem, double):
+    """Launch on the device that holds the arrays; arguments are as signature.fit leaves them.
+
+    RuntimeError for an architecture that this GPU is not, and where the GPU has not enough memory, registers or shared memory.
+    """
+    import cupy
+    where = home(kernel, args)
+    with cupy.cuda.Device(where):
+        function, room = compiled(kernel, double, where)
+        if shared_mem > room["limit"]:
+            raise ValueError(f"{kernel.name}: {shared_mem} bytes of dynamic shared memory, this GPU has {room['limit']} a block")
+        try:
+            if shared_mem > room["allowed"]:
+                function.max_dynamic_shared_size_bytes = room["allowed"] = shared_mem
+            function(grid, block, tuple([passed(kernel, p, a, where) for p, a in zip(kernel.parameters, args)]), shared_mem=shared_mem)
+        except cupy.cuda.driver.CUDADriverError as error:
+            raise explained(kernel, function, grid, block, shared_mem, error) from error
+
+
+def home(kernel, args):
+    """The number of the device that holds the arrays; TypeError where they are on several."""
+    found = sorted({x.device.id for a in args for x in members(a)})
+    if len(found) > 1:
+        raise TypeError(f"{kernel.name}: arrays on {' and '.join(f'cuda:{i}' for i in found)} in one launch; move them to one device first")
+    return found[0]
+
+
+def passed(kernel, p, a, where):
+    """One argument as CuPy passes it: arrays by address, numbers in the exact type, structs as one item of a NumPy array."""
+    if p.table and a is not None:
+        return table(tuple([0 if x is None else x.data.ptr for x in a]), where)
+    if a is None:
+        return NULL
+    if p.pointer:
+        return a
+    if p.type in TYPES:
+        return a if a.dtype.isbuiltin == 1 else np.asarray(a).reshape(1)       # CuPy knows NumPy's own scalars; bfloat16 goes as bytes
+    if hasattr(a, "encoded"):                        # a tensor map: made by the driver for this array
+        a = a.encoded()
+    if not isinstance(a, np.ndarray) or a.size != 1:
+        raise TypeError(f"{kernel.name}: {p.name} is a {p.type}, passed by value: it wants one item of a NumPy array, got {type(a).__name__}")
+    return a
+
+
+@functools.lru_cache(maxsize=256)
+def table(addresses, where):
+    """The addresses of a list of arrays as an array on the device; lists that come again, as an optimizer's, are copied there once."""
+    import cupy
+    return cupy.asarray(np.array(addresses or (0,), np.uint64))
+
+
+@functools.cache
+def compiled(kernel, double, where):
+    """(CuPy's function, {"limit": bytes of shared memory that the device can give a block, "allowed": bytes asked for so far})."""
+    import cupy
+    device = cupy.cuda.Device(where)
+    check_architecture(kernel, device.compute_capability)
+    try:
+        function = cupy.RawModule(code=source.complete(kernel, double), options=source.options(kernel)).get_function(kernel.name)
+    except cupy.cuda.compiler.CompileException as error:
+        raise CompileError(f"{kernel!r} does not compile:\n{error}") from None
+    except cupy.cuda.driver.CUDADriverError as error:
+        if "NOT_FOUND" in str(error):
+            raise ValueError(f"{kernel!r}: the compiled module has no '{kernel.name}': declare it extern \"C\"") from error
+        raise RuntimeError(f"{kernel!r} cannot be loaded: {error}") from error
+    return function, {"limit": device.attributes["MaxSharedMemoryPerBlockOptin"] - function.shared_size_bytes, "allowed": STATIC}
+
+
+def check_architecture(kernel, capability):
+    """RuntimeError unless a GPU of this compute capability ("90") runs the kernel."""
+    if kernel.arch:                                  # sm_90a runs on 9.0 alone; sm_90 on all from there
+        wanted = kernel.arch.removeprefix("sm_")
+        fits = capability == wanted[:-1] if wanted[-1].isalpha() else int(capability) >= int(wanted)
+    else:
+        wanted, fits = f"{OLDEST} or later", int(capability) >= OLDEST
+    if not fits:
+        raise RuntimeError(f"{kernel.name} needs sm_{wanted}, this GPU is sm_{capability}")
+
+
+def explained(kernel, function, grid, block, shared_mem, error):
+    """The driver's error in words: what the launch asked for, and what there is too little of."""
+    asked = f"{kernel.name}, grid {grid}, block {block}, {shared_mem} bytes of dynamic shared memory"
+    text = str(error)
+    if "OUT_OF_MEMORY" in text:
+        return MemoryError(f"{asked}: the GPU has no memory left")
+    if "OUT_OF_RESOURCES" in text:
+        return RuntimeError(f"{asked}: a block of {block[0] * block[1] * block[2]} threads with {function.num_regs} registers each "
+                            "is more than a multiprocessor has")
+    if "INVALID_VALUE" in text:
+        return ValueError(f"{asked}: the GPU refuses this launch ({text})")
+    return RuntimeError(f"{asked}: {text}")

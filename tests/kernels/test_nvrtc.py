@@ -1,0 +1,72 @@
+"""Every kernel compiled for real GPUs by NVRTC, which needs none: no errors, no spills, no serialised wgmma."""
+import json
+
+import pytest
+
+from minitorch import kernels
+from minitorch.kernels import nvrtc, source
+from minitorch.kernels.device import CompileError
+
+try:
+    nvrtc.nvrtc()
+    VARIANTS = nvrtc.variants()
+    DOUBLE = {kernel.label: kernel for kernel, double in nvrtc.launched() if double}
+except ImportError:                                  # the extra `nvrtc` is not installed
+    VARIANTS, DOUBLE = {}, {}
+
+pytestmark = pytest.mark.skipif(not VARIANTS, reason="needs pip install 'minitorch[nvrtc]'")
+
+
+@pytest.mark.parametrize("label, arch", [(label, arch) for label, k in VARIANTS.items() for arch in nvrtc.architectures(k)])
+def test_compiles_without_spills(label, arch):
+    figures = nvrtc.compiled(VARIANTS[label], arch)
+    assert not nvrtc.faults(figures)
+    assert figures["registers"] > 0 and figures["instructions"]["all"] > 0
+
+
+@pytest.mark.parametrize("label", DOUBLE)
+def test_compiles_in_double(label):
+    assert nvrtc.compiled(DOUBLE[label], "sm_80", double=True)["registers"] > 0
+
+
+SPILLS = """
+extern "C" __global__ void __launch_bounds__(1024) spills(const float* x, float* y, int n) {
+    float keep[200];
+    for (int i = 0; i < 200; i++) keep[i] = x[threadIdx.x + i * n];
+    for (int t = 0; t < n; t++) for (int i = 0; i < 200; i++) keep[i] = keep[i] * keep[(i + 7) % 200] + x[t];
+    for (int i = 0; i < 200; i++) y[threadIdx.x + i * n] = keep[i];
+}
+"""
+
+
+def test_spills_are_noticed():
+    assert "spilled" in nvrtc.faults(nvrtc.compiled(kernels.Kernel(SPILLS, "spills"), "sm_80"))[0]
+
+
+def test_an_error_names_its_file_and_line():
+    wrong = kernels.Kernel("\nextern \"C\" __global__ void f(float* y) {\n    y[0] = undeclared;\n}\n", "f")
+    with pytest.raises(CompileError, match=r"source\.cu\(3\): error.*undeclared"):
+        nvrtc.compiled(wrong, "sm_80")
+
+
+def test_an_error_in_a_header_names_the_header(tmp_path):
+    (tmp_path / "part.cuh").write_text("#pragma once\n__device__ float part() {\n    return missing;\n}\n")
+    (tmp_path / "whole.cu").write_text('#include "kernel.cuh"\n#include "part.cuh"\n#include "part.cuh"\n'
+                                       'extern "C" __global__ void f(float* y) {\n    y[0] = part() + absent;\n}\n')
+    with pytest.raises(CompileError) as error:
+        nvrtc.compiled(kernels.Kernel(tmp_path / "whole.cu", "f"), "sm_80")
+    assert "part.cuh(3): error" in str(error.value) and "whole.cu(5): error" in str(error.value)
+
+
+def test_a_missing_header_is_named(tmp_path):
+    (tmp_path / "lonely.cu").write_text('#include "nowhere.cuh"\nextern "C" __global__ void f(float* y) { y[0] = 1; }\n')
+    with pytest.raises(FileNotFoundError, match="lonely.cu includes \"nowhere.cuh\""):
+        source.complete(kernels.Kernel(tmp_path / "lonely.cu", "f"))
+
+
+def test_main_prints_every_kernel_and_writes_the_table(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["nvrtc", "softmax_forward[scalar=half]", "--json", str(tmp_path / "t.json")])
+    assert nvrtc.main() == 0
+    assert "softmax_forward[scalar=half]" in capsys.readouterr().out
+    table = json.loads((tmp_path / "t.json").read_text())["kernels"]
+    assert table["softmax_forward[scalar=half]"]["sm_90a"]["spills"] == 0
