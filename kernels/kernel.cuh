@@ -39,15 +39,55 @@ template <> __device__ __forceinline__ float from_float<float>(float x) { return
 template <> __device__ __forceinline__ half from_float<half>(float x) { return __float2half_rn(x); }
 template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return __float2bfloat16_rn(x); }
 
+// ---- vectors: N numbers at a time, as few instructions of up to 16 bytes ------------------------------------------
+// The address must be a multiple of the vector's size, or of 16 bytes where that is less.
+
+template <class T, int N> struct alignas(sizeof(T) * N) Vector { T x[N]; };
+
+template <int N, class T> __device__ __forceinline__ void load(const T* from, float* x) {
+    constexpr int most = 16 / sizeof(T), width = N < most ? N : most;
+#pragma unroll
+    for (int i = 0; i < N; i += width) {
+        Vector<T, width> v = *(const Vector<T, width>*)(from + i);
+#pragma unroll
+        for (int k = 0; k < width; k++) x[i + k] = to_float(v.x[k]);
+    }
+}
+
+template <int N, class T> __device__ __forceinline__ void store(T* to, const float* x) {
+    constexpr int most = 16 / sizeof(T), width = N < most ? N : most;
+#pragma unroll
+    for (int i = 0; i < N; i += width) {
+        Vector<T, width> v;
+#pragma unroll
+        for (int k = 0; k < width; k++) v.x[k] = from_float<T>(x[i + k]);
+        *(Vector<T, width>*)(to + i) = v;
+    }
+}
+
+template <class T> __device__ __forceinline__ float4 ld4(const T* from) {
+    float x[4];
+    load<4>(from, x);
+    return make_float4(x[0], x[1], x[2], x[3]);
+}
+
+template <class T> __device__ __forceinline__ void st4(T* to, float4 v) {
+    float x[4] = {v.x, v.y, v.z, v.w};
+    store<4>(to, x);
+}
+
 // ---- reductions: every lane (thread) gets the result ------------------------------------------------------------
 
-__device__ __forceinline__ float warp_sum(float x) {
-    for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(ALL_LANES, x, offset);
+// Over each LANES neighbouring lanes, a power of two; all 32 lanes of the warp call it.
+template <int LANES = 32> __device__ __forceinline__ float warp_sum(float x) {
+#pragma unroll
+    for (int offset = LANES / 2; offset > 0; offset /= 2) x += __shfl_xor_sync(ALL_LANES, x, offset);
     return x;
 }
 
-__device__ __forceinline__ float warp_max(float x) {
-    for (int offset = 16; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, offset));
+template <int LANES = 32> __device__ __forceinline__ float warp_max(float x) {
+#pragma unroll
+    for (int offset = LANES / 2; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, offset));
     return x;
 }
 
@@ -72,4 +112,44 @@ __device__ __forceinline__ float block_max(float x) {
     x = warp_max(lane < warps ? partial[lane] : -INF);
     __syncthreads();
     return x;
+}
+
+// ---- softmax's two numbers: the largest of some entries, and the sum of e^(x - largest) over them ----------------
+
+struct MaxSum { float largest, sum; };
+
+// What to subtract before e^x: where every entry is -inf, 0, for -inf minus -inf would be NaN and spoil the parts it is merged with.
+__device__ __forceinline__ float origin(float largest) { return largest == -INF ? 0.f : largest; }
+
+template <int N> __device__ __forceinline__ MaxSum max_sum(const float* x) {
+    MaxSum a = {-INF, 0.f};
+#pragma unroll
+    for (int i = 0; i < N; i++) a.largest = fmaxf(a.largest, x[i]);
+    float o = origin(a.largest);
+#pragma unroll
+    for (int i = 0; i < N; i++) a.sum += expf(x[i] - o);
+    return a;
+}
+
+__device__ __forceinline__ MaxSum merged(MaxSum a, MaxSum b) {
+    float largest = fmaxf(a.largest, b.largest), o = origin(largest);
+    return {largest, a.sum * expf(a.largest - o) + b.sum * expf(b.largest - o)};
+}
+
+template <int LANES = 32> __device__ __forceinline__ MaxSum warp_max_sum(MaxSum a) {
+    float largest = warp_max<LANES>(a.largest);
+    return {largest, warp_sum<LANES>(a.sum * expf(a.largest - origin(largest)))};
+}
+
+__device__ __forceinline__ MaxSum block_max_sum(MaxSum a) {
+    __shared__ MaxSum partial[32];
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    a = warp_max_sum(a);
+    if (lane == 0) partial[warp] = a;
+    __syncthreads();
+    MaxSum b = {-INF, 0.f};
+    if (lane < warps) b = partial[lane];
+    b = warp_max_sum(b);
+    __syncthreads();
+    return b;
 }
