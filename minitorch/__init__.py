@@ -11,7 +11,7 @@ from .dtypes import (bfloat16, bool, double, dtype, finfo, float, float16, float
                      int32, int64, long, promote_types, set_default_dtype, short, uint8)
 from .tensor import Size, Tensor
 from .version import __version__
-from . import formatting, func, linalg, ops, optim, random, serialization, utils
+from . import backends, formatting, func, linalg, ops, optim, random, serialization, utils
 
 globals().update(HOMES["torch"])
 from . import nn  # noqa: E402  (modules are made of the names above)

@@ -85,6 +85,8 @@ def load_cupy():
         if not count:
             raise RuntimeError("device 'cuda' is not available: CuPy finds no CUDA GPU")
         MODULES[cupy.ndarray] = cupy
+        from .autograd import routes
+        routes.enter()                                 # ops take their CUDA kernels from now on
     return sys.modules["cupy"]
 
 

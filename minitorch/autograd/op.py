@@ -19,7 +19,7 @@ import inspect
 import numpy as np
 
 from ..tensor import Tensor
-from . import views
+from . import routes, views
 from .call import binary, nary, unary, viewing, written
 from .plan import Kept, Plan, keep
 
@@ -37,7 +37,7 @@ class Op:
         self.name, self.doc = called or forward.__name__, forward.__doc__
         self.forward, self.numbers, self.view, self.reference = forward, numbers, view, reference
         self.differentiable, self.check, self.exact, self.scalars = differentiable, check, exact, scalars
-        self.vjps, self.joint = (), None
+        self.vjps, self.joint, self.narrow = (), None, None      # narrow: a kernel for 16-bit floats, where kernels run
         self.cases, self.plans = [], {}
         ps = list(inspect.signature(forward).parameters.values())
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in ps)
@@ -159,7 +159,7 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
         return f
 
     self.call = call
-    call.op, call.vjp, call.joint_vjp = self, vjp, joint_vjp
+    call.op, call.vjp, call.joint_vjp, call.kernel = self, vjp, joint_vjp, functools.partial(routes.add, self)
     return publish(call, forward, home, method, inplace, self.cases)
 
 

@@ -3,7 +3,7 @@ import warnings
 
 from ..autograd.op import composed, op
 from ..backend import xp
-from ..cases import normal
+from ..cases import normal, positive
 from ..dtypes import is_float, numpy_dtype, of
 from .dims import axis
 from .dtype import cast
@@ -44,13 +44,41 @@ def log_softmax_over(input, /, dim):
     return y
 
 
-def softmax_vjp(g, y, dim):
-    gy = g * y
-    return gy - y * sum(gy, dim, keepdim=True)
+softmax_over.vjp(lambda g, y, dim: softmax_gradient(g, y, dim))
+log_softmax_over.vjp(lambda g, y, dim: log_softmax_gradient(g, y, dim))
 
 
-softmax_over.vjp(softmax_vjp)
-log_softmax_over.vjp(lambda g, y, dim: g - exp(y) * sum(g, dim, keepdim=True))
+@op(numbers="half", home="", called="softmax_backward")
+def softmax_gradient(input, other, /, dim):
+    """y (g - the sum of g y along axis `dim`): from the gradient g of softmax's result y that of its input."""
+    y = input * other
+    return y - other * y.sum(axis=dim, keepdims=True)
+
+
+softmax_gradient.vjp(lambda g, other, dim: softmax_gradient(g, other, dim),
+                     lambda g, input, other, dim: g * (input - sum(input * other, dim, True)) - input * sum(g * other, dim, True))
+
+
+@op(numbers="half", home="", called="log_softmax_backward")
+def log_softmax_gradient(input, other, /, dim):
+    """g - e^y times the sum of g along axis `dim`: from the gradient g of log_softmax's result y that of its input."""
+    return input - xp(other).exp(other) * input.sum(axis=dim, keepdims=True)
+
+
+log_softmax_gradient.vjp(lambda g, other, dim: g - sum(g * exp(other), dim, True),
+                         lambda g, input, other, dim: -g * exp(other) * sum(input, dim, True))
+
+
+def last(input, dim):
+    return dim == input.ndim - 1
+
+
+softmax_over.kernel("softmax")(lambda kernels, input, dim: kernels.softmax(input) if last(input, dim) else NotImplemented)
+log_softmax_over.kernel("softmax")(lambda kernels, input, dim: kernels.log_softmax(input) if last(input, dim) else NotImplemented)
+softmax_gradient.kernel("softmax")(
+    lambda kernels, input, other, dim: kernels.softmax_backward(input, other) if last(input, dim) else NotImplemented)
+log_softmax_gradient.kernel("softmax")(
+    lambda kernels, input, other, dim: kernels.log_softmax_backward(input, other) if last(input, dim) else NotImplemented)
 
 
 def along(input, dim, dtype, name):
@@ -91,6 +119,10 @@ softmax_over.case(normal(3, 4), dim=1)
 softmax_over.case(normal(2, 3, 4), dim=0)
 log_softmax_over.case(normal(3, 4), dim=1)
 log_softmax_over.case(normal(2, 3, 4), dim=0)
+softmax_gradient.case(normal(3, 4), positive(3, 4), dim=1)
+softmax_gradient.case(normal(2, 3, 4), normal(2, 3, 4), dim=0)
+log_softmax_gradient.case(normal(3, 4), normal(3, 4), dim=1)
+log_softmax_gradient.case(normal(2, 3, 4), normal(2, 3, 4), dim=0)
 softmax.case(normal(3, 4), 1)
 softmax.case(normal(2, 3, 4), dim=-2)
 softmax.case(normal(), dim=0)

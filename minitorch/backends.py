@@ -1,0 +1,79 @@
+"""What computes: for each family of ops the hand-written CUDA kernels or the array library.
+
+    minitorch.backends.matmul = "kernel"                 # or "library", or "auto"
+    with minitorch.backends.using(softmax="library"):    # for a while
+        ...
+
+"kernel": the kernels of minitorch.kernels wherever they apply.  "library": NumPy, or CuPy and with it cuBLAS.
+"auto", at first the choice of all: on a GPU what ON_GPU says; for NumPy arrays the library, but kernels within kernels.simulated().
+On NumPy arrays "kernel" holds within kernels.simulated() only.
+"""
+import contextlib
+import sys
+import types
+
+CHOICES = ("auto", "kernel", "library")
+
+ON_GPU = {                                           # what "auto" means for arrays on a GPU
+    "softmax": "kernel",                             # one pass over the row in place of five
+    "cross_entropy": "kernel",
+    "norm": "kernel",                                # layer, RMS and batch norm
+    "activation": "kernel",
+    "attention": "kernel",                           # no (L, S) matrix of scores in memory
+    "embedding": "kernel",                           # the gradient of a table
+    "conv": "kernel",                                # the library way copies every window
+    "pool": "kernel",
+    "optimizer": "kernel",                           # Adam and AdamW: all parameters in one launch
+    "matmul": "library",                             # cuBLAS
+}
+
+
+def takes_kernel(family, simulated):
+    """Whether ops of a family run on kernels: simulated for NumPy arrays within kernels.simulated(), otherwise on a GPU."""
+    choice = _chosen[family]
+    return choice == "kernel" or choice == "auto" and (simulated or ON_GPU[family] == "kernel")
+
+
+@contextlib.contextmanager
+def using(**choices):
+    """Within this block the families named are computed by what is chosen here."""
+    before = dict(_chosen)
+    try:
+        for family, choice in choices.items():
+            choose(family, choice)
+        yield
+    finally:
+        _chosen.update(before)
+
+
+def choose(family, choice):
+    """Set a family's choice; AttributeError for an unknown family, ValueError for an unknown choice."""
+    if family not in ON_GPU:
+        raise AttributeError(f"minitorch.backends has no family {family!r}: there are {', '.join(ON_GPU)}")
+    if choice not in CHOICES:
+        raise ValueError(f"minitorch.backends.{family} must be one of {', '.join(CHOICES)}, not {choice!r}")
+    _chosen[family] = choice
+
+
+_chosen = dict.fromkeys(ON_GPU, "auto")
+
+
+class Backends(types.ModuleType):
+    """This module, whose families are attributes."""
+
+    def __getattr__(self, name):
+        if name in ON_GPU:
+            return _chosen[name]
+        raise AttributeError(f"minitorch.backends has no family {name!r}: there are {', '.join(ON_GPU)}")
+
+    def __setattr__(self, name, value):
+        if name.startswith("__"):                    # the import system's own
+            super().__setattr__(name, value)
+        else:
+            choose(name, value)
+
+    def __dir__(self):
+        return [*super().__dir__(), *ON_GPU]
+
+
+sys.modules[__name__].__class__ = Backends
