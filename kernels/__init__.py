@@ -5,4 +5,4 @@ run anybody's.  NumPy arrays go to the simulator, CuPy arrays to the GPU.  Nothi
 """
 from .kernel import KERNELS, Kernel, launch, launches
 from .settings import simulated, using
-from .softmax import softmax
+from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward

@@ -43,7 +43,7 @@ class Kernel:
 
     @property
     def label(self):
-        """The kernel and its macros in one word: `softmax_forward[scalar=half]`."""
+        """The kernel and its macros in one word: `softmax_simple[scalar=half]`."""
         return self.name + (f"[{','.join(f'{k}={v}' for k, v in self.define.items())}]" if self.define else "")
 
     def __repr__(self):

@@ -65,8 +65,8 @@ def test_a_missing_header_is_named(tmp_path):
 
 
 def test_main_prints_every_kernel_and_writes_the_table(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("sys.argv", ["nvrtc", "softmax_forward[scalar=half]", "--json", str(tmp_path / "t.json")])
+    monkeypatch.setattr("sys.argv", ["nvrtc", "softmax_simple[scalar=half]", "--json", str(tmp_path / "t.json")])
     assert nvrtc.main() == 0
-    assert "softmax_forward[scalar=half]" in capsys.readouterr().out
+    assert "softmax_simple[scalar=half]" in capsys.readouterr().out
     table = json.loads((tmp_path / "t.json").read_text())["kernels"]
-    assert table["softmax_forward[scalar=half]"]["sm_90a"]["spills"] == 0
+    assert table["softmax_simple[scalar=half]"]["sm_90a"]["spills"] == 0
