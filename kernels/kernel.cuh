@@ -44,6 +44,10 @@ template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return _
 
 template <class T, int N> struct alignas(sizeof(T) * N) Vector { T x[N]; };
 
+template <int N, class T> __device__ __forceinline__ bool aligned(const T* x) {
+    return (size_t)x % (sizeof(T) * N < 16 ? sizeof(T) * N : 16) == 0;
+}
+
 template <int N, class T> __device__ __forceinline__ void load(const T* from, float* x) {
     constexpr int most = 16 / sizeof(T), width = N < most ? N : most;
 #pragma unroll
