@@ -1,9 +1,9 @@
 """softmax(q k^T / sqrt(d)) v."""
-from math import sqrt
+import math
 
 from .. import dtypes
-from ..autograd.op import composed
-from ..backend import xp
+from ..autograd.op import composed, keep, op
+from ..backend import is_array, xp
 from ..cases import booleans, normal
 from ..tensor import Tensor, wrap
 from .dropout import dropout
@@ -18,6 +18,8 @@ def check_attention(query, key, value, attn_mask, is_causal):
     if not query.dtype is key.dtype is value.dtype:
         raise RuntimeError("Expected query, key, and value to have the same dtype, but got "
                            f"query.dtype: {query.dtype.name} key.dtype: {key.dtype.name} and value.dtype: {value.dtype.name} instead.")
+    if not query.dtype.is_floating_point:
+        raise RuntimeError(f"scaled_dot_product_attention() wants floating-point tensors, not {query.dtype.name}")
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError("Expected query, key, and value to all be  at least 2 dimensional, but got "
                            f"query.dim: {query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead.")
@@ -29,20 +31,130 @@ def check_attention(query, key, value, attn_mask, is_causal):
                                f"attn_mask.dtype: {attn_mask.dtype.name} and  query.dtype: {query.dtype.name} instead.")
 
 
+def groups_of(query, key, value):
+    """How many heads of query share one of key and value."""
+    heads, H = query.shape[-3], key.shape[-3]
+    for n in (H, value.shape[-3]):
+        if not n or heads % n:
+            raise RuntimeError(f"Number of heads in key and value must divide the number of heads in query, but got {n} and {heads}")
+    if H != value.shape[-3]:
+        raise RuntimeError(f"key has {H} heads and value {value.shape[-3]}")
+    return heads // H
+
+
 def repeated(t, heads):
     """Each head of (..., H, S, E) repeated so that there are `heads`."""
     H = t.shape[-3]
-    if not H or heads % H:
-        raise RuntimeError("Number of heads in key and value must divide the number of heads in query, "
-                           f"but got {H} and {heads}")
     lead, tail = t.shape[:-3], t.shape[-2:]
     return t.reshape((*lead, H, 1, *tail)).expand((*lead, H, heads // H, *tail)).reshape((*lead, heads, *tail))
 
 
-def causal(L, S, like):
+def by_ops(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, dropout_p=0.0):
+    """Attention written with ops."""
+    query, key, value, mask = [wrap(t) if is_array(t) else t for t in (query, key, value, mask)]
+    if groups > 1:
+        key, value = repeated(key, query.shape[-3]), repeated(value, query.shape[-3])
+    scores = (query * scale) @ key.transpose(-2, -1)                       # (..., L, S)
+    mask = wrap(seen(query.array, key.array)) if causal else mask
+    blind = None
+    if mask is not None:
+        lowest = float("-inf")
+        scores = scores.masked_fill(mask.logical_not(), lowest) if mask.dtype is dtypes.bool else (scores + mask).to(query.dtype)
+        if not causal:                               # rows that see nothing
+            unseen = (scores.array == lowest).all(axis=-1, keepdims=True)
+            blind = wrap(unseen) if unseen.any() else None
+    p = softmax(scores if blind is None else scores.masked_fill(blind, 0.0), -1)
+    if blind is not None:
+        p = p.masked_fill(blind, 0.0)
+    return (dropout(p, dropout_p) if dropout_p > 0 else p) @ value
+
+
+# ---- the same as one step --------------------------------------------------------------------------------
+
+def seen(query, key):
     """(L, S) booleans: position i sees positions up to i."""
-    lib = xp(like)
-    return wrap(lib.arange(L).reshape(L, 1) >= lib.arange(S))
+    lib = xp(query)
+    return lib.arange(query.shape[-2]).reshape(-1, 1) >= lib.arange(key.shape[-2])
+
+
+def probabilities(query, key, mask, causal, scale):
+    """softmax(q k^T * scale + mask) of arrays, zeros in rows that see nothing: (..., L, S)."""
+    lib, lowest = xp(query), query.dtype.type(-math.inf)
+    p = (query * scale) @ key.swapaxes(-1, -2)
+    mask = seen(query, key) if causal else mask
+    if mask is not None:
+        p = lib.where(mask, p, lowest) if mask.dtype.kind == "b" else (p + mask).astype(query.dtype)
+    largest = p.max(axis=-1, keepdims=True, initial=lowest)
+    p -= lib.where(largest == lowest, 0, largest)
+    lib.exp(p, out=p)
+    total = p.sum(axis=-1, keepdims=True)
+    p /= lib.where(total == 0, 1, total)
+    return p
+
+
+def to_heads(t, groups):
+    """(..., H, S, E) with each head `groups` times in a row."""
+    return t if groups == 1 else xp(t).repeat(t, groups, axis=-3)
+
+
+@op(numbers="half", home="", reference=by_ops, called="scaled_dot_product_attention")
+def attend(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1):
+    """softmax(q k^T * scale + mask) v; each head of key and value serves `groups` heads of query."""
+    p = probabilities(query, to_heads(key, groups), mask, causal, scale)
+    return keep(p @ to_heads(value, groups), p=p, lse=None)
+
+
+@attend.joint_vjp
+def _(g, query, key, value, mask, y, p, lse, causal, scale, groups, wanted):
+    return attend_gradient(g, query, key, value, mask, y, p, lse, causal=causal, scale=scale, groups=groups, by_mask=3 in wanted)
+
+
+@op(numbers="half", home="", differentiable=False, called="scaled_dot_product_attention_backward")
+def attend_gradient(input, query, key, value, mask=None, y=None, p=None, lse=None, /, causal=False, scale=1.0, groups=1, by_mask=False):
+    """The gradients of query, key, value and, if wanted, mask, from that of attend's result y.
+
+    p: the probabilities, or instead lse: the logarithms of the sums that they were divided by; without both they are computed again.
+    """
+    g, k, v = input, to_heads(key, groups), to_heads(value, groups)
+    p = probabilities(query, k, mask, causal, scale) if p is None else p
+    gp = g @ v.swapaxes(-1, -2)                                            # (..., L, S)
+    gs = p * (gp - (gp * p).sum(axis=-1, keepdims=True))
+    gk, gv = (gs * scale).swapaxes(-1, -2) @ query, p.swapaxes(-1, -2) @ g
+    if groups > 1:
+        gk, gv = (t.reshape(*t.shape[:-3], t.shape[-3] // groups, groups, *t.shape[-2:]).sum(axis=-3) for t in (gk, gv))
+    return (gs @ k * scale, gk, gv, gs) if by_mask else (gs @ k * scale, gk, gv)
+
+
+def in_four_axes(query, key, value, mask):
+    """The arrays as (N, H, L, E) and a mask that broadcasts with (N, H, L, S); None where they do not have this form."""
+    lead = query.shape[:-3]
+    if key.shape != value.shape or query.shape[-1] > 128 or key.ndim != query.ndim or key.shape[:-3] != lead \
+            or query.ndim == 3 and key.shape[0] != query.shape[0] or mask is not None and (query.ndim > 4 or mask.ndim > query.ndim):
+        return None
+    if query.ndim == 3:                              # (N, L, E): one head
+        if mask is not None and mask.ndim == 3:
+            mask = mask[:, None]
+        return (*(t[:, None] for t in (query, key, value)), mask)
+    return (*(t.reshape(math.prod(lead), *(1,) * (3 - t.ndim), *t.shape[-3:]) for t in (query, key, value)), mask)
+
+
+@attend.kernel("attention", contiguous=False)
+def _(kernels, query, key, value, mask=None, causal=False, scale=1.0, groups=1):
+    found = in_four_axes(query, key, value, mask)
+    if found is None or found[0].shape[1] != found[1].shape[1] * groups:
+        return NotImplemented
+    y, lse = kernels.attention_forward(*found, causal=causal, scale=scale)
+    return keep(y.reshape(query.shape), p=None, lse=lse)
+
+
+@attend_gradient.kernel("attention", contiguous=False)
+def _(kernels, input, query, key, value, mask=None, y=None, p=None, lse=None, causal=False, scale=1.0, groups=1, by_mask=False):
+    found = in_four_axes(query, key, value, mask) if lse is not None and not by_mask else None
+    if found is None:
+        return NotImplemented
+    q, k, v, mask = found
+    gs = kernels.attention_backward(input.reshape(q.shape), q, k, v, y.reshape(q.shape), lse, mask, causal=causal, scale=scale)
+    return tuple([g.reshape(t.shape) for g, t in zip(gs, (query, key, value))])
 
 
 @composed(home="functional")
@@ -54,24 +166,19 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     A position that may see nothing gets zeros.
     """
     check_attention(query, key, value, attn_mask, is_causal)
-    if enable_gqa:
-        key, value = repeated(key, query.shape[-3]), repeated(value, query.shape[-3])
-    scale = 1 / sqrt(query.shape[-1]) if scale is None else scale
-    scores = (query * scale) @ key.transpose(-2, -1)                       # (..., L, S)
-    mask = causal(query.shape[-2], key.shape[-2], query.array) if is_causal else attn_mask
-    blind = None
-    if mask is not None:
-        lowest = float("-inf")
-        scores = scores.masked_fill(mask.logical_not(), lowest) if mask.dtype is dtypes.bool else (scores + mask).to(query.dtype)
-        if not is_causal:                            # rows that see nothing
-            unseen = (scores.array == lowest).all(axis=-1, keepdims=True)
-            blind = wrap(unseen) if unseen.any() else None
-    p = softmax(scores if blind is None else scores.masked_fill(blind, 0.0), -1)
-    if blind is not None:
-        p = p.masked_fill(blind, 0.0)
-    return (dropout(p, dropout_p) if dropout_p > 0 else p) @ value
+    groups = groups_of(query, key, value) if enable_gqa else 1
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if dropout_p > 0:
+        return by_ops(query, key, value, attn_mask, is_causal, scale, groups, dropout_p)
+    return attend(query, key, value, attn_mask, causal=is_causal, scale=scale, groups=groups)
 
 
+attend.case(normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 2), normal(4, 6))
+attend.case(normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 5), booleans(2, 1, 4, 6), scale=0.5)
+attend.case(normal(2, 4, 5), normal(2, 4, 5), normal(2, 4, 5), causal=True)
+attend.case(normal(2, 4, 3, 5), normal(2, 2, 3, 5), normal(2, 2, 3, 5), causal=True, groups=2)
+attend_gradient.case(normal(2, 3, 4, 5), normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 5), booleans(4, 6))
+attend_gradient.case(normal(2, 4, 3, 5), normal(2, 4, 3, 5), normal(2, 2, 3, 5), normal(2, 2, 3, 5), causal=True, groups=2)
 scaled_dot_product_attention.case(normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 2))
 scaled_dot_product_attention.case(normal(2, 4, 5), normal(2, 6, 5), normal(2, 6, 2), is_causal=True)
 scaled_dot_product_attention.case(normal(4, 5), normal(6, 5), normal(6, 2), scale=0.3)
