@@ -43,7 +43,7 @@ class Route:
         simulated = type(first) is ndarray
         if simulated and not library.settings.current().ops or not backends.takes_kernel(self.family, simulated):
             return NotImplemented
-        if not first.size or not dtypes.is_float(first.dtype):
+        if not first.size or not first.ndim or not dtypes.is_float(first.dtype):
             return NotImplemented
         for a in arrays:
             if type(a) in MODULES and a.dtype != first.dtype and dtypes.is_float(a.dtype):

@@ -36,14 +36,41 @@ def cross_entropy_each(input, other, /):
 
 
 @cross_entropy_each.joint_vjp
-def _(g, other, exps, total):
-    gx = exps * xp(g).expand_dims(g / total, 1)                            # softmax(x) g, and -g at the target
-    gx[places(other)] -= g
-    return gx, None
+def _(g, input, other, exps, total):
+    return cross_entropy_gradient(g, input, other, exps, total), None
+
+
+@op(numbers="half", home="", differentiable=False, called="cross_entropy_loss_backward")
+def cross_entropy_gradient(input, scores, other, exps=None, total=None, /):
+    """(softmax(scores) - 1 at the target) times the losses' gradient g; exps: e^(scores - their largest), total: its sums."""
+    g, lib = input, xp(input)
+    if exps is None:
+        exps = lib.exp(scores - scores.max(axis=1, keepdims=True))
+        total = exps.sum(axis=1)
+    y = exps * lib.expand_dims(g / total, 1)
+    y[places(other)] -= g
+    return y
+
+
+@cross_entropy_each.kernel("cross_entropy")
+def _(kernels, input, other):
+    if input.ndim != 2:
+        return NotImplemented
+    return keep(kernels.cross_entropy_loss(input, other).astype(input.dtype, copy=False), exps=None, total=None)
+
+
+@cross_entropy_gradient.kernel("cross_entropy")
+def _(kernels, input, scores, other, exps=None, total=None):
+    if scores.ndim != 2 or exps is not None:
+        return NotImplemented
+    wide = input.astype("f4") if input.dtype.itemsize == 2 else input
+    return kernels.cross_entropy(scores, other, g=wide)[1]
 
 
 cross_entropy_each.case(normal(4, 3), integers(4, high=3))
 cross_entropy_each.case(normal(2, 5, 3), integers(2, 3, high=5))
+cross_entropy_gradient.case(normal(4), normal(4, 3), integers(4, high=3))
+cross_entropy_gradient.case(normal(2, 3), normal(2, 5, 3), integers(2, 3, high=5))
 
 
 def check_classes(name, input, target, weight, ignore_index):

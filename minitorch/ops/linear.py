@@ -31,6 +31,15 @@ def linear(input, weight, bias=None, /):
 linear.vjp(lambda g, weight: matmul(g, weight) if weight.ndim == 2 else g.reshape((*g.shape, 1)) * weight,
            lambda g, input, weight_shape: weight_gradient(g, input, len(weight_shape)),
            lambda g: g)
+
+
+@linear.kernel("matmul", contiguous=False)
+def _(kernels, input, weight, bias=None):
+    if weight.ndim != 2 or bias is not None and bias.shape != weight.shape[:1]:
+        return NotImplemented
+    return kernels.matmul(input, weight.T, bias)
+
+
 linear.case(normal(3, 4), normal(5, 4), normal(5))
 linear.case(normal(3, 4), normal(5, 4))
 linear.case(normal(2, 3, 4), normal(5, 4), normal(5))

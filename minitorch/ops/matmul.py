@@ -64,6 +64,7 @@ def matmul(input, other, /):
 
 matmul.vjp(lambda g, other: left_gradient(g, other),
            lambda g, input, other_shape: right_gradient(g, input, len(other_shape)))
+matmul.kernel("matmul", contiguous=False)(lambda kernels, input, other: kernels.matmul(input, other))
 matmul.case(normal(3, 4), normal(4, 5))
 matmul.case(normal(4), normal(4))
 matmul.case(normal(4), normal(4, 3))

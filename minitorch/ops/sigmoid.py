@@ -130,26 +130,34 @@ def gelu(input, /, *, approximate="none"):
     y *= 0.5
     return y
 
-gelu.vjp(lambda g, input, approximate: g * gelu_slope(input, approximate=approximate))
+gelu.vjp(lambda g, input, approximate: gelu_gradient(g, input, approximate=approximate))
 gelu.case(normal(3, 4))
 gelu.case(normal(3, 4), approximate="tanh")
 gelu.case(normal())
 gelu.case(normal(60, 60))
 
 
-@op(home="", numbers="half")
-def gelu_slope(input, /, approximate):
-    """The derivative of gelu: the probability plus x times its density."""
-    library = xp(input)
+@op(home="", numbers="half", called="gelu_backward")
+def gelu_gradient(input, other, /, approximate):
+    """gelu's gradient g times its derivative at x: the probability plus x times its density."""
+    g, x, library = input, other, xp(input)
     if approximate == "tanh":
-        square = input * input
-        t = library.tanh(GELU * input * (1 + CUBIC * square))
-        return 0.5 * (1 + t) + 0.5 * GELU * input * (1 - t * t) * (1 + 3 * CUBIC * square)
-    return 0.5 * (1 + erf_array(input * math.sqrt(0.5))) + input * library.exp(-0.5 * (input * input)) * (0.5 * GELU)
+        square = x * x
+        t = library.tanh(GELU * x * (1 + CUBIC * square))
+        return g * (0.5 * (1 + t) + 0.5 * GELU * x * (1 - t * t) * (1 + 3 * CUBIC * square))
+    return g * (0.5 * (1 + erf_array(x * math.sqrt(0.5))) + x * library.exp(-0.5 * (x * x)) * (0.5 * GELU))
 
-gelu_slope.vjp(lambda g, input, approximate: g * gelu_curvature(input, approximate))
-gelu_slope.case(normal(3, 4), "none")
-gelu_slope.case(normal(3, 4), "tanh")
+gelu_gradient.vjp(lambda g, other, approximate: gelu_gradient(g, other, approximate),
+                  lambda g, input, other, approximate: g * input * gelu_curvature(other, approximate))
+gelu_gradient.case(normal(3, 4), normal(3, 4), "none")
+gelu_gradient.case(normal(3, 4), normal(3, 4), "tanh")
+
+KERNELS = {"none": "gelu", "tanh": "gelu_tanh"}
+gelu.kernel("activation")(
+    lambda kernels, input, approximate="none": kernels.bias_activation(input, None, KERNELS[approximate]) if approximate in KERNELS
+    else NotImplemented)
+gelu_gradient.kernel("activation")(
+    lambda kernels, input, other, approximate: kernels.bias_activation_backward(input, other, None, KERNELS[approximate])[0])
 
 
 def gelu_curvature(x, approximate):

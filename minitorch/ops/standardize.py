@@ -113,9 +113,23 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
 
 
 @normalize_layer.joint_vjp
-def _(g, input, weight, mean, rstd, axes, wanted):
-    lib, shape = xp(g), input.shape[-axes:]
-    g, x = g.reshape(len(rstd), prod(shape)), input.reshape(len(rstd), prod(shape))
+def _(g, input, weight, mean, rstd, axes, eps, centre, wanted):
+    found = iter(layer_gradient(g, input, weight, mean, rstd, axes=axes, eps=eps, centre=centre, wanted=wanted))
+    return [next(found) if i in wanted else None for i in range(3)]
+
+
+@op(numbers="half", home="", differentiable=False, called="native_layer_norm_backward")
+def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
+    """The gradients of normalize_layer's input, weight and bias, those that are wanted by number, from that of its result.
+
+    mean and rstd: what normalize_layer kept of `x`, as columns; computed again where rstd is left out.
+    """
+    g, lib, shape = input, xp(input), x.shape[-axes:]
+    form, x = x.shape, x.reshape(prod(x.shape[:-axes]), prod(shape))
+    if rstd is None:
+        mean = row_sums(x) / max(x.shape[1], 1) if centre else None
+        rstd = 1 / lib.sqrt(((x if mean is None else x - mean) ** 2).mean(axis=1, keepdims=True) + eps)
+    g = g.reshape(x.shape)
     gx = lib.empty(x.shape, x.dtype) if 0 in wanted else None
     gw, gb = (lib.zeros(shape, x.dtype) if i in wanted else None for i in (1, 2))
     for rows in blocks(x):
@@ -134,7 +148,25 @@ def _(g, input, weight, mean, rstd, axes, wanted):
                 y -= row_sums(part) / max(x.shape[1], 1)
             y += part
             lib.multiply(y, r, out=gx[rows])
-    return gx if gx is None else gx.reshape(input.shape), gw, gb
+    return tuple([y for y in (gx if gx is None else gx.reshape(form), gw, gb) if y is not None])
+
+
+@normalize_layer.kernel("norm")
+def _(kernels, input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
+    if not centre and bias is not None:
+        return NotImplemented
+    y, *mean, rstd = kernels.layer_norm(input, weight, bias, eps, axes) if centre else kernels.rms_norm(input, weight, eps, axes)
+    return keep(y, mean=mean[0].reshape(-1, 1) if centre else None, rstd=rstd.reshape(-1, 1))
+
+
+@layer_gradient.kernel("norm")
+def _(kernels, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
+    if rstd is None or not centre and 2 in wanted:
+        return NotImplemented
+    rows, parameters = x.shape[:-axes], wanted != (0,)
+    gs = kernels.layer_norm_backward(input, x, weight, mean.reshape(rows), rstd.reshape(rows), parameters) if centre else \
+        kernels.rms_norm_backward(input, x, weight, rstd.reshape(rows), parameters)
+    return tuple([gs[i] for i in wanted])
 
 
 def blocks(x):
@@ -171,4 +203,7 @@ normalize_layer.case(normal(4, 3), normal(3), normal(3))
 normalize_layer.case(normal(2, 3, 4), normal(3, 4), None, axes=2, eps=0.1)
 normalize_layer.case(normal(2, 3, 4), None, None, axes=1)
 normalize_layer.case(normal(4, 3), normal(3), normal(3), centre=False)
+layer_gradient.case(normal(4, 3), normal(4, 3), normal(3))
+layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(3, 4), axes=2, eps=0.1, wanted=(0, 2))
+layer_gradient.case(normal(4, 3), normal(4, 3), None, centre=False, wanted=(0,))
 scale_and_shift.case(normal(2, 3, 4), normal(3, 1), normal(3, 1))
