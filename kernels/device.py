@@ -5,6 +5,7 @@ import numpy as np
 
 from . import source
 from .signature import TYPES, members
+from .tensor_map import TensorMap, driver
 
 OLDEST = 80                                          # sm_80, Ampere: cp.async, bf16 on tensor cores
 STATIC = 48 * 1024                                   # bytes of dynamic shared memory that need no permission
@@ -36,7 +37,7 @@ def launch(kernel, grid, block, args, shared_mem, double):
 
 def home(kernel, args):
     """The number of the device that holds the arrays; TypeError where they are on several."""
-    found = sorted({x.device.id for a in args for x in members(a)})
+    found = sorted({x.device.id for a in args for x in members(a) if not isinstance(x, np.ndarray)})        # a struct lives here
     if len(found) > 1:
         raise TypeError(f"{kernel.name}: arrays on {' and '.join(f'cuda:{i}' for i in found)} in one launch; move them to one device first")
     return found[0]
@@ -52,11 +53,7 @@ def passed(kernel, p, a, where):
         return a
     if p.type in TYPES:
         return a if a.dtype.isbuiltin == 1 else np.asarray(a).reshape(1)       # CuPy knows NumPy's own scalars; bfloat16 goes as bytes
-    if hasattr(a, "encoded"):                        # a tensor map: made by the driver for this array
-        a = a.encoded()
-    if not isinstance(a, np.ndarray) or a.size != 1:
-        raise TypeError(f"{kernel.name}: {p.name} is a {p.type}, passed by value: it wants one item of a NumPy array, got {type(a).__name__}")
-    return a
+    return a.encoded() if isinstance(a, TensorMap) else a
 
 
 @functools.lru_cache(maxsize=256)

@@ -20,6 +20,8 @@ import re
 
 import numpy as np
 
+from .tensor_map import TensorMap
+
 try:
     from ml_dtypes import bfloat16
 except ImportError:                                  # then there are no arrays of it either
@@ -106,7 +108,9 @@ def is_array(a):
 
 
 def members(a):
-    """The arrays that an argument brings along: itself, or those of a table."""
+    """The arrays that an argument brings along: itself, those of a table, that of a tensor map."""
+    if isinstance(a, TensorMap):
+        return [a.array]
     return [x for x in (a if isinstance(a, list | tuple) else (a,)) if is_array(x)]
 
 
@@ -127,7 +131,7 @@ def fit(kernel, parameters, args, double=False):
     if len(args) != len(parameters):
         names = ", ".join(p.name for p in parameters)
         raise TypeError(f"{kernel} takes {len(parameters)} arguments ({names}), {len(args)} were given")
-    kinds = {type(x).__module__.split(".")[0] for a in args for x in members(a)}
+    kinds = {type(x).__module__.split(".")[0] for p, a in zip(parameters, args) if p.pointer or isinstance(a, TensorMap) for x in members(a)}
     if len(kinds) > 1:
         raise TypeError(f"{kernel}: arrays of {' and '.join(sorted(kinds))} in one launch; move them to one device first")
     fitted = [fit_one(f"{kernel}, argument {i} ({p.name})", p, a, double) for i, (p, a) in enumerate(zip(parameters, args))]
@@ -142,13 +146,24 @@ def fit_one(what, p, a, double):
         return tuple(fit_array(f"{what}[{k}]", p, x, double) for k, x in enumerate(a))
     if p.pointer:
         return fit_array(what, p, a, double)
-    if p.type not in TYPES:                          # a struct by value: its size is checked where it is known
+    if p.type == "CUtensorMap" or isinstance(a, TensorMap):
+        if p.type != "CUtensorMap" or not isinstance(a, TensorMap):
+            raise TypeError(f"{what} wants a {'TensorMap' if p.type == 'CUtensorMap' else p.type}, got {type(a).__name__}")
         return a
+    if p.type not in TYPES:                          # a struct by value: its size is checked where it is known
+        return fit_struct(what, p.type, a)
     if is_array(a) and a.ndim:
         raise TypeError(f"{what} wants one {p.type}, got an array of shape {tuple(a.shape)}")
     if is_array(a):
         a = a.item()
     return fit_number(what, p.type, a, double)
+
+
+def fit_struct(what, kind, a):
+    """A struct as an array of one item."""
+    if not isinstance(a, np.ndarray | np.void) or a.size != 1:
+        raise TypeError(f"{what} is a {kind}, passed by value: it wants one item of a NumPy array of records, got {type(a).__name__}")
+    return np.asarray(a).reshape(1)
 
 
 def fit_array(what, p, a, double):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..settings import current
 from ..signature import members
+from ..tensor_map import TensorMap
 from . import cusim
 from .cusim import SimError as SimulatorError
 
@@ -27,5 +28,6 @@ def launch(kernel, grid, block, args, shared_mem, double):
     for i in outputs:
         for a in members(args[i]):
             a.view("u1").reshape(-1)[...] = 0xff
+    args = [cusim.tensor_map(a.array, a.box, a.swizzle) if isinstance(a, TensorMap) else a for a in args]
     m(kernel.name, grid, block, args, shared_mem=shared_mem, cluster=kernel.cluster, order=settings.order, async_=settings.asynchronous,
       seed=settings.seed, outputs=outputs, inout=where["inout"], workspace=where["scratch"])
