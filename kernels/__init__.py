@@ -8,6 +8,7 @@ from .cross_entropy import cross_entropy, cross_entropy_loss
 from .kernel import KERNELS, Kernel, launch, launches
 from .matmul import ladder, matmul, matmul_backward
 from .settings import simulated, using
+from .tensor_map import TensorMap
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from .elementwise import bias_activation, bias_activation_backward, dropout
 from .recurrent import gru_cell, gru_cell_backward, lstm_cell, lstm_cell_backward
