@@ -5,7 +5,7 @@ import numpy as np
 
 from . import source
 from .signature import TYPES, members
-from .tensor_map import TensorMap, driver
+from .tensor_map import TensorMap
 
 OLDEST = 80                                          # sm_80, Ampere: cp.async, bf16 on tensor cores
 STATIC = 48 * 1024                                   # bytes of dynamic shared memory that need no permission

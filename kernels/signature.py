@@ -160,10 +160,11 @@ def fit_one(what, p, a, double):
 
 
 def fit_struct(what, kind, a):
-    """A struct as an array of one item."""
-    if not isinstance(a, np.ndarray | np.void) or a.size != 1:
+    """A struct as an array of one item: given as one, as its item, or as an object that NumPy makes one of (__array__)."""
+    item = a if isinstance(a, np.ndarray | np.void) else np.asarray(a) if hasattr(a, "__array__") and not is_array(a) else None
+    if item is None or item.size != 1:
         raise TypeError(f"{what} is a {kind}, passed by value: it wants one item of a NumPy array of records, got {type(a).__name__}")
-    return np.asarray(a).reshape(1)
+    return np.asarray(item).reshape(1)
 
 
 def fit_array(what, p, a, double):

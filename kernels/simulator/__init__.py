@@ -10,7 +10,7 @@ from . import cusim
 from .cusim import SimError as SimulatorError
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def module(path, text, define, mode, double):
     if path is None:
         folder = Path(tempfile.mkdtemp())
