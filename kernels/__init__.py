@@ -7,6 +7,7 @@ from .attention import attention, attention_backward, attention_forward
 from .cross_entropy import cross_entropy, cross_entropy_loss
 from .kernel import KERNELS, Kernel, launch, launches
 from .matmul import ladder, matmul, matmul_backward
+from .normalization import layer_norm, layer_norm_backward, rms_norm, rms_norm_backward
 from .settings import simulated, using
 from .tensor_map import TensorMap
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward

@@ -87,3 +87,4 @@ for f in (cross_entropy, cross_entropy_loss):
     f.case(normal(6, 5), integers(6, high=5), ignore_index=3, label_smoothing=0.2, weight=positive(5), version="simple")
     f.case(normal(2, 77), integers(2, high=77), weight=positive(77), version="streamed")
     f.case(normal(4, 36), integers(4, high=4), ignore_index=3, label_smoothing=0.1, weight=positive(36), version="streamed")
+cross_entropy.case(normal(6, 12), integers(6, high=12), ignore_index=5, g=normal(6, full=True))

@@ -59,11 +59,12 @@ def numpy_dtype(name):
 
 
 def draw(f, number, dtype, seed=0):
-    """(args, params) of a case, floating-point arrays in `dtype`."""
+    """(args, params) of a case, floating-point arrays in `dtype`, those drawn as `full` in float32 at least."""
     rng = np.random.default_rng(seed)
     args, params = f.cases[number]
-    drawn = walk(list(args), lambda d: d.draw(rng)), walk(params, lambda d: d.draw(rng))
-    return walk_arrays(drawn, lambda a: a.astype(numpy_dtype(dtype)) if a.dtype.kind == "f" else a)
+    dtype = numpy_dtype(dtype)
+    drawn = walk((list(args), params), lambda d: d.draw(rng).astype("f4") if d.full and dtype.itemsize == 2 else d.draw(rng))
+    return walk_arrays(drawn, lambda a: a.astype(dtype) if a.dtype == np.float64 else a)
 
 
 def results(y):

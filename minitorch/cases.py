@@ -8,8 +8,9 @@ class Draw:
     """An array to be drawn: `Draw.draw(rng)` gives float64 numbers (or integers, or booleans)."""
     differentiable = True
 
-    def __init__(self, *shape):
-        self.shape = shape
+    def __init__(self, *shape, full=False):
+        """full: kept in float32 where a kernel's other arrays are in half precision."""
+        self.shape, self.full = shape, full
 
     def __repr__(self):
         return f"{type(self).__name__}{self.shape}"
@@ -64,7 +65,8 @@ class integers(Draw):
     differentiable = False
 
     def __init__(self, *shape, low=0, high=5):
-        self.shape, self.low, self.high = shape, low, high
+        super().__init__(*shape)
+        self.low, self.high = low, high
 
     def draw(self, rng):
         return np.asarray(rng.integers(self.low, self.high, size=self.shape))
