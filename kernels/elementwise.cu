@@ -109,7 +109,7 @@ column_sums(const float* x, OUT scalar* y, int rows, int columns) {
     y[j] = from_float<scalar>(sum);
 }
 
-// y[i] = x[i] * scale where word i of the random stream is at least `threshold`, else 0.  Words 4q to 4q + 3 are philox(q, offset).
+// y[i] = x[i] * scale where random word i is at least `threshold`, else 0.  Words 4q ... 4q + 3 are philox(q, offset).
 extern "C" __global__ void __launch_bounds__(THREADS)
 dropout(const scalar* x, OUT scalar* y, int64_t n, uint64_t threshold, float scale, uint64_t seed, uint64_t offset) {
     bool wide = aligned<4>(x) && aligned<4>(y);

@@ -87,11 +87,11 @@ def bias_activation_backward(g, x, bias, activation):
     block, across, high = place(columns // w)
     strip = max(4 * high, -(-rows // STRIPS))
     strips = -(-rows // strip)
-    macros = {"scalar": scalar(x), "WIDTH": w}
     partial = None if bias is None else library_of.empty((strips, columns), np.float64 if x.dtype == np.float64 else np.float32)
-    library("elementwise.cu", "bias_activation_backward", macros)((across, strips), block, (g, x, bias, dx, partial, rows, columns, strip, which))
+    kernel = library("elementwise.cu", "bias_activation_backward", {"scalar": scalar(x), "WIDTH": w})
+    kernel((across, strips), block, (g, x, bias, dx, partial, rows, columns, strip, which))
     if bias is not None:
-        library("elementwise.cu", "column_sums", macros)(-(-columns // 32), (32, THREADS // 32), (partial, dbias, strips, columns))
+        library("elementwise.cu", "column_sums", {"scalar": scalar(x), "WIDTH": 1})(-(-columns // 32), (32, THREADS // 32), (partial, dbias, strips, columns))
     return dx, dbias
 
 
@@ -139,7 +139,8 @@ def dropout(x, p, seed, offset=0):
     if x.size:
         blocks = min(-(-x.size // (4 * THREADS)), 2**16)
         scale = 1 / (1 - p) if p < 1 else 0.0
-        library("elementwise.cu", "dropout", {"scalar": scalar(x)})(blocks, THREADS, (x, y, x.size, threshold(p), scale, seed, offset))
+        kernel = library("elementwise.cu", "dropout", {"scalar": scalar(x), "WIDTH": 1})
+        kernel(blocks, THREADS, (x, y, x.size, threshold(p), scale, seed, offset))
     return y
 
 
