@@ -11,5 +11,7 @@ from .normalization import layer_norm, layer_norm_backward, rms_norm, rms_norm_b
 from .settings import simulated, using
 from .tensor_map import TensorMap
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .adam import adam_step
 from .elementwise import bias_activation, bias_activation_backward, dropout
+from .embedding import embedding, embedding_backward
 from .recurrent import gru_cell, gru_cell_backward, lstm_cell, lstm_cell_backward

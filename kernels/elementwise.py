@@ -91,7 +91,8 @@ def bias_activation_backward(g, x, bias, activation):
     kernel = library("elementwise.cu", "bias_activation_backward", {"scalar": scalar(x), "WIDTH": w})
     kernel((across, strips), block, (g, x, bias, dx, partial, rows, columns, strip, which))
     if bias is not None:
-        library("elementwise.cu", "column_sums", {"scalar": scalar(x), "WIDTH": 1})(-(-columns // 32), (32, THREADS // 32), (partial, dbias, strips, columns))
+        kernel = library("elementwise.cu", "column_sums", {"scalar": scalar(x), "WIDTH": 1})
+        kernel(-(-columns // 32), (32, THREADS // 32), (partial, dbias, strips, columns))
     return dx, dbias
 
 

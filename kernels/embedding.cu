@@ -4,7 +4,7 @@
 //   embedding_forward             a few threads copy a row, WIDTH numbers at a time
 //   embedding_backward_atomic     the same threads add rows to the table by atomics: short, in float only, and its sums come out
 //                                 a little different each time, for nobody orders the additions
-//   embedding_backward_tiles      the places sorted by the row they name: threads walk down TILE of them and sum while the row stays
+//   embedding_backward_tiles      the places sorted by the row they name: threads walk down TILE of them, summing while it stays
 //   embedding_backward_joins      the same; a row whose places cross the end of a tile is put together from the tiles' sums.  The
 //                                 order of all additions is fixed, and a row named by every place is still shared out among tiles
 #include "kernel.cuh"
@@ -18,7 +18,8 @@
 
 // y[i] = table[index[i]]: (rows, columns) -> (count, columns).  Zeros for `zero_row`; NaN for a row that is not there.
 extern "C" __global__ void __launch_bounds__(256)
-embedding_forward(const int64_t* index, const scalar* table, OUT scalar* y, int64_t count, int64_t rows, int columns, int64_t zero_row) {
+embedding_forward(const int64_t* index, const scalar* table, OUT scalar* y, int64_t count, int64_t rows, int columns,
+                  int64_t zero_row) {
     int64_t step = (int64_t)gridDim.x * blockDim.y;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.y + threadIdx.y; i < count; i += step) {
         int64_t row = index[i];
@@ -35,7 +36,8 @@ embedding_forward(const int64_t* index, const scalar* table, OUT scalar* y, int6
 
 // y[index[i]] += g[i], y zeros before.  Rows that are not there and row `padding` get nothing.
 extern "C" __global__ void __launch_bounds__(256)
-embedding_backward_atomic(const scalar* g, const int64_t* index, float* y, int64_t count, int64_t rows, int columns, int64_t padding) {
+embedding_backward_atomic(const scalar* g, const int64_t* index, float* y, int64_t count, int64_t rows, int columns,
+                          int64_t padding) {
     int64_t step = (int64_t)gridDim.x * blockDim.y;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.y + threadIdx.y; i < count; i += step) {
         int64_t row = index[i];
@@ -44,15 +46,16 @@ embedding_backward_atomic(const scalar* g, const int64_t* index, float* y, int64
     }
 }
 
-// named: the rows named, sorted; place[p]: where named[p] stands, so that g[place[p]] belongs to row named[p].  y is zeros before.
-// sums (tiles, 2, columns): what a tile cannot finish: [0] of a row that began in a tile before, [1] of one that goes on after it.
+// named: the rows named, sorted; place[p]: where named[p] stands: g[place[p]] belongs to row named[p].  y is zeros before.
+// sums (tiles, 2, columns): what a tile cannot finish, [0] of a row that began in a tile before, [1] of one that goes on after.
 extern "C" __global__ void __launch_bounds__(256)
 embedding_backward_tiles(const scalar* __restrict__ g, const int64_t* __restrict__ named, const int64_t* __restrict__ place,
                          scalar* __restrict__ y, SCRATCH float* __restrict__ sums, int64_t count, int64_t rows, int columns,
                          int64_t padding) {
     int64_t tile = (int64_t)blockIdx.x * blockDim.y + threadIdx.y, begin = tile * TILE;
     int64_t end = begin + TILE < count ? begin + TILE : count;
-    for (int j = (blockIdx.y * blockDim.x + threadIdx.x) * WIDTH; j < columns && begin < count; j += gridDim.y * blockDim.x * WIDTH) {
+    if (begin >= count) return;
+    for (int j = (blockIdx.y * blockDim.x + threadIdx.x) * WIDTH; j < columns; j += gridDim.y * blockDim.x * WIDTH) {
         bool began_before = begin > 0 && named[begin - 1] == named[begin];
         float sum[WIDTH] = {};
         for (int64_t first = begin; first < end; first += BATCH) {
