@@ -12,16 +12,16 @@
 // The numbers of a step that all tensors share.
 struct Step { float size, inverse_root, beta1, beta2, rest1, rest2, eps, decay, keep, sign; };
 
-// g, m, v and the parameter x of N neighbouring numbers; `most`: the largest v so far, or null.
+// g, m, v and the parameter x of N neighbouring numbers; with amsgrad, the largest v so far takes the place of v in the step.
 template <int N>
 __device__ __forceinline__ void update(scalar* params, const scalar* grads, moment* means, moment* squares, moment* largest,
-                                       const Step& s) {
+                                       bool amsgrad, const Step& s) {
     float x[N], g[N], m[N], v[N], most[N];
     load<N>(params, x);
     load<N>(grads, g);
     load<N>(means, m);
     load<N>(squares, v);
-    if (largest) load<N>(largest, most);
+    if (amsgrad) load<N>(largest, most);
 #pragma unroll
     for (int k = 0; k < N; k++) {
         x[k] *= s.keep;                                           // AdamW: x shrinks
@@ -29,13 +29,21 @@ __device__ __forceinline__ void update(scalar* params, const scalar* grads, mome
         if (s.decay != 0.f) g[k] += s.decay * x[k];               // Adam: the penalty's gradient
         m[k] = s.beta1 * m[k] + s.rest1 * g[k];
         v[k] = s.beta2 * v[k] + s.rest2 * g[k] * g[k];
-        if (!largest || v[k] > most[k] || v[k] != v[k]) most[k] = v[k];      // NaN of either stays
+        if (!amsgrad || v[k] > most[k] || v[k] != v[k]) most[k] = v[k];      // NaN of either stays
         x[k] -= s.size * m[k] / (sqrtf(most[k]) * s.inverse_root + s.eps);
     }
     store<N>(params, x);
     store<N>(means, m);
     store<N>(squares, v);
-    if (largest) store<N>(largest, most);
+    if (amsgrad) store<N>(largest, most);
+}
+
+// An address that came from a table, known to be of global memory: loads and stores need not find out.
+template <class T> __device__ __forceinline__ T* global(T* x) {
+#ifndef CUSIM
+    __builtin_assume(__isGlobal(x));
+#endif
+    return x;
 }
 
 // chunks (blocks, 3): the tensor, its first number, how many there are.
@@ -46,17 +54,18 @@ adam(scalar* const* params, const scalar* const* grads, moment* const* means, mo
     const int64_t* chunk = chunks + (int64_t)blockIdx.x * 3;
     int64_t tensor = chunk[0], first = chunk[1];
     int count = (int)chunk[2];
-    scalar* x = params[tensor] + first;
-    const scalar* g = grads[tensor] + first;
-    moment* m = means[tensor] + first;
-    moment* v = squares[tensor] + first;
-    moment* most = largest ? largest[tensor] + first : nullptr;
+    scalar* x = global(params[tensor]) + first;
+    const scalar* g = global(grads[tensor]) + first;
+    moment* m = global(means[tensor]) + first;
+    moment* v = global(squares[tensor]) + first;
+    bool amsgrad = largest != nullptr;
+    moment* most = global((amsgrad ? largest : squares)[tensor]) + first;
     Step step = {size, inverse_root, beta1, beta2, rest1, rest2, eps, decay, keep, sign};
 
     bool wide = aligned<4>(x) && aligned<4>(g) && aligned<4>(m) && aligned<4>(v) && aligned<4>(most);
     int fours = wide ? count / 4 : 0;
     for (int i = threadIdx.x; i < fours; i += blockDim.x)
-        update<4>(x + i * 4, g + i * 4, m + i * 4, v + i * 4, most ? most + i * 4 : nullptr, step);
+        update<4>(x + i * 4, g + i * 4, m + i * 4, v + i * 4, most + i * 4, amsgrad, step);
     for (int i = fours * 4 + threadIdx.x; i < count; i += blockDim.x)
-        update<1>(x + i, g + i, m + i, v + i, most ? most + i : nullptr, step);
+        update<1>(x + i, g + i, m + i, v + i, most + i, amsgrad, step);
 }
