@@ -1,0 +1,347 @@
+"""Matrix products on the kernels of matmul.cu (float32, step by step), matmul_sm80.cu (tensor cores) and matmul_sm90.cu (Hopper).
+
+All of them read their operands by strides: a transposed array (`a.swapaxes(-1, -2)`), axes in any order, and operands that a batch
+shares are taken where they are.  Bias and activation are applied to the sums before they are stored.
+"""
+import functools
+import math
+
+import numpy as np
+
+from ..backend import xp
+from ..cases import normal
+from .elementwise import ACTIVATIONS, activate, bias_activation_backward
+from .kernel import library
+from .proof import proven, scalar
+from .signature import address, dense
+
+VERSIONS = {                                         # in the order in which they build upon each other: (dtypes, idea)
+    "naive": ("float32 float64", "a thread per entry"),
+    "coalesced": ("float32 float64", "neighbouring threads along a row"),
+    "tiled": ("float32 float64", "tiles in shared memory"),
+    "register": ("float32 float64", "4 x 4 entries per thread in registers"),
+    "warp": ("float32 float64", "8 x 8 entries per thread, 16-byte reads, warp tiles, prefetch"),
+    "sm80": ("float16 bfloat16 float32", "tensor cores by mma.sync, ldmatrix, cp.async (float32 as TF32)"),
+    "sm90": ("float16 bfloat16", "tensor cores by wgmma, TMA, warp specialisation, persistent blocks"),
+}
+BYTES = 16                                           # where vectors must start: at multiples of this
+STRIDES = np.dtype([(name, "i8") for name in ("row", "column", "outer", "inner")])
+PRODUCT = np.dtype([("a", STRIDES), ("b", STRIDES)] + [(name, "i4") for name in ("M", "N", "K", "outer", "inner", "vectors")])
+
+
+def ladder():
+    """The versions of matmul as (name, dtypes, idea), each the next step from the one before."""
+    return [(name, *told) for name, told in VERSIONS.items()]
+
+
+# ---- operands --------------------------------------------------------------------------------------------------
+
+class Product:
+    """A batch of products as the kernels see it: matmul.cuh's struct of this name."""
+
+    def __init__(self, a, b, M, N, K, batch, a_strides, b_strides):
+        """a, b: arrays of (..., M, K) and (..., K, N).  a_strides, b_strides: those of the batch's axes `batch`, in elements."""
+        self.a, self.b, self.M, self.N, self.K = a, b, M, N, K
+        self.outer, self.inner = batch
+        self.a_strides = (*matrix_strides(a, M, K), *a_strides)
+        self.b_strides = (*matrix_strides(b, K, N), *b_strides)
+        self.a_vectors, self.b_vectors = vectors(a, self.a_strides, (M, K)), vectors(b, self.b_strides, (K, N))
+
+    @property
+    def batches(self):
+        return self.outer * self.inner
+
+    @property
+    def a_along_k(self):
+        return self.a_strides[1] == 1
+
+    @property
+    def b_along_k(self):
+        return self.b_strides[1] != 1
+
+    def tiles(self, rows, columns):
+        """How many tiles of this size cover all the results."""
+        return -(-self.M // rows) * -(-self.N // columns) * self.batches
+
+    @property
+    def large(self):
+        """Whether tiles of 128 x 128 are mostly full, and enough to keep the device busy."""
+        return self.M > 64 and self.N > 64 and self.tiles(128, 128) >= device(self.a)[1]
+
+    def encoded(self):
+        return np.array([(self.a_strides, self.b_strides, self.M, self.N, self.K, self.outer, self.inner,
+                          self.a_vectors + 2 * self.b_vectors)], PRODUCT)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.encoded()
+
+
+def matrix_strides(x, rows, columns):
+    """(row, column) strides in elements; along an axis of one entry, what they would be in a full array."""
+    row, column = (s // x.itemsize for s in x.strides[-2:])
+    if rows == 1:
+        row = columns if column == 1 or columns == 1 else 1
+    if columns == 1:
+        column = rows if row == 1 else 1
+    return row, column
+
+
+def vectors(x, strides, shape):
+    """Whether the rows, or the columns if these are contiguous, come in whole vectors (of 16 bytes; in float64, of 4 numbers)."""
+    row, column, *batch = strides
+    extent, other = (shape[1], row) if column == 1 else (shape[0], column)
+    return address(x) % BYTES == 0 and not any(n % (8 if x.itemsize == 2 else 4) for n in (extent, other, *batch))
+
+
+def readable(x):
+    """`x`, or a copy where the kernels cannot read it by strides: they want no gaps, and rows or columns contiguous."""
+    rows, columns = x.shape[-2:]
+    if dense(x) is None or 1 not in matrix_strides(x, rows, columns):
+        return xp(x).ascontiguousarray(x)
+    return x
+
+
+def fold(a_strides, b_strides, batch):
+    """The axes of a batch, by sizes and strides of both operands, with neighbours made one where one stride steps through both."""
+    axes = []
+    for size, *strides in zip(batch, a_strides, b_strides):
+        if size == 1:
+            continue
+        if axes and all(outer == inner * size for outer, inner in zip(axes[-1][1:], strides)):
+            axes[-1] = (axes[-1][0] * size, *strides)
+        else:
+            axes.append((size, *strides))
+    return axes
+
+
+def product(a, b):
+    """The Product of arrays (..., M, K) and (..., K, N), and the shape of the result."""
+    (M, K), N = a.shape[-2:], b.shape[-1]
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    shape = (*batch, M, N)
+    a, b = readable(a), readable(b)
+    if math.prod(b.shape[:-2]) == 1 and a.ndim > 2 and a.flags.c_contiguous:       # one b: its products are one of more rows
+        M, batch = M * math.prod(batch), ()
+        a, b = a.reshape(M, K), b.reshape(b.shape[-2:]) if b.flags.c_contiguous else b[(0,) * (b.ndim - 2)]
+    axes = fold(batch_strides(a, batch), batch_strides(b, batch), batch)
+    if len(axes) > 2:                                # the kernels know two axes
+        a, b = (xp(x).ascontiguousarray(xp(x).broadcast_to(x, (*batch, *x.shape[-2:]))) for x in (a, b))
+        axes = fold(batch_strides(a, batch), batch_strides(b, batch), batch)
+    sizes, a_strides, b_strides = zip(*[(1, 0, 0)] * (2 - len(axes)), *axes)
+    return Product(a, b, M, N, K, sizes, a_strides, b_strides), shape
+
+
+def batch_strides(x, batch):
+    """The strides of x along the axes of a batch, in elements: 0 where x has one entry for all."""
+    own = [0 if n == 1 else s // x.itemsize for n, s in zip(x.shape[:-2], x.strides)]
+    return [0] * (len(batch) - len(own)) + own
+
+
+# ---- launches ----------------------------------------------------------------------------------------------------
+
+@functools.cache
+def multiprocessors(index):
+    """How many multiprocessors the GPU has."""
+    import cupy
+    return cupy.cuda.Device(index).attributes["MultiProcessorCount"]
+
+
+def device(x):
+    """(compute capability, multiprocessors) of the device of `x`; the simulator is a small Hopper."""
+    if isinstance(x, np.ndarray):
+        return "90", 4
+    return x.device.compute_capability, multiprocessors(x.device.id)
+
+
+def choose(p):
+    """The name of the version for a product: the best that its dtype, sizes and alignment allow on its device."""
+    if scalar(p.a) == "float":
+        return "warp" if p.a_vectors and p.b_vectors and p.large else "register"
+    return "sm90" if device(p.a)[0] == "90" and hopper(p) and p.large else "sm80"
+
+
+def hopper(p):
+    """Whether TMA can load the operands."""
+    return bool(p.a_vectors and p.b_vectors and p.K)
+
+
+def run(p, version, bias, activation, c, **options):
+    if version not in VERSIONS:
+        raise ValueError(f"matmul: version must be one of {', '.join(VERSIONS)} or None, not {version!r}")
+    if p.a.dtype.name not in VERSIONS[version][0].split():
+        raise TypeError(f"matmul: version '{version}' computes in {', '.join(VERSIONS[version][0].split())}, not {p.a.dtype.name}")
+    if version == "warp" and not (p.a_vectors and p.b_vectors):
+        raise ValueError("matmul: version 'warp' wants contiguous rows or columns in whole vectors of 16 bytes")
+    LAUNCH.get(version, launch_plain)(p, version, bias, c, {"ACTIVATION": (activation or "identity").upper()}, **options)
+
+
+PLAIN = {"naive": (None, 256), "coalesced": (None, 256), "tiled": (32, 1024), "register": (64, 256), "warp": (128, 256)}
+
+
+def launch_plain(p, version, bias, c, define):
+    tile, threads = PLAIN[version]
+    grid = p.tiles(tile, tile) if tile else -(-c.size // threads)
+    library("matmul.cu", f"matmul_{version}", define)(grid, threads, (p.a, p.b, bias, c, p))
+
+
+def launch_sm80(p, version, bias, c, define, block=None):
+    """block: rows and columns of a tile, 64 or 128; None: 128 for large products."""
+    block = block or (128 if p.large else 64)
+    define = {"scalar": scalar(p.a), "A_ALONG_K": int(p.a_along_k), "B_ALONG_K": int(p.b_along_k), "BLOCK": block, **define}
+    stages = 4
+    library("matmul_sm80.cu", "matmul_sm80", define)(p.tiles(block, block), 128, (p.a, p.b, bias, c, p), shared_mem=stages * 2 * block * 64)
+
+
+LAUNCH = {"sm80": launch_sm80}
+
+
+# ---- the function ------------------------------------------------------------------------------------------------
+
+def matmul_reference(a, b, bias=None, activation=None, version=None):
+    return activate(a @ b if bias is None else a @ b + bias, activation or "identity")
+
+
+@proven(reference=matmul_reference, dtypes="float32 float16 bfloat16")
+def matmul(a, b, bias=None, activation=None, version=None):
+    """activation(a @ b + bias): (..., M, K) @ (..., K, N) -> (..., M, N), batches broadcast; one-dimensional operands as in NumPy.
+
+    bias: (N,).  activation: None, "relu", "gelu" (by erf), "gelu_tanh" (PyTorch's approximate="tanh"), "silu", "tanh" or "sigmoid".
+    version: one of the `ladder()`; None: the best that dtype, sizes, alignment and device allow.
+    float16 and bfloat16 are summed in float32.  Raises ValueError where shapes do not fit.
+    """
+    check(a, b, bias, activation)
+    p, shape = product(a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b)
+    c = xp(a).empty(shape, a.dtype)
+    if c.size:
+        run(p, version or choose(p), bias, activation, c)
+    if a.ndim == 1:
+        c = c.reshape(*c.shape[:-2], c.shape[-1])
+    return c.reshape(c.shape[:-1]) if b.ndim == 1 else c
+
+
+def check(a, b, bias, activation):
+    what = f"matmul: {tuple(a.shape)} @ {tuple(b.shape)}"
+    scalar(a)
+    if not a.ndim or not b.ndim:
+        raise ValueError(f"{what}: operands need at least one axis")
+    inner = b.shape[0] if b.ndim == 1 else b.shape[-2]
+    if a.shape[-1] != inner:
+        raise ValueError(f"{what}: inner sizes {a.shape[-1]} and {inner} differ")
+    if any(m != n and 1 not in (m, n) for m, n in zip(a.shape[-3::-1], b.shape[-3::-1])):
+        raise ValueError(f"{what}: batches {tuple(a.shape[:-2])} and {tuple(b.shape[:-2])} do not broadcast")
+    for name, x in (("b", b), ("bias", bias)):
+        if x is not None and x.dtype != a.dtype:
+            raise TypeError(f"{what}: a is {a.dtype.name}, {name} {x.dtype.name}")
+    N = 1 if b.ndim == 1 else b.shape[-1]
+    if bias is not None and tuple(bias.shape) != (N,):
+        raise ValueError(f"{what}: bias must have shape ({N},), not {tuple(bias.shape)}")
+    if activation is not None and activation not in ACTIVATIONS:
+        raise ValueError(f"matmul: activation must be None or one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+
+
+def matmul_backward_reference(g, a, b):
+    a2, b2 = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
+    g = g.reshape(*np.broadcast_shapes(a2.shape[:-2], b2.shape[:-2]), a2.shape[-2], b2.shape[-1])
+    return tuple(summed(x, like.shape).reshape(x0.shape) for x, like, x0 in
+                 ((g @ b2.swapaxes(-1, -2), a2, a), (a2.swapaxes(-1, -2) @ g, b2, b)))
+
+
+@proven(reference=matmul_backward_reference, dtypes="float32 float16 bfloat16")
+def matmul_backward(g, a, b, version=None):
+    """The gradients of a @ b: (g b^T, a^T g), summed over the axes along which a or b was broadcast."""
+    rows, columns = a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
+    batch = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    (M, K), N = rows.shape[-2:], columns.shape[-1]
+    g = g.reshape(*batch, M, N)
+    da = summed(matmul(g, columns.swapaxes(-1, -2), version=version), rows.shape)
+    if columns.size == K * N and rows.shape[:-2] == batch:              # one b for all: the sum over the batch is one over more rows
+        total = math.prod(batch) * M
+        db = matmul(rows.reshape(total, K).swapaxes(-1, -2), g.reshape(total, N), version=version)
+    else:
+        db = summed(matmul(rows.swapaxes(-1, -2), g, version=version), columns.shape)
+    return da.reshape(a.shape), db.reshape(b.shape)
+
+
+def summed(x, shape):
+    """x summed, in float32 at least, over the axes that broadcasting made from `shape`."""
+    extra = x.ndim - len(shape)
+    axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and x.shape[extra + i] != 1))
+    if not axes:
+        return x
+    return x.sum(axes, dtype=np.float32 if x.dtype.itemsize < 4 else x.dtype).astype(x.dtype).reshape(shape)
+
+
+def derivative(g, y, a, b, bias=None, activation=None, version=None):
+    db = ()
+    if activation or bias is not None:
+        g, *db = bias_activation_backward(g, matmul(a, b, version=version), bias, activation or "identity")
+    return *matmul_backward(g, a, b, version), *db
+
+
+# ---- proof -------------------------------------------------------------------------------------------------------
+
+class transposed(normal):
+    """Standard normal; in memory the last two axes are swapped."""
+    def draw(self, rng):
+        return rng.normal(size=(*self.shape[:-2], self.shape[-1], self.shape[-2])).swapaxes(-1, -2)
+
+
+class heads(normal):
+    """Standard normal (B, H, S, D); in memory (B, S, H, D)."""
+    def draw(self, rng):
+        B, H, S, D = self.shape
+        return rng.normal(size=(B, S, H, D)).swapaxes(1, 2)
+
+
+matmul.vjp(derivative)
+for case in (
+    (normal(5, 7), normal(7, 3), normal(3)), (normal(1, 1), normal(1, 1)), (transposed(4, 3), transposed(3, 5)),
+    (normal(4), normal(4)), (normal(4), normal(4, 3)), (normal(2, 3, 4), normal(4)), (normal(4), normal(2, 4, 3)),
+    (normal(2, 3, 4), normal(4, 5)), (normal(2, 3), normal(2, 3, 2)), (normal(2, 1, 2, 2), normal(3, 2, 2)),
+    (heads(2, 2, 3, 2), transposed(2, 2, 2, 2)), (normal(2, 1, 2, 2, 1), normal(3, 1, 1, 2)), (normal(0, 4), normal(4, 3)),
+    (normal(3, 0), normal(0, 4), normal(4)), (normal(2, 0, 3, 4), normal(4, 3)), (transposed(2, 4, 3), normal(1, 3, 2)),
+):
+    matmul.case(*case)
+    if len(case) == 2:
+        matmul_backward.case(normal(*np.matmul(*(np.empty(x.shape) for x in case)).shape), *case)
+matmul.case(normal(3, 4), normal(4, 5), normal(5), "gelu")
+
+
+def step(name, version, dtypes, tolerance=None, **options):
+    """One version as a function of its own, with the dtypes that it computes in."""
+    def f(a, b, bias=None, activation=None):
+        check(a, b, bias, activation)
+        p, shape = product(a, b)
+        c = xp(a).empty(shape, a.dtype)
+        run(p, version, bias, activation, c, **options)
+        return c
+    f.__name__ = f"matmul_{name}"
+    return proven(matmul_reference, dtypes, tolerance)(f)
+
+
+for version in PLAIN:
+    plain = step(version, version, "float32")
+    plain.vjp(functools.partial(derivative, version=None))
+    plain.case(normal(4, 8), normal(8, 4), normal(4))
+    plain.case(normal(2, 4, 4), transposed(2, 4, 4))
+    tails = step(f"{version}_tails", version, "float32")         # sizes off the tiles and their depths, by rows and by columns
+    tails.case(normal(132, 36), normal(36, 68), normal(68))
+    tails.case(transposed(36, 68), transposed(68, 132))
+    if version != "warp":
+        tails.case(normal(33, 17), normal(17, 65))
+        tails.case(transposed(65, 3), normal(3, 1))
+
+epilogues = step("epilogues", "register", "float32")
+for activation in ACTIVATIONS[1:]:
+    epilogues.case(normal(3, 4), normal(4, 5), normal(5), activation)
+
+for tile in (64, 128):
+    tensor = step(f"sm80_{tile}", "sm80", "float16 bfloat16", block=tile)
+    tensor.case(normal(70, 40), normal(40, 136), normal(136))
+    tensor.case(normal(2, 3, 5), normal(5, 7))
+tensor.case(transposed(72, 136), transposed(136, 70))               # columns of A in vectors, of B not
+tensor.case(transposed(2, 8, 16), normal(2, 16, 8))
+tensor.case(normal(8, 16), transposed(2, 16, 8))
+tf32 = step("tf32", "sm80", "float32", {"float32": 2e-3})          # two factors of 10 bits
+tf32.case(normal(70, 40), normal(40, 136))
+tf32.case(transposed(72, 136), transposed(136, 70))
