@@ -17,12 +17,11 @@ constexpr int BACKWARD = HEAD > 64 ? 32 : 64;
 constexpr int WIDTH = HEAD / SIDE;                   // columns of a thread in products that are HEAD wide
 
 // tile = rows first ... of x; zeros beyond row `count` and column `size`
-template <int ROWS> __device__ __forceinline__ void load_tile(float* tile, const scalar* x, long long stride, int first, int count,
-                                                              int size) {
+template <int ROWS> __device__ __forceinline__ void load_tile(float* tile, const scalar* x, int stride, int first, int count, int size) {
     for (int i = threadIdx.x; i < ROWS * HEAD; i += THREADS) {
         int row = i / HEAD, column = i % HEAD;
         bool inside = first + row < count && column < size;
-        tile[row * PITCH + column] = inside ? to_float(x[(first + row) * stride + column]) : 0.f;
+        tile[row * PITCH + column] = inside ? to_float(x[(long long)(first + row) * stride + column]) : 0.f;
     }
 }
 
@@ -30,6 +29,7 @@ template <int ROWS> __device__ __forceinline__ void load_tile(float* tile, const
 template <int R> __device__ __forceinline__ void rows_times_rows(float (&s)[R][R], const float* a, const float* b, int x, int y) {
     for (int i = 0; i < R; i++)
         for (int j = 0; j < R; j++) s[i][j] = 0.f;
+    #pragma unroll (R == 4 ? 1 : 2)
     for (int d = 0; d < HEAD; d += 4) {
         float left[R][4], right[R][4];
         #pragma unroll
@@ -50,6 +50,7 @@ template <int R> __device__ __forceinline__ void rows_times_rows(float (&s)[R][R
 
 // acc += P B, where P is R * 16 square and B has R * 16 rows
 template <int R> __device__ __forceinline__ void add_product(float (&acc)[R][WIDTH], const float* p, const float* b, int x, int y) {
+    #pragma unroll (R == 4 ? 1 : 2)
     for (int c = 0; c < R * SIDE; c += 4) {
         float left[R][4];
         #pragma unroll
@@ -85,6 +86,17 @@ __device__ __forceinline__ float score(float product, float scale, const Call& c
     return MASKED ? masked(s, mask[i * call.mask[2] + j * call.mask[3]], 1.f) : s;
 }
 
+// Bit R i + j says whether dropout keeps entry (i, j) of a thread.  One after the other: Philox would fill the registers.
+template <int R, bool TRANSPOSED> __device__ __forceinline__ uint32_t kept_bits(const Call& call, int head, int row, int column) {
+    uint32_t bits = 0;
+    #pragma unroll 1
+    for (int n = 0; n < R * R; n++) {
+        int i = row + n / R * SIDE, j = column + n % R * SIDE;
+        bits |= (uint32_t)(TRANSPOSED ? kept(call, head, j, i) : kept(call, head, i, j)) << n;
+    }
+    return bits;
+}
+
 // The 16 threads of a row: every one gets the result.
 __device__ __forceinline__ float row_max(float x) {
     for (int offset = SIDE / 2; offset > 0; offset /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, offset));
@@ -96,7 +108,7 @@ __device__ __forceinline__ float row_sum(float x) {
     return x;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward(
         STRIDED const scalar* q, STRIDED const scalar* k, STRIDED const scalar* v, STRIDED const mask_t* mask,
         STRIDED OUT scalar* o, OUT float* lse, Call call, float scale, float kept_scale) {
     extern __shared__ __align__(16) float room[];
@@ -119,6 +131,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
         __syncthreads();
         float s[R][R];                                                       // S = scale Q K^T + mask
         rows_times_rows<R>(s, query, key_or_value, x, y);
+        uint32_t keep = DROPOUT ? kept_bits<R, false>(call, of, first + y, start + x) : ~0u;
         #pragma unroll
         for (int i = 0; i < R; i++) {
             // m' = max(m, rowmax S); P = e^(S - m'); l = l e^(m - m') + rowsum P; O = O e^(m - m')
@@ -133,11 +146,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
             float base = m == -INF ? 0.f : m, correction = expf(largest[i] - base);       // a row that sees nothing yet: P = 0
             #pragma unroll
             for (int j = 0; j < R; j++) {
-                int column = start + x + SIDE * j;
                 float e = expf(s[i][j] - base);
                 added += e;
-                if (DROPOUT && !kept(call, of, row, column)) e = 0.f;
-                p[(y + SIDE * i) * P_PITCH + x + SIDE * j] = e;
+                p[(y + SIDE * i) * P_PITCH + x + SIDE * j] = keep >> (R * i + j) & 1 ? e : 0.f;
             }
             sum[i] = sum[i] * correction + added;                            // of this thread's columns
             largest[i] = m;
@@ -165,17 +176,16 @@ extern "C" __global__ void attention_delta(STRIDED const scalar* g, STRIDED cons
     delta_of_rows(g, o, delta, call, rows);
 }
 
-// P and dS = P * (dP - delta) of one query and key, from s = q k and dp = g v; P as V sees it, some of it dropped
-__device__ __forceinline__ void probability_and_slope(float& s, float& dp, float scale, float kept_scale, const Call& call,
-                                                      const mask_t* mask, int of, int i, int j, float lse, float delta) {
+// P and dS = P * (dP - delta) of one query and key, from s = q k and dp = g v; P as V sees it: times `keep`, 0 if it was dropped
+__device__ __forceinline__ void probability_and_slope(float& s, float& dp, float scale, float keep, const Call& call,
+                                                      const mask_t* mask, int i, int j, float lse, float delta) {
     s = score(s, scale, call, mask, i, j);
-    float p = s == -INF ? 0.f : expf(s - lse), keep = 1.f;
-    if (DROPOUT) keep = kept(call, of, i, j) ? kept_scale : 0.f;
+    float p = s == -INF ? 0.f : expf(s - lse);
     s = p * keep;
     dp = p * (dp * keep - delta);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys(
         STRIDED const scalar* g, STRIDED const scalar* q, STRIDED const scalar* k, STRIDED const scalar* v,
         STRIDED const mask_t* mask, const float* lse, const float* delta, STRIDED OUT scalar* dk, STRIDED OUT scalar* dv,
         Call call, float scale, float kept_scale) {
@@ -204,14 +214,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
             float s[R][R], dp[R][R];
             rows_times_rows<R>(s, key, query, x, y);                         // S^T = K Q^T
             rows_times_rows<R>(dp, value, slope, x, y);                      // dP^T = V dO^T
+            uint32_t kept = DROPOUT ? kept_bits<R, true>(call, of, first + y, start + x) : 0;
             #pragma unroll
             for (int i = 0; i < R; i++)
                 #pragma unroll
                 for (int j = 0; j < R; j++) {
                     int row = start + x + SIDE * j;
                     size_t at = (size_t)of * call.queries + min(row, call.queries - 1);
-                    probability_and_slope(s[i][j], dp[i][j], scale, kept_scale, call, m, of, row, first + y + SIDE * i, lse[at],
-                                          delta[at]);
+                    float keep = !DROPOUT ? 1.f : kept >> (R * i + j) & 1 ? kept_scale : 0.f;
+                    probability_and_slope(s[i][j], dp[i][j], scale, keep, call, m, row, first + y + SIDE * i, lse[at], delta[at]);
                     p[(y + SIDE * i) * P_PITCH + x + SIDE * j] = s[i][j];
                 }
             __syncwarp();
@@ -229,7 +240,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys(
     store_rows<R>(rows_of(dv, call.v, batch, key_head), call.v[2], first, call.keys, call.size, acc_v, x, y);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_queries(
         STRIDED const scalar* g, STRIDED const scalar* q, STRIDED const scalar* k, STRIDED const scalar* v,
         STRIDED const mask_t* mask, const float* lse, const float* delta, STRIDED OUT scalar* dq, Call call, float scale,
         float kept_scale) {
@@ -255,14 +266,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries
         float s[R][R], dp[R][R];
         rows_times_rows<R>(s, query, key, x, y);                             // S = Q K^T
         rows_times_rows<R>(dp, slope, value, x, y);                          // dP = dO V^T
+        uint32_t kept = DROPOUT ? kept_bits<R, false>(call, of, first + y, start + x) : 0;
         #pragma unroll
         for (int i = 0; i < R; i++) {
             int row = first + y + SIDE * i;
             size_t at = (size_t)of * call.queries + min(row, call.queries - 1);
             #pragma unroll
             for (int j = 0; j < R; j++) {
-                probability_and_slope(s[i][j], dp[i][j], scale, kept_scale, call, mask, of, row, start + x + SIDE * j, lse[at],
-                                      delta[at]);
+                float keep = !DROPOUT ? 1.f : kept >> (R * i + j) & 1 ? kept_scale : 0.f;
+                probability_and_slope(s[i][j], dp[i][j], scale, keep, call, mask, row, start + x + SIDE * j, lse[at], delta[at]);
                 p[(y + SIDE * i) * P_PITCH + x + SIDE * j] = dp[i][j] * scale;
             }
         }

@@ -40,7 +40,7 @@ __device__ __forceinline__ uint4 dropout_words(const Call& call, int head, int i
     return philox(make_uint4(j, i, head, 0), make_uint2((unsigned)call.seed, (unsigned)(call.seed >> 32)));
 }
 
-// Whether dropout leaves entry (i, j), for threads that hold single entries.
+// Whether dropout keeps entry (i, j), for threads that hold single entries.
 __device__ __forceinline__ bool kept(const Call& call, int head, int i, int j) {
     uint4 words = dropout_words(call, head, i & ~8, j & ~8);
     unsigned word = i & 8 ? (j & 8 ? words.w : words.z) : (j & 8 ? words.y : words.x);
@@ -80,20 +80,21 @@ __device__ __forceinline__ void mask_scores(float (&s)[N / 2], const Call& call,
     }
 }
 
-// What dropout does to each entry: f(n, kept) for every entry n of the block.
-template <int N, bool TRANSPOSED, class F>
-__device__ __forceinline__ void for_dropout(const Call& call, int head, int i, int j, F f) {
-    #pragma unroll
-    for (int block = 0; block < N / 16; block++)
-        #pragma unroll
-        for (int e = 0; e < 2; e++) {
-            int row = i, column = j + block * 16 + e, n = block * 8 + e;
-            uint4 words = dropout_words(call, head, TRANSPOSED ? column : row, TRANSPOSED ? row : column);
-            f(n, words.x >= call.threshold);
-            f(n + 6, words.w >= call.threshold);
-            f(n + 2, (TRANSPOSED ? words.y : words.z) >= call.threshold);
-            f(n + 4, (TRANSPOSED ? words.z : words.y) >= call.threshold);
-        }
+// Bit n says whether dropout keeps entry n, for a block 16 BLOCKS wide (at most 64).  One 16 x 16 block after the other: Philox would
+// fill the registers.
+template <int BLOCKS, bool TRANSPOSED>
+__device__ __forceinline__ uint32_t dropout_bits(const Call& call, int head, int i, int j) {
+    uint32_t bits = 0;
+    #pragma unroll 1
+    for (int n = 0; n < 2 * BLOCKS; n++) {
+        int column = j + n / 2 * 16 + n % 2;
+        uint4 words = TRANSPOSED ? dropout_words(call, head, column, i) : dropout_words(call, head, i, column);
+        uint32_t below = TRANSPOSED ? words.y : words.z, right = TRANSPOSED ? words.z : words.y;
+        uint32_t four = (words.x >= call.threshold) | (below >= call.threshold) << 2 | (right >= call.threshold) << 4
+                        | (words.w >= call.threshold) << 6;
+        bits |= four << (n / 2 * 8 + n % 2);
+    }
+    return bits;
 }
 
 // m' = max(m, rowmax S); P = 2^(S - m'); l = l 2^(m - m') + rowsum P (of this thread's columns); corrections 2^(m - m') for O.

@@ -24,15 +24,17 @@ __device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], 
 __device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], bf16) { mma_bf16(d, a, b); }
 
 // Start copying rows first ... of x into a tile; zeros beyond row `count` and column `size` (a multiple of 8).
-template <int COUNT> __device__ __forceinline__ void load_tile(scalar* tile, const scalar* x, long long stride, int first, int count,
-                                                               int size) {
-    constexpr int CHUNKS = HEAD / 8;                 // of 16 bytes in a row
+template <int COUNT> __device__ __forceinline__ void load_tile(scalar* tile, const scalar* x, int stride, int first, int count, int size) {
+    constexpr int CHUNKS = HEAD / 8, ACROSS = CHUNKS == 12 ? 4 : CHUNKS, DOWN = THREADS / ACROSS;        // chunks of 16 bytes; threads
+    int row = threadIdx.x / ACROSS, column = threadIdx.x % ACROSS * 8;
+    tile += row * PITCH + column;
     #pragma unroll
-    for (int n = 0; n < COUNT * CHUNKS / THREADS; n++) {
-        int i = n * THREADS + threadIdx.x, row = i / CHUNKS, column = i % CHUNKS * 8;
-        bool inside = first + row < count && column < size;
-        cp_async<16>(tile + row * PITCH + column, inside ? x + (first + row) * stride + column : x, inside);
-    }
+    for (int r = 0; r < COUNT; r += DOWN)
+        #pragma unroll
+        for (int c = 0; c < HEAD; c += ACROSS * 8) {
+            bool inside = first + row + r < count && column + c < size;
+            cp_async<16>(tile + r * PITCH + c, inside ? x + (long long)(first + row + r) * stride + column + c : x, inside);
+        }
 }
 
 // Start copying float numbers first ... first + COUNT of x; zeros beyond `count`.
@@ -105,7 +107,7 @@ __device__ __forceinline__ void store_rows(scalar* out, long long stride, int fi
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_forward_sm80(
+extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_forward_sm80(
         STRIDED ALIGNED(16) const scalar* q, STRIDED ALIGNED(16) const scalar* k, STRIDED ALIGNED(16) const scalar* v,
         STRIDED const mask_t* mask, STRIDED ALIGNED(16) OUT scalar* o, OUT float* lse, Call call, float scale, float kept_scale) {
     extern __shared__ __align__(16) unsigned char shared[];
@@ -152,7 +154,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward_sm80(
         online_softmax<STEP>(s, largest, sum, correction);
         #pragma unroll
         for (int n = 0; n < HEAD / 2; n++) acc[n] *= correction[n / 2 % 2];
-        if (DROPOUT) for_dropout<STEP, false>(call, of, i, j, [&](int n, bool kept) { if (!kept) s[n] = 0.f; });
+        if (DROPOUT) {
+            uint32_t kept = dropout_bits<STEP / 16, false>(call, of, i, j);
+            #pragma unroll
+            for (int n = 0; n < STEP / 2; n++) s[n] = kept >> n & 1 ? s[n] : 0.f;
+        }
         add_product<STEP>(acc, s, value);                                                        // O += P V
     }
     float factor[2];
@@ -180,20 +186,17 @@ __device__ __forceinline__ void probabilities_and_slopes(float (&s)[N / 2], floa
     #pragma unroll
     for (int n = 0; n < N / 2; n++) s[n] *= scale * LOG2_E;
     if (MASKED || edge) mask_scores<N, TRANSPOSED>(s, call, mask, i, j);
+    uint32_t kept = DROPOUT ? dropout_bits<N / 16, TRANSPOSED>(call, of, i, j) : 0;
     #pragma unroll
     for (int n = 0; n < N / 2; n++) {
-        float l = lse(n);
-        s[n] = exp2f(s[n] - (l == -INF ? INF : l * LOG2_E));                 // a row that sees nothing: P = 0
-        if (!DROPOUT) dp[n] = s[n] * (dp[n] - delta(n));
+        float l = lse(n), p = exp2f(s[n] - (l == -INF ? INF : l * LOG2_E));                      // a row that sees nothing: P = 0
+        float keep = !DROPOUT ? 1.f : kept >> n & 1 ? kept_scale : 0.f;
+        dp[n] = p * (dp[n] * keep - delta(n));
+        s[n] = p * keep;
     }
-    if (DROPOUT)
-        for_dropout<N, TRANSPOSED>(call, of, i, j, [&](int n, bool kept) {
-            dp[n] = s[n] * ((kept ? dp[n] * kept_scale : 0.f) - delta(n));
-            s[n] = kept ? s[n] * kept_scale : 0.f;
-        });
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys_sm80(
+extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_backward_keys_sm80(
         STRIDED ALIGNED(16) const scalar* g, STRIDED ALIGNED(16) const scalar* q, STRIDED ALIGNED(16) const scalar* k,
         STRIDED ALIGNED(16) const scalar* v, STRIDED const mask_t* mask, const float* lse, const float* delta,
         STRIDED ALIGNED(16) OUT scalar* dk, STRIDED ALIGNED(16) OUT scalar* dv, Call call, float scale, float kept_scale) {
@@ -255,7 +258,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_keys_sm
     store_rows(rows_of(dv, call.v, batch, key_head), call.v[2], first + warp * 16, call.keys, call.size, acc_v, factor_v, value);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_queries_sm80(
+extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_backward_queries_sm80(
         STRIDED ALIGNED(16) const scalar* g, STRIDED ALIGNED(16) const scalar* q, STRIDED ALIGNED(16) const scalar* k,
         STRIDED ALIGNED(16) const scalar* v, STRIDED const mask_t* mask, const float* lse, const float* delta,
         STRIDED ALIGNED(16) OUT scalar* dq, Call call, float scale, float kept_scale) {
