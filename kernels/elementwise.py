@@ -8,6 +8,7 @@ from ..cases import distinct, normal
 from .kernel import library
 from .philox import philox
 from .proof import proven, scalar
+from .rows import power
 from .signature import address
 
 ACTIVATIONS = ("identity", "relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid")      # numbered as in activations.cuh
@@ -49,9 +50,12 @@ def width(columns, *arrays):
     return n if columns % n == 0 and all([address(a) % 16 == 0 for a in arrays]) else 1
 
 
-def place(loads, most=32):
-    """The block for rows of so many loads, a power of two of them side by side; how many blocks cover a row, how many rows a block has."""
-    x = min(most, 1 << (loads - 1).bit_length())
+def place(loads, rows, least=32):
+    """The block for rows of so many loads, how many blocks cover a row, and how many rows a block has.
+
+    A block is `least` loads wide where rows are that long, wider where there are few rows, and always a power of two.
+    """
+    x = min(max(least, THREADS // power(rows)), power(loads))
     return (x, THREADS // x), -(-loads // x), THREADS // x
 
 
@@ -62,7 +66,7 @@ def bias_activation(x, bias, activation):
     y = xp(x).empty_like(x)
     if x.size:
         w = width(columns, x, y, bias)
-        block, across, high = place(columns // w)
+        block, across, high = place(columns // w, rows)
         kernel = library("elementwise.cu", "bias_activation_forward", {"scalar": scalar(x), "WIDTH": w})
         kernel((across, min(-(-rows // (4 * high)), 65535)), block, (x, bias, y, rows, columns, which))
     return y
@@ -84,7 +88,7 @@ def bias_activation_backward(g, x, bias, activation):
     if not x.size:
         return dx, dbias
     w = width(columns, g, x, dx, bias)
-    block, across, high = place(columns // w)
+    block, across, high = place(columns // w, rows)
     strip = max(4 * high, -(-rows // STRIPS))
     strips = -(-rows // strip)
     partial = None if bias is None else library_of.empty((strips, columns), np.float64 if x.dtype == np.float64 else np.float32)
@@ -104,6 +108,7 @@ bias_activation.case(normal(2, 7, 8), normal(8), "gelu")
 bias_activation.case(distinct(9, 3), None, "relu")
 bias_activation.case(normal(1, 1), normal(1), "silu")
 bias_activation.case(normal(6), normal(6), "tanh")
+bias_activation.case(normal(2, 70), normal(70), "sigmoid")
 bias_activation.case(normal(0, 4), normal(4), "gelu")
 bias_activation_backward.case(normal(301, 3), normal(301, 3), normal(3), "silu")
 bias_activation_backward.case(normal(3, 2, 136), normal(3, 2, 136), normal(136), "gelu_tanh")

@@ -56,7 +56,7 @@ def embedding(indices, table, zero_row=None):
     y = xp(table).empty((*indices.shape, columns), table.dtype)
     if y.size:
         w = width(columns, table, y)
-        block, _, high = place(columns // w, 256)
+        block, _, high = place(columns // w, index.size, 256)
         kernel = library("embedding.cu", "embedding_forward", {"scalar": scalar(table), "WIDTH": w})
         kernel(min(-(-index.size // high), 2**20), block, (index, table, y, index.size, rows, columns, zero))
     return y
@@ -83,7 +83,7 @@ def embedding_backward(g, indices, rows, padding_idx=None, atomic=False):
     if not g.size:
         return y.astype(g.dtype, copy=False)
     if atomic:
-        block, _, high = place(columns, 256)
+        block, _, high = place(columns, index.size, 256)
         kernel = library("embedding.cu", "embedding_backward_atomic", {"scalar": scalar(g), "WIDTH": 1})
         kernel(min(-(-index.size // high), 2**20), block, (g, index, y, index.size, rows, columns, padding))
         return y.astype(g.dtype, copy=False)
@@ -91,7 +91,7 @@ def embedding_backward(g, indices, rows, padding_idx=None, atomic=False):
     named, tiles = index[order], -(-index.size // TILE)
     sums = library_of.empty((tiles, 2, columns), exact)
     w = width(columns, g, y)
-    block, across, high = place(columns // w)
+    block, across, high = place(columns // w, tiles)
     macros, grid = {"scalar": scalar(g), "WIDTH": w}, (-(-tiles // high), min(across, 65535))
     library("embedding.cu", "embedding_backward_tiles", macros)(grid, block, (g, named, order, y, sums, index.size, rows, columns, padding))
     if tiles > 1:

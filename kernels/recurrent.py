@@ -21,7 +21,7 @@ def parts(gates, n):
     return np.split(gates, n, axis=-1)
 
 
-def run(name, states, gates, count, outputs):
+def run(name, kernel, states, gates, count, outputs):
     """Launch a cell's kernel: states (..., H) and gates (..., count H) in, outputs of either size out.  Returns the outputs."""
     state = next(s for s in states.values() if s is not None)
     hidden = state.shape[-1] if state.ndim else 0
@@ -34,7 +34,7 @@ def run(name, states, gates, count, outputs):
     if state.size:
         rows, x = state.size // hidden, min(THREADS, 1 << (hidden - 1).bit_length())
         y = THREADS // x
-        kernel = library("recurrent.cu", name, {"scalar": scalar(state)})
+        kernel = library("recurrent.cu", kernel, {"scalar": scalar(state)})
         given = {**states, **gates}
         args = [given[p.name] for p in kernel.parameters if p.name in given]
         kernel((-(-hidden // x), min(-(-rows // y), 65535)), (x, y), (*args, *made, rows, hidden))
@@ -53,7 +53,7 @@ def lstm_cell_reference(gates, c):
 @proven(reference=lstm_cell_reference, dtypes="float32 float16 bfloat16")
 def lstm_cell(gates, c):
     """(h, c', kept gates): c' = f c + i g, h = o tanh(c'), for the gates i, f, g, o = x W^T + h U^T + b: (B, 4H), (B, H) -> (B, H) twice, (B, 4H)."""
-    return run("lstm_forward", {"c": c}, {"gates": gates}, 4, (1, 1, 4))
+    return run("lstm_cell", "lstm_forward", {"c": c}, {"gates": gates}, 4, (1, 1, 4))
 
 
 def lstm_cell_backward_reference(dh, dc, gates, c, new_c):
@@ -66,7 +66,7 @@ def lstm_cell_backward_reference(dh, dc, gates, c, new_c):
 @proven(reference=lstm_cell_backward_reference, dtypes="float32 float16 bfloat16")
 def lstm_cell_backward(dh, dc, gates, c, new_c):
     """(dgates, dc) from the gradients of h and c' (None: zeros) and what lstm_cell kept: (B, H) twice, (B, 4H), (B, H) twice -> (B, 4H), (B, H)."""
-    return run("lstm_backward", {"c": c, "dh": dh, "dc": dc, "new_c": new_c}, {"kept": gates}, 4, (4, 1))
+    return run("lstm_cell_backward", "lstm_backward", {"c": c, "dh": dh, "dc": dc, "new_c": new_c}, {"kept": gates}, 4, (4, 1))
 
 
 def lstm_cell_derivative(g, y, gates, c):
@@ -105,7 +105,7 @@ def gru_cell(x_gates, h_gates, h):
 
     (B, 3H) twice, (B, H) -> (B, H), (B, 3H).
     """
-    return run("gru_forward", {"h": h}, {"x_gates": x_gates, "h_gates": h_gates}, 3, (1, 3))
+    return run("gru_cell", "gru_forward", {"h": h}, {"x_gates": x_gates, "h_gates": h_gates}, 3, (1, 3))
 
 
 def gru_cell_backward_reference(dh, gates, h_gates, h):
@@ -118,7 +118,7 @@ def gru_cell_backward_reference(dh, gates, h_gates, h):
 @proven(reference=gru_cell_backward_reference, dtypes="float32 float16 bfloat16")
 def gru_cell_backward(dh, gates, h_gates, h):
     """(dx_gates, dh_gates, dh) from the gradient of h' and the kept gates: (B, H), (B, 3H) twice, (B, H) -> (B, 3H) twice, (B, H)."""
-    return run("gru_backward", {"h": h, "dh": dh}, {"kept": gates, "h_gates": h_gates}, 3, (3, 3, 1))
+    return run("gru_cell_backward", "gru_backward", {"h": h, "dh": dh}, {"kept": gates, "h_gates": h_gates}, 3, (3, 3, 1))
 
 
 def gru_cell_derivative(g, y, x_gates, h_gates, h):
