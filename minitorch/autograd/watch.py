@@ -83,9 +83,9 @@ def is_anomaly_check_nan_enabled():
 
 
 def remember_place(node):
-    """Keep the user's lines that made `node`: the frames outside this package."""
-    package = __name__.partition(".")[0]
-    frames = ((f, line) for f, line in traceback.walk_stack(None) if f.f_globals.get("__name__", "").partition(".")[0] != package)
+    """Keep the user's lines that made `node`: the frames outside this package (and outside traceback, which walks them)."""
+    passed = (__name__.partition(".")[0], "traceback")
+    frames = ((f, line) for f, line in traceback.walk_stack(None) if f.f_globals.get("__name__", "").partition(".")[0] not in passed)
     node.extras().where = list(reversed(traceback.StackSummary.extract(frames, limit=8)))
 
 
