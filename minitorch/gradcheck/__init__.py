@@ -5,7 +5,9 @@
 
 Every input gets one of five verdicts: correct, wrong, not differentiable here, too noisy in this dtype to tell, vacuous.
 """
+from .blame import Blame, blame, recording
 from .check import check
+from .mutate import Mutant, Score, kill_rate, mutants
 from .report import GradcheckError, InputReport, Report
 
-__all__ = ["GradcheckError", "InputReport", "Report", "check"]
+__all__ = ["Blame", "GradcheckError", "InputReport", "Mutant", "Report", "Score", "blame", "check", "kill_rate", "mutants", "recording"]
