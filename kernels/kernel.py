@@ -135,7 +135,7 @@ def launch(source, name, grid, block, args, shared_mem=0, define=None, arch=None
     return made(source, name, items, arch, triple("cluster", cluster))(grid, block, args, shared_mem)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def made(source, name, define, arch, cluster):
     return Kernel(source, name, dict(define), arch, cluster)
 

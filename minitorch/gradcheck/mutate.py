@@ -172,7 +172,7 @@ def is_shape(node):
                and n.func.id in ("len", "range", "tuple") for n in ast.walk(node))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def module_tree(filename):
     with open(filename, encoding="utf-8") as file:
         return ast.parse(file.read())
