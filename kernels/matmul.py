@@ -14,6 +14,7 @@ from .elementwise import ACTIVATIONS, activate, bias_activation_backward
 from .kernel import library
 from .proof import proven, scalar
 from .signature import address, dense
+from .tensor_map import TensorMap
 
 VERSIONS = {                                         # in the order in which they build upon each other: (dtypes, idea)
     "naive": ("float32 float64", "a thread per entry"),
@@ -192,7 +193,32 @@ def launch_sm80(p, version, bias, c, define, block=None):
     library("matmul_sm80.cu", "matmul_sm80", define)(p.tiles(block, block), 128, (p.a, p.b, bias, c, p), shared_mem=stages * 2 * block * 64)
 
 
-LAUNCH = {"sm80": launch_sm80}
+def launch_sm90(p, version, bias, c, define, columns=None, blocks=None):
+    """columns: of a tile, 128 or 256; None: those with which the blocks are done sooner.  blocks: at most; None: multiprocessors."""
+    if not hopper(p):
+        raise ValueError("matmul: version 'sm90' wants contiguous rows or columns in whole vectors of 16 bytes")
+    blocks = blocks or device(p.a)[1]
+    columns = columns or min((256, 128), key=lambda n: -(-p.tiles(128, n) // blocks) * n)
+    stages = 4 if columns == 256 else 6
+    define = {"scalar": scalar(p.a), "A_ALONG_K": int(p.a_along_k), "B_ALONG_K": int(p.b_along_k), "COLUMNS": columns, **define}
+    a = tensor_map(p.a, p.a_strides, p, (p.M, p.K), 128 if p.a_along_k else 64)
+    b = tensor_map(p.b, p.b_strides, p, (p.K, p.N), columns if p.b_along_k else 64)
+    kernel = library("matmul_sm90.cu", "matmul_sm90", define, arch="sm_90a")
+    shared = stages * (128 + columns) * 64 * 2 + stages * 2 * 8
+    kernel(min(p.tiles(128, columns), blocks), 384, (a, b, bias, c, p), shared_mem=shared)
+
+
+def tensor_map(x, strides, p, shape, lines):
+    """The map of an operand as (outer, inner, lines, along the line), for boxes of so many lines by 64."""
+    row, column, outer, inner = strides
+    across, along, count, length = (row, column, *shape) if column == 1 else (column, row, *shape[::-1])
+    sizes = (p.outer if outer else 1, p.inner if inner else 1, count, length)
+    steps = [(n if size > 1 else 64) * x.itemsize for n, size in zip((outer, inner, across, along), sizes)]
+    steps[3] = x.itemsize
+    return TensorMap(xp(x).lib.stride_tricks.as_strided(x, sizes, steps), (1, 1, lines, 64))
+
+
+LAUNCH = {"sm80": launch_sm80, "sm90": launch_sm90}
 
 
 # ---- the function ------------------------------------------------------------------------------------------------
@@ -345,3 +371,10 @@ tensor.case(normal(8, 16), transposed(2, 16, 8))
 tf32 = step("tf32", "sm80", "float32", {"float32": 2e-3})          # two factors of 10 bits
 tf32.case(normal(70, 40), normal(40, 136))
 tf32.case(transposed(72, 136), transposed(136, 70))
+
+for columns, blocks in ((128, None), (256, 2)):
+    hopper_step = step(f"sm90_{columns}", "sm90", "bfloat16 float16", columns=columns, blocks=blocks)
+    hopper_step.case(normal(136, 72), normal(72, 200), normal(200))
+    hopper_step.case(transposed(72, 136), transposed(136, 304))         # with two blocks: a second tile, its copies run ahead
+hopper_step.case(transposed(2, 8, 16), normal(2, 16, 8))
+hopper_step.case(heads(2, 3, 16, 8), transposed(3, 8, 16))
