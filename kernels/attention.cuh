@@ -97,9 +97,18 @@ __device__ __forceinline__ uint32_t dropout_bits(const Call& call, int head, int
     return bits;
 }
 
+// Scores as logarithms to the base of 2 are s times what this returns: a factor above 0, which the exponential takes for nothing.
+template <int N> __device__ __forceinline__ float logarithms(float (&s)[N / 2], float factor) {
+    if (!MASKED && factor > 0.f) return factor;
+    #pragma unroll
+    for (int n = 0; n < N / 2; n++) s[n] *= factor;
+    return 1.f;
+}
+
 // m' = max(m, rowmax S); P = 2^(S - m'); l = l 2^(m - m') + rowsum P (of this thread's columns); corrections 2^(m - m') for O.
-template <int N>
-__device__ __forceinline__ void online_softmax(float (&s)[N / 2], float (&largest)[2], float (&sum)[2], float (&correction)[2]) {
+// S and m count in units of `factor`.
+template <int N> __device__ __forceinline__ void online_softmax(float (&s)[N / 2], float factor, float (&largest)[2], float (&sum)[2],
+                                                                float (&correction)[2]) {
     #pragma unroll
     for (int h = 0; h < 2; h++) {
         float m = largest[h], added = 0.f;
@@ -107,14 +116,14 @@ __device__ __forceinline__ void online_softmax(float (&s)[N / 2], float (&larges
         for (int j = 0; j < N / 8; j++) m = fmaxf(m, fmaxf(s[4 * j + 2 * h], s[4 * j + 2 * h + 1]));
         m = fmaxf(m, __shfl_xor_sync(ALL_LANES, m, 1));
         m = fmaxf(m, __shfl_xor_sync(ALL_LANES, m, 2));
-        float base = m == -INF ? 0.f : m;                                    // a row that sees nothing yet: P = 0
-        correction[h] = exp2f(largest[h] - base);
+        float base = m == -INF ? 0.f : m * factor;                           // a row that sees nothing yet: P = 0
+        correction[h] = exp2f(fmaf(largest[h], factor, -base));
         #pragma unroll
         for (int j = 0; j < N / 8; j++)
             #pragma unroll
             for (int e = 0; e < 2; e++) {
                 float& x = s[4 * j + 2 * h + e];
-                x = exp2f(x - base);
+                x = exp2f(fmaf(x, factor, -base));
                 added += x;
             }
         sum[h] = sum[h] * correction[h] + added;
@@ -126,14 +135,4 @@ __device__ __forceinline__ void online_softmax(float (&s)[N / 2], float (&larges
 __device__ __forceinline__ float quad_sum(float x) {
     x += __shfl_xor_sync(ALL_LANES, x, 1);
     return x + __shfl_xor_sync(ALL_LANES, x, 2);
-}
-
-__device__ __forceinline__ uint32_t packed(float low, float high, half) {
-    half2 pair = __floats2half2_rn(low, high);
-    return *reinterpret_cast<uint32_t*>(&pair);
-}
-
-__device__ __forceinline__ uint32_t packed(float low, float high, bf16) {
-    __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-    return *reinterpret_cast<uint32_t*>(&pair);
 }

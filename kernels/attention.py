@@ -13,6 +13,7 @@ from .kernel import library
 from .philox import philox
 from .proof import proven, scalar
 from .signature import address, dense
+from .tensor_map import TensorMap
 
 CALL = np.dtype([(name, "i8", (3,)) for name in "qkvog"] + [("mask", "i8", (4,)), ("seed", "u8")]
                 + [(name, "i4") for name in ("heads", "key_heads", "queries", "keys", "size", "causal")]
@@ -176,6 +177,12 @@ def macros(q, mask, dropout):
     return define
 
 
+def mappable(x):
+    """x with the strides of a TMA map where an axis has one entry and any stride would do."""
+    lead = [math.prod(x.shape[i + 1:]) * x.dtype.itemsize if n == 1 else s for i, (n, s) in enumerate(zip(x.shape, x.strides))]
+    return x if lead == list(x.strides) else xp(x).lib.stride_tricks.as_strided(x, x.shape, lead)
+
+
 def ceil(a, b):
     return -(-a // b)
 
@@ -262,8 +269,17 @@ def backward_sm80(g, q, k, v, mask, o, lse, gradients, call, scale, dropout):
         ceil(Sq, 64) * B * H, 128, (*inputs, dq, *numbers), shared_mem=room)
 
 
-FORWARD = {"teaching": forward_teaching, "sm80": forward_sm80}
-BACKWARD = {"teaching": backward_teaching, "sm80": backward_sm80}
+def forward_sm90(q, k, v, mask, o, lse, call, scale, dropout):
+    define = {**macros(q, mask, dropout), "HEAD": 64 if q.shape[3] <= 64 else 128}
+    row = 2 * define["HEAD"]
+    blocks = ceil(q.shape[2], 128) * q.shape[0] * q.shape[1]
+    maps = [TensorMap(mappable(x), (1, 1, rows, 64)) for x, rows in ((q, 128), (k, 128), (v, 128), (o, 64))]
+    library("attention_sm90.cu", "attention_forward_sm90", define, arch="sm_90a")(
+        blocks, 384, (*maps[:3], mask, maps[3], lse, call, scale, 1 / (1 - dropout)), shared_mem=6 * 128 * row + 9 * 8)
+
+
+FORWARD = {"teaching": forward_teaching, "sm80": forward_sm80, "sm90": forward_sm90}
+BACKWARD = {"teaching": backward_teaching, "sm80": backward_sm80, "sm90": backward_sm80}
 
 
 @proven(reference=reference)
@@ -273,7 +289,7 @@ def attention(q, k, v, mask=None, causal=False, scale=None, dropout=0.0, seed=0,
     H is a multiple of Hk; D is at most 128; scale is 1 / sqrt(D) by default.  causal: position i sees keys up to i.
     mask: booleans, true where a key may be seen, or numbers to add to the scores, broadcast to (B, H, Sq, Sk).
     A position that sees nothing gets zeros.  dropout: the probability with which entries of the softmax are dropped, by `seed`.
-    version: "teaching", "sm80" or "sm90"; None takes the best that applies.
+    version: "teaching", "sm80" (any GPU's tensor cores) or "sm90" (Hopper's, forward only); None takes the best that applies.
     """
     return attention_forward(q, k, v, mask, causal, scale, dropout, seed, version)[0]
 

@@ -23,6 +23,9 @@ constexpr int STEP_BACK = HEAD > 64 ? 32 : 64;       // queries (keys) per tile 
 __device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], half) { mma_f16(d, a, b); }
 __device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], bf16) { mma_bf16(d, a, b); }
 
+__device__ __forceinline__ uint32_t packed(float low, float high, half) { return pack_half(low, high); }
+__device__ __forceinline__ uint32_t packed(float low, float high, bf16) { return pack_bf16(low, high); }
+
 // Start copying rows first ... of x into a tile; zeros beyond row `count` and column `size` (a multiple of 8).
 template <int COUNT> __device__ __forceinline__ void load_tile(scalar* tile, const scalar* x, int stride, int first, int count, int size) {
     constexpr int CHUNKS = HEAD / 8, ACROSS = CHUNKS == 12 ? 4 : CHUNKS, DOWN = THREADS / ACROSS;        // chunks of 16 bytes; threads
@@ -132,7 +135,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_forward_sm80(
     cp_async_commit();
 
     uint32_t a[HEAD / 16][4];                                                // Q
-    float acc[HEAD / 2] = {}, largest[2] = {-INF, -INF}, sum[2] = {}, correction[2];
+    float acc[HEAD / 2] = {}, largest[2] = {-INF, -INF}, sum[2] = {}, correction[2], factor = 1.f;
     for (int step = 0; step < steps; step++) {
         cp_async_wait<0>();
         __syncthreads();
@@ -146,12 +149,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_forward_sm80(
         float s[STEP / 2] = {};
         #pragma unroll
         for (int kk = 0; kk < HEAD / 16; kk++) add_times_rows<STEP>(s, a[kk], key, kk);          // S = Q K^T
-        #pragma unroll
-        for (int n = 0; n < STEP / 2; n++) s[n] *= scale * LOG2_E;
+        factor = logarithms<STEP>(s, scale * LOG2_E);
         int j = step * STEP + lane % 4 * 2;
         if (MASKED || (step + 1) * STEP > call.keys || (call.causal && (step + 1) * STEP > first + warp * 16))
             mask_scores<STEP, false>(s, call, mask, i, j);
-        online_softmax<STEP>(s, largest, sum, correction);
+        online_softmax<STEP>(s, factor, largest, sum, correction);
         #pragma unroll
         for (int n = 0; n < HEAD / 2; n++) acc[n] *= correction[n / 2 % 2];
         if (DROPOUT) {
@@ -161,15 +163,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_forward_sm80(
         }
         add_product<STEP>(acc, s, value);                                                        // O += P V
     }
-    float factor[2];
+    float weight[2];
     #pragma unroll
     for (int h = 0; h < 2; h++) {
         float l = quad_sum(sum[h]);
-        factor[h] = l == 0.f ? 0.f : (DROPOUT ? kept_scale : 1.f) / l;
+        weight[h] = l == 0.f ? 0.f : (DROPOUT ? kept_scale : 1.f) / l;
         if (lane % 4 == 0 && i + 8 * h < call.queries)
-            lse[(size_t)of * call.queries + i + 8 * h] = l == 0.f ? -INF : largest[h] * LN_2 + logf(l);
+            lse[(size_t)of * call.queries + i + 8 * h] = l == 0.f ? -INF : largest[h] * factor * LN_2 + logf(l);
     }
-    store_rows(o, call.o[2], first + warp * 16, call.queries, call.size, acc, factor, rows);
+    store_rows(o, call.o[2], first + warp * 16, call.queries, call.size, acc, weight, rows);
 }
 
 extern "C" __global__ void attention_delta_sm80(STRIDED const scalar* g, STRIDED const scalar* o, OUT float* delta, Call call,
