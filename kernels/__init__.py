@@ -4,10 +4,13 @@ The typed functions (`softmax(x)`, `matmul(a, b)`, ...) launch the kernels of th
 run anybody's.  NumPy arrays go to the simulator, CuPy arrays to the GPU.  Nothing here is imported by minitorch unasked.
 """
 from .attention import attention, attention_backward, attention_forward
+from .conv import conv2d, conv2d_bias_gradient, conv2d_input_gradient, conv2d_weight_gradient
+from .batch_norm import batch_norm, batch_norm_backward
 from .cross_entropy import cross_entropy, cross_entropy_loss
 from .kernel import KERNELS, Kernel, launch, launches
 from .matmul import ladder, matmul, matmul_backward
 from .normalization import layer_norm, layer_norm_backward, rms_norm, rms_norm_backward
+from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from .settings import simulated, using
 from .tensor_map import TensorMap
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward

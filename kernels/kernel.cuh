@@ -95,9 +95,14 @@ template <int LANES = 32> __device__ __forceinline__ float warp_max(float x) {
     return x;
 }
 
-// Over a block of up to 1024 threads, a multiple of 32 of them; all of them call it.
+// Over a block of up to 1024 threads, a multiple of 32 of them; all of them call it.  One room serves all of these functions.
+__device__ __forceinline__ float* left_by_warps() {
+    __shared__ float partial[64];
+    return partial;
+}
+
 __device__ __forceinline__ float block_sum(float x) {
-    __shared__ float partial[32];
+    float* partial = left_by_warps();
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     x = warp_sum(x);
     if (lane == 0) partial[warp] = x;
@@ -108,7 +113,7 @@ __device__ __forceinline__ float block_sum(float x) {
 }
 
 __device__ __forceinline__ float block_max(float x) {
-    __shared__ float partial[32];
+    float* partial = left_by_warps();
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     x = warp_max(x);
     if (lane == 0) partial[warp] = x;
@@ -146,13 +151,12 @@ template <int LANES = 32> __device__ __forceinline__ MaxSum warp_max_sum(MaxSum 
 }
 
 __device__ __forceinline__ MaxSum block_max_sum(MaxSum a) {
-    __shared__ MaxSum partial[32];
+    float* partial = left_by_warps();
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     a = warp_max_sum(a);
-    if (lane == 0) partial[warp] = a;
+    if (lane == 0) partial[warp] = a.largest, partial[32 + warp] = a.sum;
     __syncthreads();
-    MaxSum b = {-INF, 0.f};
-    if (lane < warps) b = partial[lane];
+    MaxSum b = {lane < warps ? partial[lane] : -INF, lane < warps ? partial[32 + lane] : 0.f};
     b = warp_max_sum(b);
     __syncthreads();
     return b;

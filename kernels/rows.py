@@ -40,7 +40,7 @@ class Plan:
 def plan(name, version, rows, columns, arrays, most=16, versions=VERSIONS):
     """The Plan for arrays of `rows` rows, the first of which says the storage type.
 
-    version: one of `versions`, or None to choose.  most: entries that a thread of a block may hold (one in a warp twice as many).
+    version: one of `versions`, or None to choose.  most: entries that a thread may hold: 16 and what goes with them fit in the registers of 1024.
     Rows that a block of 1024 threads cannot hold are streamed; where there is no such version, left to the simple one.
     """
     if version not in (None, *versions):
@@ -57,7 +57,7 @@ def plan(name, version, rows, columns, arrays, most=16, versions=VERSIONS):
         return Plan(version, rows, columns, min(256, up(columns, 32)))
     if version == "streamed":
         return Plan(version, rows, columns, min(1024, up(vectors, 32)), vector=vector)
-    if vectors * vector <= 64 * most:
+    if vectors * vector <= 32 * most:
         threads = 8 if vectors <= 8 else 32
         return Plan(version, rows, columns, threads, power(-(-vectors // threads)), vector)
     parts = max(1, most // vector)
