@@ -162,8 +162,8 @@ def choose(p):
 
 
 def hopper(p):
-    """Whether TMA can load the operands."""
-    return bool(p.a_vectors and p.b_vectors and p.K)
+    """Whether TMA can load the operands and store the result."""
+    return bool(p.a_vectors and p.b_vectors and p.K and p.N % 8 == 0)
 
 
 def run(p, version, bias, activation, c, **options):
@@ -193,19 +193,26 @@ def launch_sm80(p, version, bias, c, define, block=None):
     library("matmul_sm80.cu", "matmul_sm80", define)(p.tiles(block, block), 128, (p.a, p.b, bias, c, p), shared_mem=stages * 2 * block * 64)
 
 
-def launch_sm90(p, version, bias, c, define, columns=None, blocks=None):
-    """columns: of a tile, 128 or 256; None: those with which the blocks are done sooner.  blocks: at most; None: multiprocessors."""
+def launch_sm90(p, version, bias, c, define, columns=None, cluster=None, limit=None):
+    """columns: of a tile, 128 or 256; cluster: blocks that share copies of B, 1 or 2; None: those that are done sooner.
+
+    limit: blocks at most; None: multiprocessors.
+    """
     if not hopper(p):
-        raise ValueError("matmul: version 'sm90' wants contiguous rows or columns in whole vectors of 16 bytes")
-    blocks = blocks or device(p.a)[1]
-    columns = columns or min((256, 128), key=lambda n: -(-p.tiles(128, n) // blocks) * n)
-    stages = 4 if columns == 256 else 6
-    define = {"scalar": scalar(p.a), "A_ALONG_K": int(p.a_along_k), "B_ALONG_K": int(p.b_along_k), "COLUMNS": columns, **define}
-    a = tensor_map(p.a, p.a_strides, p, (p.M, p.K), 128 if p.a_along_k else 64)
-    b = tensor_map(p.b, p.b_strides, p, (p.K, p.N), columns if p.b_along_k else 64)
-    kernel = library("matmul_sm90.cu", "matmul_sm90", define, arch="sm_90a")
-    shared = stages * (128 + columns) * 64 * 2 + stages * 2 * 8
-    kernel(min(p.tiles(128, columns), blocks), 384, (a, b, bias, c, p), shared_mem=shared)
+        raise ValueError("matmul: version 'sm90' wants contiguous rows or columns in whole vectors of 16 bytes, in the result too")
+    limit = limit or device(p.a)[1]
+    cluster = cluster or (1 if -(-p.M // 128) % 2 else 2)
+    columns = columns or min((256, 128), key=lambda n: -(-p.tiles(128 * cluster, n) // (limit // cluster)) * n)
+    define = {"scalar": scalar(p.a), "A_ALONG_K": int(p.a_along_k), "B_ALONG_K": int(p.b_along_k), "COLUMNS": columns, "BLOCKS": cluster, **define}
+    maps = (
+        tensor_map(p.a, p.a_strides, p, (p.M, p.K), 128 if p.a_along_k else 64),
+        tensor_map(p.b, p.b_strides, p, (p.K, p.N), columns // cluster if p.b_along_k else 64),
+        TensorMap(c.reshape(p.batches, p.M, p.N), (1, 64, 64)),
+    )
+    stages = 3 if columns == 256 else 5
+    shared = stages * (128 + columns) * 64 * 2 + 128 * columns * 2 + stages * 2 * 8
+    blocks = min(p.tiles(128 * cluster, columns), limit // cluster) * cluster
+    library("matmul_sm90.cu", "matmul_sm90", define, "sm_90a", (cluster, 1, 1))(blocks, 384, (*maps, bias, p), shared_mem=shared)
 
 
 def tensor_map(x, strides, p, shape, lines):
@@ -372,9 +379,9 @@ tf32 = step("tf32", "sm80", "float32", {"float32": 2e-3})          # two factors
 tf32.case(normal(70, 40), normal(40, 136))
 tf32.case(transposed(72, 136), transposed(136, 70))
 
-for columns, blocks in ((128, None), (256, 2)):
-    hopper_step = step(f"sm90_{columns}", "sm90", "bfloat16 float16", columns=columns, blocks=blocks)
+for columns, cluster in ((128, 1), (256, 2)):         # one cluster for all tiles: the ring comes around, copies run ahead
+    hopper_step = step(f"sm90_{columns}", "sm90", "bfloat16 float16", columns=columns, cluster=cluster, limit=cluster)
     hopper_step.case(normal(136, 72), normal(72, 200), normal(200))
-    hopper_step.case(transposed(72, 136), transposed(136, 304))         # with two blocks: a second tile, its copies run ahead
+    hopper_step.case(transposed(200, 72), transposed(72, 304))
 hopper_step.case(transposed(2, 8, 16), normal(2, 16, 8))
 hopper_step.case(heads(2, 3, 16, 8), transposed(3, 8, 16))

@@ -135,7 +135,6 @@ matmul_sm80(STRIDED const scalar* a, STRIDED const scalar* b, const scalar* bias
                 }
         }
     }
-    cp_async_wait<0>();
 
     // A fragment of C: rows lane / 4 and 8 more, columns lane % 4 * 2 and 1 more.
     int j0 = here.j + x + lane % 4 * 2;
