@@ -4,7 +4,8 @@ import pytest
 
 from minitorch import kernels
 from minitorch.kernels.elementwise import ACTIVATIONS, bias_activation, bias_activation_backward, dropout
-from minitorch.kernels.recurrent import gru_cell, lstm_cell, lstm_cell_backward
+from minitorch.kernels.proof import numpy_dtype
+from minitorch.kernels.recurrent import gru_cell, gru_cell_reference, lstm_cell, lstm_cell_backward, lstm_cell_reference
 
 rng = np.random.default_rng(0)
 
@@ -53,6 +54,16 @@ def test_dropout_keeps_its_share_and_says_which_by_seed_and_offset():
     for other in (dict(seed=8), dict(seed=7, offset=1), dict(seed=7 + 2**32)):
         agreement = (dropout(x, 0.25, **other) == y).mean()
         assert abs(agreement - (0.75**2 + 0.25**2)) < 0.02
+
+
+@pytest.mark.parametrize("mode, dtype, near", [("check", "float32", 1e-6), ("fast", "float16", 1e-3), ("fast", "bfloat16", 8e-3)])
+def test_cells_of_more_units_than_a_block_has_threads(mode, dtype, near):
+    gates, more, state = (rng.normal(size=(3, n * 150)).astype(numpy_dtype(dtype)) for n in (4, 3, 1))
+    with kernels.using(mode=mode):
+        found = lstm_cell(gates, state) + gru_cell(gates[:, :450].copy(), more, state)
+    gates, more, state = (a.astype("f8") for a in (gates, more, state))
+    for y, expected in zip(found, lstm_cell_reference(gates, state) + gru_cell_reference(gates[:, :450], more, state)):
+        assert np.allclose(y.astype("f8"), expected, atol=near, rtol=near)
 
 
 def test_what_does_not_fit_is_refused():
