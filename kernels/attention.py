@@ -9,8 +9,8 @@ import numpy as np
 
 from ..backend import xp
 from ..cases import booleans, normal
+from .attention_reference import forward_reference, gradients_reference, threshold
 from .kernel import library
-from .philox import philox
 from .proof import proven, scalar
 from .signature import address, dense
 from .tensor_map import TensorMap
@@ -19,64 +19,6 @@ CALL = np.dtype([(name, "i8", (3,)) for name in "qkvog"] + [("mask", "i8", (4,))
                 + [(name, "i4") for name in ("heads", "key_heads", "queries", "keys", "size", "causal")]
                 + [("threshold", "u4"), ("unused", "i4")])          # struct Call of attention.cuh
 VERSIONS = "teaching", "sm80", "sm90"
-
-
-# ---- references ----------------------------------------------------------------------------------------------
-
-def dropout_reference(seed, p, heads, queries, keys):
-    """(heads, queries, keys): 1 / (1 - p) where dropout keeps an entry, 0 where not; as dropout_words of attention.cuh."""
-    head, i, j = np.ogrid[:heads, :queries, :keys]
-    words = philox((j & ~8, i & ~8, head, 0), seed)
-    word = np.choose((i & 8) // 4 + (j & 8) // 8 + 0 * head, words)
-    return (word >= threshold(p)) / (1 - p)
-
-
-def threshold(p):
-    return min(round(p * 2**32), 2**32 - 1)
-
-
-def probabilities(q, k, mask, causal, scale):
-    """(P, lse) of repeated heads, rows that see nothing all zero."""
-    Sq, Sk = q.shape[2], k.shape[2]
-    s = q @ k.swapaxes(-1, -2) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
-    if causal:
-        s = np.where(np.arange(Sq)[:, None] >= np.arange(Sk), s, -np.inf)
-    if mask is not None:
-        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
-    m = s.max(-1, keepdims=True, initial=-np.inf)
-    e = np.exp(s - np.where(np.isinf(m), 0, m))
-    total = e.sum(-1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        lse = np.where(np.isinf(m), 0, m) + np.log(total)
-    return e / np.where(total, total, 1), lse[..., 0]
-
-
-def repeat(x, heads):
-    return np.repeat(x, heads // x.shape[1], 1)
-
-
-def forward_reference(q, k, v, mask=None, causal=False, scale=None, dropout=0.0, seed=0, version=None):
-    H = q.shape[1]
-    p, lse = probabilities(q, repeat(k, H), mask, causal, scale)
-    if dropout:
-        p = p * dropout_reference(seed, dropout, p.shape[0] * H, *p.shape[2:]).reshape(p.shape)
-    return p @ repeat(v, H), lse
-
-
-def reference(*args, **options):
-    return forward_reference(*args, **options)[0]
-
-
-def gradients_reference(g, q, k, v, mask=None, causal=False, scale=None, dropout=0.0, seed=0, version=None):
-    B, H, _, D = q.shape
-    shape = (B, k.shape[1], H // k.shape[1], *k.shape[2:])
-    k, v = repeat(k, H), repeat(v, H)
-    p, _ = probabilities(q, k, mask, causal, scale)
-    kept = dropout_reference(seed, dropout, B * H, *p.shape[2:]).reshape(p.shape) if dropout else 1.0
-    dp = g @ v.swapaxes(-1, -2) * kept
-    ds = p * (dp - (p * dp).sum(-1, keepdims=True)) * (1 / math.sqrt(D) if scale is None else scale)
-    dk, dv = ds.swapaxes(-1, -2) @ q, (p * kept).swapaxes(-1, -2) @ g
-    return ds @ k, dk.reshape(shape).sum(2), dv.reshape(shape).sum(2)
 
 
 # ---- what fits -----------------------------------------------------------------------------------------------
@@ -282,7 +224,7 @@ FORWARD = {"teaching": forward_teaching, "sm80": forward_sm80, "sm90": forward_s
 BACKWARD = {"teaching": backward_teaching, "sm80": backward_sm80, "sm90": backward_sm80}
 
 
-@proven(reference=reference)
+@proven(reference=lambda *args, **options: forward_reference(*args, **options)[0])
 def attention(q, k, v, mask=None, causal=False, scale=None, dropout=0.0, seed=0, version=None):
     """softmax(scale q k^T + mask) v: (B, H, Sq, D), (B, Hk, Sk, D), (B, Hk, Sk, D) -> (B, H, Sq, D) (Vaswani et al. 2017).
 
@@ -300,3 +242,86 @@ def derivative(g, y, q, k, v, mask=None, **options):
 
 
 attention.vjp(derivative)
+
+
+# ---- proofs --------------------------------------------------------------------------------------------------
+
+class blind(booleans):
+    """Booleans whose first rows are all False: positions that see nothing."""
+    def draw(self, rng):
+        seen = super().draw(rng)
+        seen[..., 0, :] = False
+        return seen
+
+
+class heads_last(normal):
+    """Standard normal numbers of a shape (B, H, S, D) that lie in memory as (B, S, H, D)."""
+    def draw(self, rng):
+        B, H, S, D = self.shape
+        return rng.normal(size=(B, S, H, D)).swapaxes(1, 2)
+
+
+attention.case(normal(1, 2, 5, 4), normal(1, 1, 6, 4), normal(1, 1, 6, 4))
+attention.case(normal(1, 1, 6, 3), normal(1, 1, 4, 3), normal(1, 1, 4, 3), causal=True, scale=-0.7)
+attention.case(normal(1, 2, 3, 4), normal(1, 2, 5, 4), normal(1, 2, 5, 4), normal(2, 1, 5))
+attention.case(normal(2, 1, 3, 4), normal(2, 1, 5, 4), normal(2, 1, 5, 4), blind(2, 1, 3, 5))
+attention.case(normal(1, 2, 4, 4), normal(1, 1, 10, 4), normal(1, 1, 10, 4), dropout=0.3, seed=3)
+
+
+def attention_reference(g, q, k, v, mask=None, **options):
+    return *forward_reference(q, k, v, mask, **options), *gradients_reference(g, q, k, v, mask, **options)
+
+
+def forward_and_backward(g, q, k, v, mask, **options):
+    o, lse = attention_forward(q, k, v, mask, **options)
+    return o, lse, *attention_backward(g, q, k, v, o, lse, mask, **options)
+
+
+@proven(reference=attention_reference)
+def attention_and_gradients(g, q, k, v, mask=None, **options):
+    """(o, lse, dq, dk, dv) by the version for float."""
+    return forward_and_backward(g, q, k, v, mask, version="teaching", **options)
+
+
+@proven(reference=attention_reference, dtypes="bfloat16 float16")
+def attention_and_gradients_sm80(g, q, k, v, mask=None, **options):
+    """(o, lse, dq, dk, dv) by the version on mma.sync."""
+    return forward_and_backward(g, q, k, v, mask, version="sm80", **options)
+
+
+@proven(reference=forward_reference, dtypes="bfloat16 float16")
+def attention_forward_sm90(q, k, v, mask=None, **options):
+    """(o, lse) by the version for Hopper."""
+    return attention_forward(q, k, v, mask, version="sm90", **options)
+
+
+def case(f, q, k, mask=None, of=normal, **options):
+    """A case of one of these: shapes of q and k, v; g like q where f takes it."""
+    g = [of(*q)] if f is not attention_forward_sm90 else []
+    f.case(*g, of(*q), of(*k), of(*k), *([] if mask is None else [mask]), **options)
+
+
+case(attention_and_gradients, (2, 4, 37, 32), (2, 2, 53, 32))
+case(attention_and_gradients, (2, 2, 9, 8), (2, 1, 11, 8), of=heads_last)
+case(attention_and_gradients, (1, 2, 70, 40), (1, 2, 131, 40), causal=True)
+case(attention_and_gradients, (1, 1, 131, 64), (1, 1, 70, 64), causal=True)
+case(attention_and_gradients, (1, 1, 35, 128), (1, 1, 67, 128))
+case(attention_and_gradients, (2, 2, 37, 24), (2, 1, 53, 24), normal(37, 53), scale=0.3)
+case(attention_and_gradients, (2, 4, 37, 24), (2, 1, 53, 24), normal(2, 4, 1, 53))
+case(attention_and_gradients, (2, 2, 37, 24), (2, 2, 53, 24), blind(2, 1, 37, 53), causal=True)
+case(attention_and_gradients, (1, 4, 37, 32), (1, 1, 70, 32), causal=True, dropout=0.3, seed=2**40 + 7)
+case(attention_and_gradients, (1, 1, 1, 1), (1, 1, 1, 1))
+case(attention_and_gradients, (0, 2, 3, 4), (0, 2, 3, 4))
+case(attention_and_gradients, (1, 2, 3, 4), (1, 2, 0, 4))
+
+case(attention_and_gradients_sm80, (2, 4, 37, 64), (2, 2, 53, 64))
+case(attention_and_gradients_sm80, (2, 2, 9, 64), (2, 1, 11, 64), of=heads_last, scale=-0.2)
+case(attention_and_gradients_sm80, (1, 1, 131, 40), (1, 1, 200, 40))
+case(attention_and_gradients_sm80, (1, 2, 70, 128), (1, 1, 131, 128), causal=True)
+case(attention_and_gradients_sm80, (2, 4, 37, 24), (2, 1, 53, 24), blind(2, 1, 37, 53), dropout=0.3, seed=11)
+case(attention_and_gradients_sm80, (2, 2, 37, 80), (2, 1, 53, 80), normal(2, 2, 1, 53))
+
+case(attention_forward_sm90, (2, 4, 37, 64), (2, 2, 530, 64))
+case(attention_forward_sm90, (2, 2, 9, 40), (2, 1, 11, 40), of=heads_last)
+case(attention_forward_sm90, (1, 2, 200, 128), (1, 1, 300, 128), causal=True)
+case(attention_forward_sm90, (2, 4, 37, 24), (2, 1, 53, 24), blind(2, 1, 37, 53), dropout=0.3, seed=11)
