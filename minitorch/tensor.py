@@ -150,7 +150,6 @@ class Tensor:
 
         gradient: the gradient arriving at self; may be left out when self has one element.
         """
-        from . import autograd
         autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self):
@@ -277,4 +276,5 @@ def wrap(array, node=None, counter=None, cls=Tensor):
 from .convert import legacy  # noqa: E402  (they need Tensor)
 
 
+from . import autograd  # noqa: E402
 from .autograd import views  # noqa: E402  (views are tensors too)

@@ -6,32 +6,44 @@ costs about a microsecond beyond NumPy; `general` does everything else.
 import numpy as np
 
 from .. import dtypes
-from ..backend import MODULES
+from ..backend import MODULES, xp
 from ..tensor import Inference, Tensor, new_tensor, wrap
 from . import views
-from .engine import Output
+from .engine import Output, next_number
 from .mode import mode, restricted
 from .numbers import prepared, rounded
-from .plan import CONSTANT, Kept, MultiNode, recorded
+from .plan import BOTH, CONSTANT, FIRST, NOTHING, OUTPUT, Kept, MultiNode, OpNode, recorded
+from .watch import made, watchers
 
 F32, F64, ndarray = dtypes.F32, dtypes.F64, np.ndarray
+
+
+def one_call(forward):
+    """np.sin where `forward` is no more than `return xp(input).sin(input)`; None for any other function."""
+    code, names = forward.__code__, forward.__code__.co_names
+    return getattr(np, names[1], None) if code.co_code == ONE_CALL and names[0] == "xp" else None
+
+
+ONE_CALL = (lambda input: xp(input).sin(input)).__code__.co_code
 
 
 def unary(op):
     """The call of an op on one array without parameters."""
     numbers, plans, differentiable = op.numbers is not None, op.plans, op.differentiable
+    ufunc = one_call(op.forward)                     # NumPy's arrays go to NumPy's function itself, unless forward is replaced
+    plain = op.forward if ufunc is not None else None
 
     def call(input, *, out=None):
         if out is not None:
             return write_out(op, (input,), {}, out)
-        if not isinstance(input, Tensor):
-            if type(input) in MODULES and (not numbers or input.dtype is F32 or input.dtype is F64):
-                return op.forward(input)
+        x = input.array if isinstance(input, Tensor) else input
+        host = type(x) is ndarray
+        if not host and type(x) not in MODULES or numbers and x.dtype is not F32 and x.dtype is not F64:
             return general(op, (input,), {})
-        x = input.array
-        if numbers and x.dtype is not F32 and x.dtype is not F64:
-            return general(op, (input,), {})
-        y = op.forward(x)
+        forward = op.forward                         # looked up, then called: as a method it would take longer
+        y = ufunc(x) if host and forward is plain else forward(x)
+        if x is input:
+            return y
         if type(y) is not ndarray and type(y) not in MODULES:
             y = np.asarray(y)
         node = input.node if input.cut is None else views.node_for_use(input) if differentiable else None
@@ -44,11 +56,20 @@ def unary(op):
             return out
         counter = out.counter = [0]
         plan = plans.get(1) or op.plan(1)
-        saved = (x, input.counter, input.counter[0]) if plan.first else ()
-        if plan.output:
-            saved += (y, counter, 0)
-        meta = plan.collect((x,), (CONSTANT,), y, CONSTANT, {}, {})[1] if plan.meta else ()
-        out.node = recorded(plan, (node,), saved, meta, y.shape, y.dtype)
+        step = out.node = OpNode()
+        step.plan, step.parents, step.meta = plan, (node,), ()
+        step.shape, step.dtype = y.shape, y.dtype
+        step.number, step.extra = next_number(), None
+        if plan.simple is FIRST:
+            step.saved = (x, input.counter, input.counter[0])
+        elif plan.simple is OUTPUT:
+            step.saved = (y, counter, 0)
+        elif plan.simple is NOTHING:
+            step.saved = ()
+        else:
+            step.saved, step.meta = plan.collect((x,), (input.counter,), y, counter, {}, {})
+        if watchers:
+            made(step)
         return out
     return call
 
@@ -81,8 +102,9 @@ def binary(op, slow=None):
             fast = scalars is True and (ta is float or ta is int) and tb in MODULES and (b.dtype is F32 or b.dtype is F64)
         if not fast:
             return slow(op, (input, other), {})
+        forward = op.forward
         try:
-            y = op.forward(a, b)
+            y = forward(a, b)
         except (ValueError, TypeError, IndexError) as error:
             raise op.explain(error, (a, b)) from None
         if ca is cb is CONSTANT:
@@ -99,14 +121,18 @@ def binary(op, slow=None):
         counter = out.counter = [0]
         mask = 1 if pb is None else 2 if pa is None else 3
         plan = plans.get(mask) or op.plan(mask)
-        if plan.first:
-            saved = (a, ca, ca[0], b, cb, cb[0]) if plan.second else (a, ca, ca[0])
+        step = out.node = OpNode()
+        step.plan, step.parents, step.meta = plan, (pa, pb), ()
+        step.shape, step.dtype = y.shape, y.dtype
+        step.number, step.extra = next_number(), None
+        if plan.simple is BOTH:
+            step.saved = (a, ca, ca[0], b, cb, cb[0])
+        elif plan.simple is NOTHING:
+            step.saved = ()
         else:
-            saved = (b, cb, cb[0]) if plan.second else ()
-        if plan.output:
-            saved += (y, counter, 0)
-        meta = plan.collect((a, b), (CONSTANT, CONSTANT), y, CONSTANT, {}, {})[1] if plan.meta else ()
-        out.node = recorded(plan, (pa, pb), saved, meta, y.shape, y.dtype)
+            step.saved, step.meta = plan.collect((a, b), (ca, cb), y, counter, {}, {})
+        if watchers:
+            made(step)
         return out
     return call
 

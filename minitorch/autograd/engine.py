@@ -203,16 +203,17 @@ def sum_to(g, shape):
 
 def fit(g, node):
     """`g` in the shape and dtype of the output of `node`."""
-    from ..ops.dtype import cast
     if g.shape != node.shape:
         g = sum_to(g, node.shape)
-    return g if getattr(g, "array", g).dtype == node.dtype else cast(g, dtype=node.dtype)
+    if getattr(g, "array", g).dtype == node.dtype:
+        return g
+    from ..ops.dtype import cast
+    return cast(g, dtype=node.dtype)
 
 
 def accumulate(leaf, g, create_graph):
     """Add `g` to the leaf's .grad, in place where nobody can notice (not while recording); one thread at a time."""
-    from ..tensor import wrap
-    box = leaf.box
+    wrap, box = tensor.wrap, leaf.box
     with accumulating:
         if box.grad is None:                         # a view or a shared array must not become two tensors' .grad
             if create_graph:
@@ -249,8 +250,7 @@ def is_whole(g):
 
 def call_hooks(node, g):
     """Show `g` to the node's hooks; what they return goes on in its place."""
-    from ..tensor import Tensor, wrap
-    extra = node.extra
+    Tensor, wrap, extra = tensor.Tensor, tensor.wrap, node.extra
     plain = not isinstance(g, (Tensor, list))
     if extra.hooks and not isinstance(g, list):
         seen = wrap(g) if plain else g
@@ -289,15 +289,19 @@ class RemovableHandle:
 
 # ---- what was saved for backward must still be there, and unchanged ------------------------------------
 
+def is_freed(node):
+    """Whether backward has freed what `node` had saved."""
+    return bool(node.saved) and node.saved[1] is FREED[1]
+
+
 def check_saved(node):
     """RuntimeError if what `node` saved was freed, or counted writes changed it since."""
-    saved = node.saved
-    if saved and saved[1] is FREED[1]:
+    if is_freed(node):
         raise RuntimeError("Trying to backward through the graph a second time (or directly access saved tensors after they have already "
                            "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
                            f"Specify retain_graph=True if you need to. The step is {node.name()}.")
-    for i in range(0, len(saved), 3):
-        value, counter, count = saved[i:i + 3]
+    for i in range(0, len(node.saved), 3):
+        value, counter, count = node.saved[i:i + 3]
         if counter[0] != count:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
@@ -308,3 +312,6 @@ def check_saved(node):
 
 def described(array):
     return f"[{dtypes.of(array.dtype)} {list(array.shape)}]"
+
+
+from .. import tensor  # noqa: E402  (tensors know their nodes)

@@ -49,7 +49,7 @@ class Plan:
         self.run = joined(op, wanted, self.kept, self.meta) if not by_reference else lambda node, g: node.vjp_by_reference(g, False)
         self.freed = FREED * len(self.kept)
         self.wanted = wanted
-        self.first, self.second, self.output = (s in self.sources for s in (0, 1, Y))
+        self.simple = None if self.meta else SIMPLE.get(tuple(self.sources))
 
     def source(self, name):
         """Where a kept value comes from: the number of an array, Y for the output, Y - 1 - i for output i of several, or its own
@@ -96,6 +96,8 @@ class Plan:
 
 
 Y = -1
+NOTHING, FIRST, BOTH, OUTPUT = range(4)              # what most plans keep, for calls that need not ask for more
+SIMPLE = {(): NOTHING, (0,): FIRST, (0, 1): BOTH, (Y,): OUTPUT}
 
 
 def is_output(name):
@@ -181,7 +183,10 @@ class OpNode(Node):
         return saved[::3] + self.meta
 
     def vjp(self, g, create_graph):
-        return self.plan.run(self, g) if not create_graph else self.vjp_on_tensors(g)
+        if create_graph:
+            return self.vjp_on_tensors(g)
+        run = self.plan.run                          # looked up, then called: as a method it would take longer
+        return run(self, g)
 
     def vjp_on_tensors(self, g):
         """vjp under create_graph: the same functions on tensors, in their place in the graph."""

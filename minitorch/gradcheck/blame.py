@@ -160,7 +160,7 @@ def check_step(node, step, seed):
 
 def find_stale(node, problem, report: Report, seed):
     """Compare the gradient that the node itself gives with that of the same call made anew."""
-    if node.saved is engine.FREED or node.outputs != 1:
+    if engine.is_freed(node) or node.outputs != 1:
         return
     u = signed(node.shape, np.random.default_rng(seed)).astype(node.dtype)
     fresh = problem.pull(problem.arrays, [u])
