@@ -87,7 +87,7 @@ def embedding_backward(g, indices, rows, padding_idx=None, atomic=False):
         kernel = library("embedding.cu", "embedding_backward_atomic", {"scalar": scalar(g), "WIDTH": 1})
         kernel(min(-(-index.size // high), 2**20), block, (g, index, y, index.size, rows, columns, padding))
         return y.astype(g.dtype, copy=False)
-    order = index.argsort(kind="stable")
+    order = library_of.argsort(index, kind="stable")
     named, tiles = index[order], -(-index.size // TILE)
     sums = library_of.empty((tiles, 2, columns), exact)
     w = width(columns, g, y)
