@@ -38,14 +38,6 @@ __device__ __forceinline__ void update(scalar* params, const scalar* grads, mome
     if (amsgrad) store<N>(largest, most);
 }
 
-// An address that came from a table, known to be of global memory: loads and stores need not find out.
-template <class T> __device__ __forceinline__ T* global(T* x) {
-#ifndef CUSIM
-    __builtin_assume(__isGlobal(x));
-#endif
-    return x;
-}
-
 // chunks (blocks, 3): the tensor, its first number, how many there are.
 extern "C" __global__ void __launch_bounds__(256)
 adam(scalar* const* params, const scalar* const* grads, moment* const* means, moment* const* squares, moment* const* largest,

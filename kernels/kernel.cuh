@@ -39,6 +39,14 @@ template <> __device__ __forceinline__ float from_float<float>(float x) { return
 template <> __device__ __forceinline__ half from_float<half>(float x) { return __float2half_rn(x); }
 template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return __float2bfloat16_rn(x); }
 
+// An address that came from a table, known to be of global memory: loads and stores need not find out.
+template <class T> __device__ __forceinline__ T* global(T* x) {
+#ifndef CUSIM
+    __builtin_assume(__isGlobal(x));
+#endif
+    return x;
+}
+
 // ---- vectors: N numbers at a time, as few instructions of up to 16 bytes ------------------------------------------
 // The address must be a multiple of the vector's size, or of 16 bytes where that is less.
 
