@@ -7,6 +7,9 @@
 //   matmul_register    4 x 4 entries of C per thread, in registers: 16 products for 8 reads of shared memory
 //   matmul_warp        8 x 8 entries per thread, the threads of a warp in a 64 x 32 tile: 16-byte reads that broadcast within
 //                      the warp; the next tiles travel from global memory to registers while these are multiplied
+//
+//   matmul_sum         the last step where few tiles would leave most of the device idle: then k is split into parts, as
+//                      products of a batch, and this adds them up, always in the same order
 #include "matmul.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
@@ -228,4 +231,16 @@ matmul_warp(STRIDED ALIGNED(16) const float* a, STRIDED ALIGNED(16) const float*
             }
         }
     }
+}
+
+// ---- parts of k added up ----------------------------------------------------------------------------------------
+
+// c (entries in rows of `columns`) = activation(sum of `parts` arrays of its size + bias)
+extern "C" __global__ void __launch_bounds__(256)
+matmul_sum(const float* sums, const scalar* bias, OUT scalar* c, long long entries, int columns, int parts) {
+    long long index = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (index >= entries) return;
+    float sum = 0.f;
+    for (int n = 0; n < parts; n++) sum += sums[n * entries + index];
+    c[index] = from_float<scalar>(finish(sum, bias_of(bias, (int)(index % columns), columns)));
 }

@@ -66,8 +66,17 @@ class Product:
 
     @property
     def large(self):
-        """Whether tiles of 128 x 128 are mostly full, and enough to keep the device busy."""
-        return self.M > 64 and self.N > 64 and self.tiles(128, 128) >= device(self.a)[1]
+        """Whether tiles of 128 x 128 are mostly full, and enough to keep most of the device busy."""
+        return self.M > 64 and self.N > 64 and 4 * self.tiles(128, 128) >= 3 * device(self.a)[1]
+
+    def split(self, parts):
+        """The same as a batch of products of parts of k, to be added up; there must be no outer axis yet."""
+        part = object.__new__(Product)
+        vars(part).update(vars(self), outer=parts, K=self.K // parts)
+        (row, column, _, inner), b = self.a_strides, self.b_strides
+        part.a_strides = row, column, column * part.K, inner
+        part.b_strides = *b[:2], b[0] * part.K, b[3]
+        return part
 
     def encoded(self):
         return np.array([(self.a_strides, self.b_strides, self.M, self.N, self.K, self.outer, self.inner,
@@ -154,11 +163,18 @@ def device(x):
     return x.device.compute_capability, multiprocessors(x.device.id)
 
 
-def choose(p):
-    """The name of the version for a product: the best that its dtype, sizes and alignment allow on its device."""
+def choose(p, stored=None):
+    """The name of the version for a product: the best that its dtype, sizes and alignment allow on its device, storing in this dtype."""
     if scalar(p.a) == "float":
         return "warp" if p.a_vectors and p.b_vectors and p.large else "register"
-    return "sm90" if device(p.a)[0] == "90" and hopper(p) and p.large else "sm80"
+    return "sm90" if device(p.a)[0] == "90" and hopper(p) and p.large and stored in (None, p.a.dtype) else "sm80"
+
+
+def parts(p):
+    """Into how many parts to split k: where tiles would leave most of the device idle, as many as fill it, each of at least 256."""
+    tile = 128 if p.M > 64 and p.N > 64 else 64
+    most = min(device(p.a)[1] // p.tiles(tile, tile), p.K // 256) if p.outer == 1 else 1
+    return next((n for n in range(most, 2, -1) if p.K % (64 * n) == 0), 1)
 
 
 def hopper(p):
@@ -176,6 +192,15 @@ def run(p, version, bias, activation, c, **options):
     LAUNCH.get(version, launch_plain)(p, version, bias, c, {"ACTIVATION": (activation or "identity").upper()}, **options)
 
 
+def run_parts(p, n, bias, activation, c):
+    """The best version with k split into n parts, and their sum."""
+    sums = xp(c).empty((n, c.size), c.dtype if c.dtype.itemsize >= 4 else np.float32)
+    p = p.split(n)
+    run(p, choose(p, sums.dtype), None, None, sums)
+    kernel = library("matmul.cu", "matmul_sum", {"scalar": scalar(c), "ACTIVATION": (activation or "identity").upper()})
+    kernel(-(-c.size // 256), 256, (sums, bias, c, c.size, p.N, n))
+
+
 PLAIN = {"naive": (None, 256), "coalesced": (None, 256), "tiled": (32, 1024), "register": (64, 256), "warp": (128, 256)}
 
 
@@ -188,7 +213,7 @@ def launch_plain(p, version, bias, c, define):
 def launch_sm80(p, version, bias, c, define, block=None):
     """block: rows and columns of a tile, 64 or 128; None: 128 for large products."""
     block = block or (128 if p.large else 64)
-    define = {"scalar": scalar(p.a), "A_ALONG_K": int(p.a_along_k), "B_ALONG_K": int(p.b_along_k), "BLOCK": block, **define}
+    define = {"scalar": scalar(p.a), "A_ALONG_K": int(p.a_along_k), "B_ALONG_K": int(p.b_along_k), "BLOCK": block, "Result": scalar(c), **define}
     stages = 4
     library("matmul_sm80.cu", "matmul_sm80", define)(p.tiles(block, block), 128, (p.a, p.b, bias, c, p), shared_mem=stages * 2 * block * 64)
 
@@ -201,8 +226,8 @@ def launch_sm90(p, version, bias, c, define, columns=None, cluster=None, limit=N
     if not hopper(p):
         raise ValueError("matmul: version 'sm90' wants contiguous rows or columns in whole vectors of 16 bytes, in the result too")
     limit = limit or device(p.a)[1]
-    cluster = cluster or (1 if -(-p.M // 128) % 2 else 2)
-    columns = columns or min((256, 128), key=lambda n: -(-p.tiles(128 * cluster, n) // (limit // cluster)) * n)
+    choices = [(n, blocks) for n in ((columns,) if columns else (256, 128)) for blocks in ((cluster,) if cluster else (2, 1)) if blocks <= limit]
+    columns, cluster = min(choices, key=lambda choice: effort(p, limit, *choice))
     define = {"scalar": scalar(p.a), "A_ALONG_K": int(p.a_along_k), "B_ALONG_K": int(p.b_along_k), "COLUMNS": columns, "BLOCKS": cluster, **define}
     maps = (
         tensor_map(p.a, p.a_strides, p, (p.M, p.K), 128 if p.a_along_k else 64),
@@ -213,6 +238,12 @@ def launch_sm90(p, version, bias, c, define, columns=None, cluster=None, limit=N
     shared = stages * (128 + columns) * 64 * 2 + 128 * columns * 2 + stages * 2 * 8
     blocks = min(p.tiles(128 * cluster, columns), limit // cluster) * cluster
     library("matmul_sm90.cu", "matmul_sm90", define, "sm_90a", (cluster, 1, 1))(blocks, 384, (*maps, bias, p), shared_mem=shared)
+
+
+def effort(p, limit, columns, cluster):
+    """About how long: rounds of tiles, their columns, and some more for smaller tiles and for blocks that copy alone."""
+    rounds = -(-p.tiles(128 * cluster, columns) // (limit // cluster))
+    return rounds * columns * (1 if columns == 256 else 1.1) * (1 if cluster == 2 else 1.05)
 
 
 def tensor_map(x, strides, p, shape, lines):
@@ -246,7 +277,10 @@ def matmul(a, b, bias=None, activation=None, version=None):
     p, shape = product(a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b)
     c = xp(a).empty(shape, a.dtype)
     if c.size:
-        run(p, version or choose(p), bias, activation, c)
+        if version or (n := parts(p)) == 1:
+            run(p, version or choose(p), bias, activation, c)
+        else:
+            run_parts(p, n, bias, activation, c)
     if a.ndim == 1:
         c = c.reshape(*c.shape[:-2], c.shape[-1])
     return c.reshape(c.shape[:-1]) if b.ndim == 1 else c
@@ -356,14 +390,26 @@ for version in PLAIN:
     plain = step(version, version, "float32")
     plain.vjp(functools.partial(derivative, version=None))
     plain.case(normal(4, 8), normal(8, 4), normal(4))
-    plain.case(normal(2, 4, 4), transposed(2, 4, 4))
+    plain.case(transposed(4, 4), transposed(4, 4))
     tails = step(f"{version}_tails", version, "float32")         # sizes off the tiles and their depths, by rows and by columns
     tails.case(normal(132, 36), normal(36, 68), normal(68))
     tails.case(transposed(36, 68), transposed(68, 132))
+    tails.case(normal(2, 4, 4), transposed(2, 4, 4))
     if version != "warp":
         tails.case(normal(33, 17), normal(17, 65))
         tails.case(transposed(65, 3), normal(3, 1))
 
+@proven(matmul_reference, "float32 float16 bfloat16")
+def matmul_split(a, b, bias=None, activation=None):
+    """matmul with k in two parts."""
+    p, shape = product(a, b)
+    c = xp(a).empty(shape, a.dtype)
+    run_parts(p, 2, bias, activation, c)
+    return c
+
+
+matmul_split.case(normal(5, 128), normal(128, 7), normal(7), "relu")
+matmul_split.case(normal(2, 3, 256), transposed(2, 256, 3))
 epilogues = step("epilogues", "register", "float32")
 for activation in ACTIVATIONS[1:]:
     epilogues.case(normal(3, 4), normal(4, 5), normal(5), activation)

@@ -15,6 +15,9 @@
 #ifndef B_ALONG_K
 #define B_ALONG_K 0                   // columns of B are contiguous: B is a transposed array; 0: rows
 #endif
+#ifndef Result
+#define Result scalar                 // how C is stored; float for the parts of a sum
+#endif
 #ifndef STAGES
 #define STAGES 4
 #endif
@@ -90,7 +93,7 @@ __device__ __forceinline__ void multiply(float (&d)[4], A_fragment a, B_fragment
 // -------------------------------------------------------------------------------------------------------------------
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-matmul_sm80(STRIDED const scalar* a, STRIDED const scalar* b, const scalar* bias, OUT scalar* c, Product p) {
+matmul_sm80(STRIDED const scalar* a, STRIDED const scalar* b, const scalar* bias, OUT Result* c, Product p) {
     extern __shared__ __align__(128) unsigned char shared[];
     scalar* As = reinterpret_cast<scalar*>(shared);                     // STAGES tiles
     scalar* Bs = As + STAGES * STAGE;
@@ -147,15 +150,15 @@ matmul_sm80(STRIDED const scalar* a, STRIDED const scalar* b, const scalar* bias
         for (int h = 0; h < 2; h++) {
             int i = here.i + y + m * 16 + lane / 4 + h * 8;
             if (i >= p.M) continue;
-            scalar* row = &c[(here.batch * p.M + i) * p.N];
+            Result* row = &c[(here.batch * p.M + i) * p.N];
             #pragma unroll
             for (int n = 0; n < WARP / 8; n++) {
                 int j = j0 + n * 8;
                 if (j >= p.N) continue;
                 float first = finish(sum[m][n][h * 2], add[n][0]), second = finish(sum[m][n][h * 2 + 1], add[n][1]);
-                Vector<scalar, 2> v = {from_float<scalar>(first), from_float<scalar>(second)};
+                Vector<Result, 2> v = {from_float<Result>(first), from_float<Result>(second)};
                 if (p.N % 2 == 0) {
-                    *reinterpret_cast<Vector<scalar, 2>*>(&row[j]) = v;
+                    *reinterpret_cast<Vector<Result, 2>*>(&row[j]) = v;
                 } else {
                     row[j] = v.x[0];
                     if (j + 1 < p.N) row[j + 1] = v.x[1];
