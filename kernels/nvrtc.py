@@ -12,8 +12,10 @@ import argparse
 import collections
 import ctypes
 import functools
+import hashlib
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from .device import CompileError
 ARCHITECTURES = ("sm_80", "sm_90a", "sm_100")
 AS_CUPY = ("--device-as-default-execution-space", "-ftz=true")           # what CuPy adds to the options of every kernel
 COUNTED = ("HMMA", "HGMMA", "LDSM", "LDGSTS", "UTMALDG", "UTMASTG", "LDG.128")      # instructions of note: tensor cores, loads
+CACHE = Path(os.environ.get("MINITORCH_CACHE") or Path.home() / ".cache" / "minitorch") / "nvrtc"
 BAD = re.compile(r"C7508|C7509|C7510|serializ", re.I)                    # setmaxnreg ignored, wgmma serialised
 
 
@@ -95,13 +98,13 @@ def nvrtc():
 def launched():
     """(kernel, whether in double) for everything that the proven functions launch: their cases are run with launches left out.
 
-    Each dtype brings its own choice of macros; float32 functions are run in float64 too.
+    Each dtype brings its own choice of macros; float32 functions whose derivative is proven run in float64 too.
     """
     from .kernel import launches
     from .proof import FUNCTIONS, draw
     with launches(run=False) as trace:
         for f in FUNCTIONS.values():
-            for dtype in (*f.dtypes, *(("float64",) if "float32" in f.dtypes else ())):
+            for dtype in (*f.dtypes, *(("float64",) if f.derivative and "float32" in f.dtypes else ())):
                 for number in range(len(f.cases)):
                     args, params = draw(f, number, dtype)
                     y = f(*args, **params)
@@ -121,28 +124,55 @@ def architectures(kernel):
 
 
 def compiled(kernel, arch, double=False):
-    """{"registers": ..., "shared": ..., "stack": ..., "spills": ..., "instructions": {...}, "warnings": [...]} of one kernel."""
-    name = kernel.path.name if kernel.path else "source.cu"
-    options = tuple(o for o in source.options(kernel) if not o.startswith("-arch=")) + (f"-arch={arch}",)
-    functions, warnings = built(source.complete(kernel, double), name, options)
+    """{"registers": ..., "shared": ..., "stack": ..., "spills": ..., "warnings": [...]} of one kernel: bytes but for the registers."""
+    functions, warnings = reported(*text_and_options(kernel, arch, double))
     return {**functions[kernel.name], "warnings": warnings}
+
+
+def text_and_options(kernel, arch, double=False):
+    """What NVRTC is given; kernels of one source with the same macros share it."""
+    options = tuple(o for o in source.options(kernel) if not o.startswith("-arch=")) + (f"-arch={arch}",)
+    return source.complete(kernel, double), kernel.path.name if kernel.path else "source.cu", options
 
 
 @functools.cache
 def built(text, name, options):
-    """({kernel's name: figures}, warnings) of a whole source; its kernels share one compilation."""
-    cubin, log = nvrtc().compile(text, name, options)
-    counts, figures = nvrtc().instructions(cubin), {}
+    """(cubin, log) of a whole source."""
+    return nvrtc().compile(text, name, options)
+
+
+@functools.cache
+def reported(text, name, options):
+    """({kernel's name: figures}, warnings) of a whole source, kept on disk from one run to the next."""
+    key = hashlib.sha256("\0".join((nvrtc().version(), text, *options, *AS_CUPY)).encode()).hexdigest()[:32]
+    kept = CACHE / f"{key}.json"
+    if kept.is_file():
+        return json.loads(kept.read_text(encoding="utf-8"))
+    _, log = built(text, name, options)
+    figures = {}
     for part in re.split(r"ptxas info\s*: Compiling entry function '", log)[1:]:
         number = functools.partial(first_number, part)
         figures[part.split("'")[0]] = {
             "registers": number(r"Used (\d+) registers"), "shared": number(r"(\d+) bytes smem"), "stack": number(r"(\d+) bytes stack frame"),
             "spills": number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads")}
-    for function, figure in figures.items():
-        found = counts[function]
-        figure["instructions"] = {"all": sum(found.values()), **{c: n for c in COUNTED if (n := matching(found, c))}}
-    wrong = [line.strip() for line in log.splitlines() if "warning" in line.lower() or BAD.search(line)]
-    return figures, list(dict.fromkeys(wrong))
+    warnings = [line.strip() for line in log.splitlines() if "warning" in line.lower() or BAD.search(line)]
+    found = figures, list(dict.fromkeys(warnings))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    fresh = kept.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps(found), encoding="utf-8")
+    fresh.replace(kept)
+    return found
+
+
+@functools.cache
+def disassembled(text, name, options):
+    return nvrtc().instructions(built(text, name, options)[0])
+
+
+def counted(kernel, arch):
+    """How many instructions a kernel has: all, and those of note."""
+    found = disassembled(*text_and_options(kernel, arch))[kernel.name]
+    return {"all": sum(found.values()), **{name: n for name in COUNTED if (n := matching(found, name))}}
 
 
 def first_number(text, pattern):
@@ -169,7 +199,7 @@ def rows(kernels):
     for label, kernel in kernels.items():
         for arch in architectures(kernel):
             try:
-                figures = compiled(kernel, arch)
+                figures = {**compiled(kernel, arch), "instructions": counted(kernel, arch)}
                 yield label, arch, figures, faults(figures)
             except CompileError as error:
                 yield label, arch, None, [str(error)]

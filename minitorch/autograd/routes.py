@@ -20,6 +20,16 @@ library = None                                       # minitorch.kernels, once s
 users = 0                                            # those who need the routes: a GPU, and each simulated() block
 
 
+def kernels_for(family, array):
+    """minitorch.kernels where a family of ops on arrays like this one runs on them, else None."""
+    if not users:
+        return None
+    simulated = type(array) is ndarray
+    if simulated and not library.settings.current().ops or not backends.takes_kernel(family, simulated):
+        return None
+    return library
+
+
 class Route:
     """An op's forward with its kernel in front."""
 
@@ -40,8 +50,8 @@ class Route:
     def by_kernel(self, arrays, params):
         """The kernel's result, or NotImplemented where it is not wanted or does not apply."""
         first = next(a for a in arrays if type(a) in MODULES)
-        simulated = type(first) is ndarray
-        if simulated and not library.settings.current().ops or not backends.takes_kernel(self.family, simulated):
+        kernels = kernels_for(self.family, first)
+        if kernels is None:
             return NotImplemented
         if not first.size or not first.ndim or not dtypes.is_float(first.dtype):
             return NotImplemented
@@ -50,7 +60,7 @@ class Route:
                 return NotImplemented
         if self.contiguous:
             arrays = [xp(a).ascontiguousarray(a) if type(a) in MODULES and not a.flags.c_contiguous else a for a in arrays]
-        return self.kernel(library, *arrays, **params)
+        return self.kernel(kernels, *arrays, **params)
 
 
 def add(op, family, contiguous=True):

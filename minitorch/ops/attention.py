@@ -33,13 +33,13 @@ def check_attention(query, key, value, attn_mask, is_causal):
 
 def groups_of(query, key, value):
     """How many heads of query share one of key and value."""
-    heads, H = query.shape[-3], key.shape[-3]
-    for n in (H, value.shape[-3]):
+    heads, found = query.shape[-3], (key.shape[-3], value.shape[-3])
+    for n in found:
         if not n or heads % n:
             raise RuntimeError(f"Number of heads in key and value must divide the number of heads in query, but got {n} and {heads}")
-    if H != value.shape[-3]:
-        raise RuntimeError(f"key has {H} heads and value {value.shape[-3]}")
-    return heads // H
+    if found[0] != found[1]:
+        raise RuntimeError(f"key has {found[0]} heads and value {found[1]}")
+    return heads // found[0]
 
 
 def repeated(t, heads):

@@ -164,6 +164,30 @@ convolution_weight.vjp(
     lambda g, other, input_shape, slide, groups: convolution_input(other, g, None, input_shape[2:], slide, groups),
     lambda g, input, slide, groups: convolution(input, g, None, slide, groups))
 
+
+@convolution.kernel("conv")
+def _(kernels, input, weight, bias=None, slide=None, groups=1):
+    if input.ndim != 4:
+        return NotImplemented
+    return kernels.conv2d(input, weight, bias, slide.stride, slide.padding, slide.dilation, groups)
+
+
+@convolution_input.kernel("conv")
+def _(kernels, input, weight, bias=None, size=(), slide=None, groups=1):
+    if input.ndim != 4:
+        return NotImplemented
+    shape = (input.shape[0], weight.shape[1] * groups, *size)
+    return kernels.conv2d_input_gradient(input, weight, shape, bias, slide.stride, slide.padding, slide.dilation, groups)
+
+
+@convolution_weight.kernel("conv")
+def _(kernels, input, other, kernel=(), slide=None, groups=1):
+    if input.ndim != 4:
+        return NotImplemented
+    shape = (other.shape[1], input.shape[1] // groups, *kernel)
+    return kernels.conv2d_weight_gradient(other, input, shape, slide.stride, slide.padding, slide.dilation, groups)
+
+
 plain, odd = Slide((1, 1), ((0, 0), (0, 0)), (1, 1)), Slide((2, 1), ((1, 2), (0, 1)), (1, 2))
 convolution.case(normal(2, 3, 5, 4), normal(4, 3, 3, 2), normal(4), plain)
 convolution.case(normal(2, 4, 6, 5), normal(6, 2, 3, 2), None, odd, 2)

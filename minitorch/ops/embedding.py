@@ -20,6 +20,7 @@ def lookup(weight, index, /, padding=None, by_frequency=False):
 
 lookup.vjp(lambda g, index, weight_shape, padding, by_frequency:
            table_gradient(g, index, shape=weight_shape, padding=padding, by_frequency=by_frequency))
+lookup.kernel("embedding")(lambda kernels, weight, index, padding=None, by_frequency=False: kernels.embedding(index, weight))
 lookup.case(normal(5, 3), integers(2, 4))
 lookup.case(normal(5, 3), integers(6, high=3), padding=4)
 lookup.case(normal(5, 3), np.array([3, 0, 4]), by_frequency=True)
@@ -36,6 +37,13 @@ def table_gradient(input, index, /, shape, padding=None, by_frequency=False):
     return y
 
 table_gradient.vjp(lambda g, index, padding, by_frequency: vectors_back(g, index, padding=padding, by_frequency=by_frequency))
+
+
+@table_gradient.kernel("embedding")
+def _(kernels, input, index, shape, padding=None, by_frequency=False):
+    return NotImplemented if by_frequency else kernels.embedding_backward(input, index, shape[0], padding)
+
+
 table_gradient.case(normal(2, 4, 3), integers(2, 4), shape=(5, 3))
 table_gradient.case(normal(6, 3), integers(6), shape=(5, 3), padding=2)
 table_gradient.case(normal(6, 3), integers(6), shape=(5, 3), by_frequency=True)
@@ -53,6 +61,13 @@ def vectors_back(input, index, /, padding=None, by_frequency=False):
 
 vectors_back.vjp(lambda g, index, input_shape, padding, by_frequency:
                  table_gradient(g, index, shape=input_shape, padding=padding, by_frequency=by_frequency))
+
+
+@vectors_back.kernel("embedding")
+def _(kernels, input, index, padding=None, by_frequency=False):
+    return NotImplemented if by_frequency else kernels.embedding(index, input, padding)
+
+
 vectors_back.case(normal(5, 3), integers(2, 4))
 vectors_back.case(normal(5, 3), integers(6), padding=2)
 vectors_back.case(normal(5, 3), integers(6), by_frequency=True)

@@ -5,11 +5,14 @@ array operations, whatever the size of the images.
 """
 from math import prod
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.op import HOMES, composed, keep, op
 from ..backend import xp
 from ..cases import distinct, integers, normal
 from ..tensor import Tensor, wrap
+from .rows import add_at
 from .windows import Slide, padded, per_axis
 
 
@@ -42,7 +45,7 @@ def winners(input, kernel, slide):
 def max_over_windows(input, /, kernel, slide):
     """max over taps t of x[n, c, p * stride + t * dilation - padding]: (N, C, *size) -> (N, C, *positions)."""
     y, which = winners(input, kernel, slide)
-    return keep(y, which=which)
+    return keep(y, which=which, place=None)
 
 
 @op(home="", differentiable=False)
@@ -86,10 +89,50 @@ def pick_winners(input, which, /, kernel, slide):
     return y
 
 
-max_over_windows.vjp(lambda g, input_shape, which, kernel, slide: put_at_winners(g, which, input_shape[2:], kernel, slide))
+@op(numbers="half", home="")
+def put_at_places(input, place, /, size, kernel, slide):
+    """The same for a kernel's maxima: every number is added where `place` says, counted in the flattened image; zero elsewhere."""
+    lead, n = input.shape[:2], prod(size)
+    y = xp(input).zeros(prod(lead) * n, input.dtype)
+    start = xp(input).arange(prod(lead)).reshape(-1, 1) * n
+    add_at(y, (place.reshape(prod(lead), -1) + start).reshape(-1), input.reshape(-1))
+    return y.reshape(*lead, *size)
+
+
+@op(numbers="half", home="")
+def pick_places(input, place, /, kernel, slide):
+    """What stands at `place`, counted in the flattened image."""
+    return xp(input).take_along_axis(input.reshape(*input.shape[:2], -1), place.reshape(*place.shape[:2], -1), axis=2).reshape(place.shape)
+
+
+max_over_windows.vjp(lambda g, input_shape, which, place, kernel, slide:
+                     put_at_winners(g, which, input_shape[2:], kernel, slide) if place is None else
+                     put_at_places(g, place, input_shape[2:], kernel, slide))
+put_at_places.vjp(lambda g, place, kernel, slide: pick_places(g, place, kernel, slide))
+pick_places.vjp(lambda g, place, input_shape, kernel, slide: put_at_places(g, place, input_shape[2:], kernel, slide))
 put_at_winners.vjp(lambda g, which, kernel, slide: pick_winners(g, which, kernel, slide))
 pick_winners.vjp(lambda g, input_shape, which, kernel, slide: put_at_winners(g, which, input_shape[2:], kernel, slide))
 
+
+def of_kernel(kernel, slide):
+    """A window as kernels.max_pool2d takes it: padding by axis, and rows added at the end alone as ceil_mode."""
+    return kernel, slide.stride, tuple(a for a, _ in slide.padding), slide.dilation, any(b > a for a, b in slide.padding)
+
+
+@max_over_windows.kernel("pool")
+def _(kernels, input, kernel, slide):
+    if input.ndim != 4 or any(b < a for a, b in slide.padding):
+        return NotImplemented
+    y, place = kernels.max_pool2d(input, *of_kernel(kernel, slide))
+    return keep(y, which=None, place=place) if y.shape[2:] == slide.positions(input.shape[2:], kernel) else NotImplemented
+
+
+@put_at_places.kernel("pool")
+def _(kernels, input, place, size, kernel, slide):
+    return kernels.max_pool2d_backward(input, place, (*input.shape[:2], *size), *of_kernel(kernel, slide))
+
+
+PLACES = np.broadcast_to(np.array([[7, 2, 10], [12, 15, 23]]), (2, 3, 2, 3))           # in each window of an image (4, 6)
 tiles, overlap = Slide((2, 2), ((0, 0), (0, 0)), (1, 1)), Slide((2, 1), ((1, 1), (0, 1)), (1, 2))
 for case in (max_over_windows.case, argmax_over_windows.case):
     case(distinct(2, 3, 4, 6), (2, 2), tiles)
@@ -97,6 +140,8 @@ for case in (max_over_windows.case, argmax_over_windows.case):
     case(distinct(2, 2, 7), (3,), Slide((1,), ((1, 1),), (2,)))
 put_at_winners.case(normal(2, 3, 2, 3), integers(2, 3, 2, 3, high=4), (4, 6), (2, 2), tiles)
 put_at_winners.case(normal(2, 2, 3, 5), integers(2, 2, 3, 5, high=6), (5, 6), (3, 2), overlap)
+put_at_places.case(normal(2, 3, 2, 3), PLACES, (4, 6), (2, 2), tiles)
+pick_places.case(normal(2, 3, 4, 6), PLACES, (2, 2), tiles)
 pick_winners.case(normal(2, 3, 4, 6), integers(2, 3, 2, 3, high=4), (2, 2), tiles)
 pick_winners.case(normal(2, 2, 5, 6), integers(2, 2, 3, 5, high=6), (3, 2), overlap)
 
@@ -137,10 +182,36 @@ def spread_windows(input, /, size, kernel, slide):
 
 sum_windows.vjp(lambda g, input_shape, kernel, slide: spread_windows(g, input_shape[2:], kernel, slide))
 spread_windows.vjp(lambda g, kernel, slide: sum_windows(g, kernel, slide))
+
+
+@sum_windows.kernel("pool")
+def _(kernels, input, kernel, slide):
+    if input.ndim != 4 or not plain_windows(slide):
+        return NotImplemented
+    window, stride, padding, _, ceil = of_kernel(kernel, slide)
+    y = kernels.avg_pool2d(input, window, stride, padding, ceil, divisor_override=1)
+    return y if y.shape[2:] == slide.positions(input.shape[2:], kernel) else NotImplemented
+
+
+@spread_windows.kernel("pool")
+def _(kernels, input, size, kernel, slide):
+    if input.ndim != 4 or not plain_windows(slide) or any(b > a for a, b in slide.padding):
+        return NotImplemented
+    window, stride, padding, _, _ = of_kernel(kernel, slide)
+    return kernels.avg_pool2d_backward(input, (*input.shape[:2], *size), window, stride, padding, divisor_override=1)
+
+
+def plain_windows(slide):
+    """Whether the taps of a window are neighbours, and no padding at an end is smaller than at its beginning."""
+    return set(slide.dilation) == {1} and all(b >= a for a, b in slide.padding)
+
+
 sum_windows.case(normal(2, 3, 4, 6), (2, 2), tiles)
+sum_windows.case(normal(2, 2, 5, 6), (3, 2), Slide((2, 1), ((1, 1), (0, 0)), (1, 1)))
 sum_windows.case(normal(2, 2, 5, 6), (3, 2), overlap)
 sum_windows.case(normal(2, 2, 5), (1,), Slide((1,), ((0, 0),), (1,)))
 spread_windows.case(normal(2, 3, 2, 3), (4, 6), (2, 2), tiles)
+spread_windows.case(normal(2, 2, 3, 5), (5, 6), (3, 2), Slide((2, 1), ((1, 1), (0, 0)), (1, 1)))
 spread_windows.case(normal(2, 2, 3, 5), (5, 6), (3, 2), overlap)
 
 

@@ -49,18 +49,45 @@ def normalize_batch(input, weight=None, bias=None, /, eps=1e-5, running=None):
 
 
 @normalize_batch.joint_vjp
-def _(g, input, weight, mean, rstd, wanted):
-    N, C = input.shape[:2]
-    g, x = g.reshape(N, C, -1), input.reshape(N, C, -1)
+def _(g, input, weight, mean, rstd, eps, wanted):
+    found = iter(batch_gradient(g, input, weight, mean, rstd, eps=eps, wanted=wanted))
+    return [next(found) if i in wanted else None for i in range(3)]
+
+
+@op(numbers="half", home="", differentiable=False, called="native_batch_norm_backward")
+def batch_gradient(input, x, weight=None, mean=None, rstd=None, /, eps=1e-5, wanted=(0, 1, 2)):
+    """The gradients of normalize_batch's input, weight and bias, those that are wanted by number, from that of its result.
+
+    mean and rstd, (1, C, 1): what normalize_batch kept of `x`; computed again where they are left out.
+    """
+    form, (N, C) = x.shape, x.shape[:2]
+    g, x = input.reshape(N, C, -1), x.reshape(N, C, -1)
     count = N * x.shape[2]
+    mean = channel_sums(x) / count if mean is None else mean
     y = x - mean
+    rstd = 1 / xp(x).sqrt(channel_products(y, y) / count + eps) if rstd is None else rstd
     gb, gw = channel_sums(g), channel_products(g, y) * rstd                # (1, C, 1)
     if 0 in wanted:
         scale = rstd if weight is None else rstd * weight.reshape(-1, 1)
         y *= -gw * rstd * scale / count
         y += g * scale
         y -= gb * scale / count
-    return y.reshape(input.shape), gw.reshape(-1), gb.reshape(-1)
+    found = y.reshape(form), gw.reshape(-1), gb.reshape(-1)
+    return tuple([found[i] for i in wanted])
+
+
+@normalize_batch.kernel("norm")
+def _(kernels, input, weight=None, bias=None, eps=1e-5, running=None):
+    y, mean, rstd = kernels.batch_norm(input, weight, bias, eps, running)
+    return keep(y, mean=mean.reshape(1, -1, 1), rstd=rstd.reshape(1, -1, 1))
+
+
+@batch_gradient.kernel("norm")
+def _(kernels, input, x, weight=None, mean=None, rstd=None, eps=1e-5, wanted=(0, 1, 2)):
+    if rstd is None:
+        return NotImplemented
+    gs = kernels.batch_norm_backward(input, x, weight, mean.reshape(-1), rstd.reshape(-1))
+    return tuple([gs[i] for i in wanted])
 
 
 def channel_sums(x):
@@ -203,6 +230,8 @@ normalize_layer.case(normal(4, 3), normal(3), normal(3))
 normalize_layer.case(normal(2, 3, 4), normal(3, 4), None, axes=2, eps=0.1)
 normalize_layer.case(normal(2, 3, 4), None, None, axes=1)
 normalize_layer.case(normal(4, 3), normal(3), normal(3), centre=False)
+batch_gradient.case(normal(4, 3), normal(4, 3), normal(3))
+batch_gradient.case(normal(2, 3, 4), normal(2, 3, 4), None, eps=0.1, wanted=(0, 2))
 layer_gradient.case(normal(4, 3), normal(4, 3), normal(3))
 layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(3, 4), axes=2, eps=0.1, wanted=(0, 2))
 layer_gradient.case(normal(4, 3), normal(4, 3), None, centre=False, wanted=(0,))

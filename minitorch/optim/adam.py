@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from .. import dtypes
+from ..autograd import routes
 from ..backend import xp
 from ..tensor import wrap
 from .optimizer import Optimizer, ascent_removed, blocks, buffer, next_step, number, require
@@ -77,6 +78,26 @@ class Adam(Optimizer):
             library.divide(m, s, out=s)
             s *= step
             x -= s
+
+
+    def move_together(self, params, group):
+        """One launch of a CUDA kernel for all parameters of the same age, where kernels run."""
+        kernels = routes.kernels_for("optimizer", params[0].array)
+        arrays = [a for p in params for a in (p.array, p.grad.array)]
+        if kernels is None or not all(type(a) is type(arrays[0]) and a.dtype == arrays[0].dtype and a.flags.c_contiguous for a in arrays):
+            return False
+        ages = {}
+        for p in params:
+            ages.setdefault(next_step(self.state[p]), []).append(p)
+        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
+        for t, same in ages.items():
+            m, v, *most = [[buffer(self.state[p], name, p.array) for p in same] for name in names]
+            kernels.adam_step([p.array for p in same], [p.grad.array for p in same], m, v, t, number(group["lr"]),
+                              tuple(map(number, group["betas"])), group["eps"], number(group["weight_decay"]),
+                              group["decoupled_weight_decay"], group["amsgrad"], group["maximize"], *most)
+            for p in same:
+                p.counter[0] += 1
+        return True
 
 
 class AdamW(Adam):

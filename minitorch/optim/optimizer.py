@@ -117,10 +117,15 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
+            params = [p for p in group["params"] if p.grad is not None]
+            if not (params and self.move_together(params, group)):
+                for p in params:
                     self.move(p, group)
         return loss
+
+    def move_together(self, params, group):
+        """Move all these parameters of a group at once, if the subclass can; whether it did."""
+        return False
 
     def move(self, p, group):
         """update() for parameter `p`: 16-bit parameters and their state in float32, rounded once at the end."""

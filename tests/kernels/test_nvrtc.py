@@ -9,24 +9,35 @@ from minitorch.kernels.device import CompileError
 
 try:
     nvrtc.nvrtc()
-    VARIANTS = nvrtc.variants()
-    DOUBLE = {kernel.label: kernel for kernel, double in nvrtc.launched() if double}
+    LAUNCHED = nvrtc.launched()
 except ImportError:                                  # the extra `nvrtc` is not installed
-    VARIANTS, DOUBLE = {}, {}
+    LAUNCHED = []
 
-pytestmark = pytest.mark.skipif(not VARIANTS, reason="needs pip install 'minitorch[nvrtc]'")
-
-
-@pytest.mark.parametrize("label, arch", [(label, arch) for label, k in VARIANTS.items() for arch in nvrtc.architectures(k)])
-def test_compiles_without_spills(label, arch):
-    figures = nvrtc.compiled(VARIANTS[label], arch)
-    assert not nvrtc.faults(figures)
-    assert figures["registers"] > 0 and figures["instructions"]["all"] > 0
+pytestmark = pytest.mark.skipif(not LAUNCHED, reason="needs pip install 'minitorch[nvrtc]'")
 
 
-@pytest.mark.parametrize("label", DOUBLE)
-def test_compiles_in_double(label):
-    assert nvrtc.compiled(DOUBLE[label], "sm_80", double=True)["registers"] > 0
+def sources(double):
+    """[kernels of one source, architecture]: what is compiled together is tested together."""
+    found = {}
+    for kernel, in_double in LAUNCHED:
+        for arch in nvrtc.architectures(kernel) if not double else ("sm_80",):
+            if in_double == double:
+                found.setdefault((kernel.path, tuple(kernel.define.items()), arch), []).append(kernel)
+    return [pytest.param(kernels, arch, id=f"{kernels[0].path.name}-{kernels[0].label}-{arch}") for (*_, arch), kernels in found.items()]
+
+
+@pytest.mark.parametrize("together, arch", sources(double=False))
+def test_compiles_without_spills(together, arch):
+    for kernel in together:
+        figures = nvrtc.compiled(kernel, arch)
+        assert not nvrtc.faults(figures), kernel.label
+        assert figures["registers"] > 0
+
+
+@pytest.mark.parametrize("together, arch", sources(double=True))
+def test_compiles_in_double(together, arch):
+    for kernel in together:
+        assert nvrtc.compiled(kernel, arch, double=True)["registers"] > 0
 
 
 SPILLS = """
@@ -65,8 +76,9 @@ def test_a_missing_header_is_named(tmp_path):
 
 
 def test_main_prints_every_kernel_and_writes_the_table(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("sys.argv", ["nvrtc", "softmax_simple[scalar=half]", "--json", str(tmp_path / "t.json")])
+    label = next(k.label for k, double in LAUNCHED if k.path.name == "softmax.cu" and not double)
+    monkeypatch.setattr("sys.argv", ["nvrtc", label, "--json", str(tmp_path / "t.json")])
     assert nvrtc.main() == 0
-    assert "softmax_simple[scalar=half]" in capsys.readouterr().out
+    assert label in capsys.readouterr().out
     table = json.loads((tmp_path / "t.json").read_text())["kernels"]
-    assert table["softmax_simple[scalar=half]"]["sm_90a"]["spills"] == 0
+    assert table[label]["sm_90a"]["spills"] == 0
