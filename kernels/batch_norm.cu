@@ -18,7 +18,7 @@
 #define VECTOR 1
 #endif
 
-constexpr int BLOCK = 256, HELD = 16;                // threads in a block; numbers that each of them holds at a time
+constexpr int BLOCK = 256, HELD = 8;                // threads in a block; numbers that each of them holds at a time
 constexpr int CHUNK = BLOCK * HELD;
 
 // Where the numbers of one channel are: number i of it, of count = N * P, is at x[place(i)].

@@ -16,7 +16,7 @@ from .proof import proven, scalar
 from .signature import address
 
 VERSIONS = ("simple", "split")
-CHUNK, PARTS = 4096, 256                             # numbers that a block takes at a time; at most so many blocks for a channel
+CHUNK, PARTS = 2048, 256                             # numbers that a block takes at a time; at most so many blocks for a channel
 
 
 def sizes(name, x, version):

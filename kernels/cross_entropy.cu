@@ -117,13 +117,14 @@ __device__ __forceinline__ void held(const scalar* x, const int64_t* target, con
     if (dx) store_row(dx + start, wide, v);
 }
 
-extern "C" __global__ void __launch_bounds__(HELD_BLOCK)
+// At least 1 block on a multiprocessor: left to itself the compiler spills a few registers to fit in one more.
+extern "C" __global__ void __launch_bounds__(HELD_BLOCK, 1)
 cross_entropy_held(const scalar* x, const int64_t* target, const scalar* weight, const float* g, OUT float* loss, OUT scalar* dx,
                    int64_t rows, int columns, int64_t ignore_index, float smoothing) {
     held(x, target, weight, g, loss, dx, rows, columns, ignore_index, smoothing);
 }
 
-extern "C" __global__ void __launch_bounds__(HELD_BLOCK)
+extern "C" __global__ void __launch_bounds__(HELD_BLOCK, 1)
 cross_entropy_in_place_held(scalar* x, const int64_t* target, const scalar* weight, const float* g, OUT float* loss,
                             int64_t rows, int columns, int64_t ignore_index, float smoothing) {
     held(x, target, weight, g, loss, x, rows, columns, ignore_index, smoothing);
