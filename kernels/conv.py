@@ -16,7 +16,8 @@ from ..cases import normal
 from .kernel import library
 from .proof import proven, scalar
 
-FULL = 264                                           # blocks that keep a large GPU busy: two for each of 132 multiprocessors
+TILES = {"fp32": (128, 64, 32), "sm80": (128, 64)}     # rows of a block's tile, TILE_M; it has 128 columns
+PROCESSORS = 132                                     # multiprocessors of a large GPU: fewer blocks leave some idle
 LIMIT = 2**31
 SIZES = np.dtype([(name, "i4") for name in (         # struct Sizes of conv.cuh
     "images groups channels filters H W KH KW OH OW stride_h stride_w padding_h padding_w dilation_h dilation_w").split()])
@@ -73,19 +74,25 @@ def blocks(n, size):
     return -(-n // size)
 
 
-def chosen(name, version, x, rows, terms):
-    """The version for a product of this many rows (output channels of a group) and terms to sum, in x's dtype."""
+def chosen(name, version, x, rows, terms, others):
+    """(version, rows of its tile or None) for a product of this many rows (output channels of a group) and terms to sum, in x's dtype.
+
+    others: how many blocks share a row of tiles.  Left to choose, it takes smaller tiles where large ones are too few for a GPU.
+    """
     fast = "fp32" if scalar(x) == "float" else "sm80"
     if version not in (None, "direct", "tiled", fast):
         raise ValueError(f"{name}: version {version!r} is not one of None, 'direct', 'tiled' and, for {x.dtype.name}, {fast!r}")
-    return version or (fast if rows >= 16 and terms >= 16 else "direct")
+    if version in ("direct", "tiled") or version is None and (rows < 16 or terms < 16):
+        return version or "direct", None
+    tiles = [n for n in TILES[fast] if n < 2 * rows] or TILES[fast][-1:]
+    enough = [n for n in tiles if version or blocks(rows, n) * others >= PROCESSORS]
+    return fast, (enough or tiles[-1:])[0]
 
 
-def gemm(name, version, x, rows):
-    """(the implicit GEMM `name` in its version for x's dtype, rows of its tile)."""
-    tile = min(size for size in ((32, 64, 128) if version == "fp32" else (64, 128)) if size >= min(rows, 128))
+def gemm(name, version, tile, x):
+    """The implicit GEMM `name` for x's dtype."""
     define = {"TILE_M": tile} if version == "fp32" else {"scalar": scalar(x), "TILE_M": tile}
-    return library(f"conv_{version}.cu", f"conv_{name}_{version}", define), tile
+    return library(f"conv_{version}.cu", f"conv_{name}_{version}", define)
 
 
 # ---- the reference --------------------------------------------------------------------------------------
@@ -144,8 +151,8 @@ def conv2d(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1, version=N
     y = xp(x).empty(shape, x.dtype)
     if y.size:
         rows, places = w.shape[0] // groups, shape[0] * prod(shape[2:])
-        version = chosen("conv2d", version, x, rows, prod(w.shape[1:]))
-        gather("conv", "forward", version, rows, places, groups, (x, w, bias, y, sizes))
+        how = chosen("conv2d", version, x, rows, prod(w.shape[1:]), blocks(places, 128) * groups)
+        gather("conv", "forward", how, rows, places, groups, (x, w, bias, y, sizes))
     return y
 
 
@@ -160,19 +167,20 @@ def conv2d_input_gradient(g, w, input_shape, bias=None, stride=1, padding=0, dil
     if gx.size:
         rows, (SH, SW) = w.shape[1], pair("stride", stride)
         places = input_shape[0] * blocks(input_shape[2], SH) * blocks(input_shape[3], SW)       # of the largest phase
-        terms = w.shape[0] // groups * blocks(w.shape[2], SH) * blocks(w.shape[3], SW)
-        version = chosen("conv2d_input_gradient", version, g, rows, terms)
-        gather("conv_input", "input_gradient", version, rows, places, groups * SH * SW, (g, w, bias, gx, sizes))
+        terms, layers = w.shape[0] // groups * blocks(w.shape[2], SH) * blocks(w.shape[3], SW), groups * SH * SW
+        how = chosen("conv2d_input_gradient", version, g, rows, terms, blocks(places, 128) * layers)
+        gather("conv_input", "input_gradient", how, rows, places, layers, (g, w, bias, gx, sizes))
     return gx
 
 
-def gather(simple, name, version, rows, places, layers, args):
+def gather(simple, name, how, rows, places, layers, args):
     """Launch a forward or input gradient: in the simple versions the kernel's name begins with `simple`."""
+    version, tile = how
     if version in ("direct", "tiled"):
         kernel = library("conv.cu", f"{simple}_{version}", {"scalar": scalar(args[0])})
         grid = (blocks(places, 256), rows) if version == "direct" else (blocks(places, 16), blocks(rows, 16))
     else:
-        kernel, tile = gemm(name, version, args[0], rows)
+        kernel = gemm(name, version, tile, args[0])
         grid = blocks(places, 128), blocks(rows, tile)
     kernel((*grid, layers), 256, args)
 
@@ -188,7 +196,7 @@ def conv2d_weight_gradient(g, x, weight_shape, stride=1, padding=0, dilation=1, 
         return lib.zeros(weight_shape, g.dtype)
     gw = lib.empty(weight_shape, g.dtype)
     rows, columns, places = weight_shape[0] // groups, prod(weight_shape[1:]), shape[0] * prod(shape[2:])
-    version = chosen("conv2d_weight_gradient", version, g, rows, columns)
+    version, tile = chosen("conv2d_weight_gradient", version, g, rows, columns, PROCESSORS)       # places can be shared out further
     if version in ("direct", "tiled"):
         kernel = library("conv.cu", f"conv_weight_{version}", {"scalar": scalar(x)})
         if version == "direct":
@@ -196,10 +204,10 @@ def conv2d_weight_gradient(g, x, weight_shape, stride=1, padding=0, dilation=1, 
         else:
             kernel((blocks(columns, 16), blocks(rows, 16), groups), 256, (x, g, gw, sizes))
         return gw
-    kernel, tile = gemm("weight_gradient", version, x, rows)
     tiles = blocks(columns, 128) * blocks(rows, tile) * groups
-    length = blocks(places, min(blocks(FULL, tiles), blocks(places, 64)))        # places of y that a block sums
+    length = blocks(places, min(blocks(2 * PROCESSORS, tiles), blocks(places, 64)))        # places of y that a block sums
     parts = lib.empty((blocks(places, length), *weight_shape), sums_in(g))
+    kernel = gemm("weight_gradient", version, tile, x)
     kernel((blocks(columns, 128), blocks(rows, tile), groups * len(parts)), 256, (x, g, parts, length, sizes))
     return summed(parts, gw)
 
@@ -223,7 +231,7 @@ def conv2d_bias_gradient(g):
     lib = xp(g)
     if not g.size:
         return lib.zeros((M,), g.dtype)
-    parts = lib.empty((min(N, blocks(FULL, M)), M), sums_in(g))
+    parts = lib.empty((min(N, blocks(2 * PROCESSORS, M)), M), sums_in(g))
     library("conv.cu", "conv_bias_gradient", {"scalar": scalar(g)})((M, len(parts)), 256, (g, parts, N, M, prod(out)))
     return summed(parts, lib.empty((M,), g.dtype))
 
@@ -288,6 +296,7 @@ for version, dtypes in (("direct", "float32 float16 bfloat16"), ("tiled", "float
     cases(functions, (1, 4, 11, 13), (12, 2, 3, 3), stride=2, padding=1, dilation=2, groups=2)
     if version in ("fp32", "sm80"):                  # the larger tiles
         cases(functions, (1, 3, 12, 13), (66, 3, 3, 3), padding=1)
+        cases(functions, (1, 66, 5, 4), (3, 66, 2, 2), stride=2)
         cases(functions, (1, 9, 9, 8), (10, 9, 4, 4), stride=3)          # more than 128 weights a row
     if version == "fp32":
-        cases(functions, (1, 2, 7, 9), (34, 2, 2, 2))
+        cases(functions, (1, 34, 7, 9), (34, 34, 1, 1))

@@ -91,10 +91,19 @@ __device__ __forceinline__ void convolve(const Gather& g, const scalar* source, 
         int row = row0 + spread<TM>(threadIdx.x / 16, i);
         if (row >= g.rows) continue;
         float shift = bias ? to_float(bias[g.group * g.rows + row]) : 0.f;
+        scalar* line = result + (long long)row * g.h.size * g.w.size;
         #pragma unroll
-        for (int j = 0; j < TN; j++) {
-            long long at = target[spread<TN>(threadIdx.x % 16, j)];
-            if (at >= 0) result[at + (long long)row * g.h.size * g.w.size] = from_float<scalar>(sum[i][j] + shift);
+        for (int j = 0; j < TN; j += 4) {
+            const long long* to = target + spread<TN>(threadIdx.x % 16, j);      // of four columns, side by side in the tile
+            #pragma unroll
+            for (int k = 0; k < 4; k++) sum[i][j + k] += shift;
+            if (to[0] >= 0 && to[3] == to[0] + 3 && aligned<4>(line + to[0])) {
+                store<4>(line + to[0], &sum[i][j]);
+            } else {
+                #pragma unroll
+                for (int k = 0; k < 4; k++)
+                    if (to[k] >= 0) line[to[k]] = from_float<scalar>(sum[i][j + k]);
+            }
         }
     }
 }

@@ -87,17 +87,17 @@ __device__ __forceinline__ void multiply(A& a, B& b, int steps, Fragment (&sum)[
     }
 }
 
-// Calls entry(row, column, sum) for each of this thread's entries of the tile.
+// Calls pair(row, column, sums) for each two neighbours among this thread's entries of the tile: sums[0] in `column`, sums[1] in the next.
 template <class F>
-__device__ __forceinline__ void for_entries(const Fragment (&sum)[WARP_M / 16][WARP_N / 8], F entry) {
+__device__ __forceinline__ void for_pairs(Fragment (&sum)[WARP_M / 16][WARP_N / 8], F pair) {
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     #pragma unroll
     for (int m = 0; m < WARP_M / 16; m++) {
         #pragma unroll
         for (int n = 0; n < WARP_N / 8; n++) {
             #pragma unroll
-            for (int i = 0; i < 4; i++)
-                entry(warp / 4 * WARP_M + m * 16 + lane / 4 + i / 2 * 8, warp % 4 * WARP_N + n * 8 + lane % 4 * 2 + i % 2, sum[m][n][i]);
+            for (int h = 0; h < 2; h++)
+                pair(warp / 4 * WARP_M + m * 16 + lane / 4 + h * 8, warp % 4 * WARP_N + n * 8 + lane % 4 * 2, sum[m][n] + 2 * h);
         }
     }
 }
@@ -114,11 +114,20 @@ __device__ __forceinline__ void convolve(const Gather& g, const scalar* source, 
 
     Fragment sum[WARP_M / 16][WARP_N / 8] = {};
     multiply(a, b, (g.terms() + DEPTH - 1) / DEPTH, sum);
-    for_entries(sum, [&](int i, int j, float x) {
+    for_pairs(sum, [&](int i, int j, float* x) {
         int row = row0 + i;
-        if (row >= g.rows || target[j] < 0) return;
-        if (bias) x += to_float(bias[g.group * g.rows + row]);
-        result[target[j] + (long long)row * g.h.size * g.w.size] = from_float<scalar>(x);
+        if (row >= g.rows) return;
+        float shift = bias ? to_float(bias[g.group * g.rows + row]) : 0.f;
+        x[0] += shift;
+        x[1] += shift;
+        scalar* line = result + (long long)row * g.h.size * g.w.size;
+        long long first = target[j], second = target[j + 1];
+        if (first >= 0 && second == first + 1 && aligned<2>(line + first)) {
+            store<2>(line + first, x);
+        } else {
+            if (first >= 0) line[first] = from_float<scalar>(x[0]);
+            if (second >= 0) line[second] = from_float<scalar>(x[1]);
+        }
     });
 }
 
@@ -145,8 +154,11 @@ conv_weight_gradient_sm80(const scalar* x, const scalar* g, OUT float* parts, in
     Fragment sum[WARP_M / 16][WARP_N / 8] = {};
     multiply(a, b, (end - begin + DEPTH - 1) / DEPTH, sum);
     float* gw = parts + ((long long)part * s.groups + group) * s.filters * columns;
-    for_entries(sum, [&](int i, int j, float x) {
+    for_pairs(sum, [&](int i, int j, const float* x) {
         int row = row0 + i, column = column0 + j;
-        if (row < s.filters && column < columns) gw[(long long)row * columns + column] = x;
+        if (row >= s.filters) return;
+        float* line = gw + (long long)row * columns;
+        if (column < columns) line[column] = x[0];
+        if (column + 1 < columns) line[column + 1] = x[1];
     });
 }
