@@ -4,7 +4,7 @@ import functools
 import numpy as np
 
 from . import source
-from .signature import TYPES, members
+from .signature import members
 from .tensor_map import TensorMap
 
 OLDEST = 80                                          # sm_80, Ampere: cp.async, bf16 on tensor cores
@@ -51,8 +51,8 @@ def passed(kernel, p, a, where):
         return NULL
     if p.pointer:
         return a
-    if p.type in TYPES:
-        return a if a.dtype.isbuiltin == 1 else np.asarray(a).reshape(1)       # CuPy knows NumPy's own scalars; bfloat16 goes as bytes
+    if isinstance(a, np.generic):                    # CuPy knows NumPy's own scalars; bfloat16 goes as bytes
+        return a if a.dtype.isbuiltin == 1 else np.asarray(a).reshape(1)
     return a.encoded() if isinstance(a, TensorMap) else a
 
 
@@ -69,6 +69,8 @@ def compiled(kernel, double, where):
     import cupy
     device = cupy.cuda.Device(where)
     check_architecture(kernel, device.compute_capability)
+    if kernel.cluster != (1, 1, 1) and "__cluster_dims__" not in kernel.text:
+        raise ValueError(f"{kernel.name}: on a GPU clusters of {kernel.cluster} must be said in the source: __cluster_dims__")
     try:
         function = cupy.RawModule(code=source.complete(kernel, double), options=source.options(kernel)).get_function(kernel.name)
     except cupy.cuda.compiler.CompileException as error:

@@ -54,5 +54,4 @@ def find(name, folder):
 
 def options(kernel):
     """NVRTC's options for a kernel: its macros, and the architecture where it needs one by name."""
-    macros = {**kernel.define, **({"CLUSTER": ",".join(map(str, kernel.cluster))} if kernel.cluster != (1, 1, 1) else {})}
-    return ("-std=c++17", *(f"-D{k}={v}" for k, v in macros.items()), *((f"-arch={kernel.arch}",) if kernel.arch else ()))
+    return ("-std=c++17", *(f"-D{k}={v}" for k, v in kernel.define.items()), *((f"-arch={kernel.arch}",) if kernel.arch else ()))
