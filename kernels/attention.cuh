@@ -16,6 +16,10 @@
 #define mask_t bool
 #endif
 
+#ifndef SCALE_FIRST
+#define SCALE_FIRST MASKED     // whether scores are scaled before their largest is sought: for masks, and for a scale that is not above 0
+#endif
+
 // One call, as the host describes it.  Strides count numbers: of the batch, the heads, the rows (and for the mask the columns).
 struct Call {
     long long q[3], k[3], v[3], o[3], g[3], mask[4];
@@ -97,12 +101,12 @@ __device__ __forceinline__ uint32_t dropout_bits(const Call& call, int head, int
     return bits;
 }
 
-// Scores as logarithms to the base of 2 are s times what this returns: a factor above 0, which the exponential takes for nothing.
+// Scores as logarithms to the base of 2 are s times what this returns: by default the exponential multiplies, for nothing.
 template <int N> __device__ __forceinline__ float logarithms(float (&s)[N / 2], float factor) {
-    if (!MASKED && factor > 0.f) return factor;
     #pragma unroll
-    for (int n = 0; n < N / 2; n++) s[n] *= factor;
-    return 1.f;
+    for (int n = 0; n < N / 2; n++)
+        if (SCALE_FIRST) s[n] *= factor;
+    return SCALE_FIRST ? 1.f : factor;
 }
 
 // m' = max(m, rowmax S); P = 2^(S - m'); l = l 2^(m - m') + rowsum P (of this thread's columns); corrections 2^(m - m') for O.

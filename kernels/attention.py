@@ -121,7 +121,8 @@ def macros(q, mask, dropout):
 
 def mappable(x):
     """x with the strides of a TMA map where an axis has one entry and any stride would do."""
-    lead = [math.prod(x.shape[i + 1:]) * x.dtype.itemsize if n == 1 else s for i, (n, s) in enumerate(zip(x.shape, x.strides))]
+    lead = [math.prod(x.shape[i + 1:]) * x.dtype.itemsize if n == 1 and (s <= 0 or s % 16) else s
+            for i, (n, s) in enumerate(zip(x.shape, x.strides))]
     return x if lead == list(x.strides) else xp(x).lib.stride_tricks.as_strided(x, x.shape, lead)
 
 
@@ -190,25 +191,37 @@ def backward_teaching(g, q, k, v, mask, o, lse, gradients, call, scale, dropout)
         ceil(Sq, tile) * B * H, 256, (*inputs, dq, *numbers), shared_mem=room)
 
 
+def scaled(define, scale):
+    """The macros with what a scale that is not above 0 needs."""
+    return define if scale > 0 or "mask_t" in define else {**define, "SCALE_FIRST": 1}
+
+
+def queries_sm80(define):
+    """Queries per block of the versions on mma.sync: masks and dropout take registers."""
+    return 64 if "mask_t" in define or "DROPOUT" in define else 128
+
+
 def forward_sm80(q, k, v, mask, o, lse, call, scale, dropout):
     define = macros(q, mask, dropout)
-    blocks = ceil(q.shape[2], 64) * q.shape[0] * q.shape[1]
-    library("attention_sm80.cu", "attention_forward_sm80", define)(
-        blocks, 128, (q, k, v, mask, o, lse, call, scale, 1 / (1 - dropout)), shared_mem=5 * 64 * (define["HEAD"] + 8) * 2)
+    rows = queries_sm80(define)
+    step = 32 if rows * define["HEAD"] > 64 * 128 else 64
+    blocks = ceil(q.shape[2], rows) * q.shape[0] * q.shape[1]
+    library("attention_sm80.cu", "attention_forward_sm80", scaled(define, scale))(
+        blocks, 128, (q, k, v, mask, o, lse, call, scale, 1 / (1 - dropout)), shared_mem=(rows + 4 * step) * (define["HEAD"] + 8) * 2)
 
 
 def backward_sm80(g, q, k, v, mask, o, lse, gradients, call, scale, dropout):
     define, (dq, dk, dv) = macros(q, mask, dropout), gradients
     B, H, Sq, _ = q.shape
-    step = 32 if define["HEAD"] > 64 else 64
-    room = (2 * 64 + 4 * step) * (define["HEAD"] + 8) * 2 + 4 * step * 4
+    rows = queries_sm80(define)
+    step, row = 32 if define["HEAD"] > 32 else 64, (define["HEAD"] + 8) * 2
     delta = xp(lse).empty_like(lse)
     library("attention_sm80.cu", "attention_delta_sm80", define)(ceil(delta.size, 8), 256, (g, o, delta, call, delta.size))
     inputs, numbers = (g, q, k, v, mask, lse, delta), (call, scale, 1 / (1 - dropout))
     library("attention_sm80.cu", "attention_backward_keys_sm80", define)(
-        ceil(k.shape[2], 64) * B * k.shape[1], 128, (*inputs, dk, dv, *numbers), shared_mem=room)
+        ceil(k.shape[2], 64) * B * k.shape[1], 128, (*inputs, dk, dv, *numbers), shared_mem=(2 * 64 + 4 * step) * row + 4 * step * 4)
     library("attention_sm80.cu", "attention_backward_queries_sm80", define)(
-        ceil(Sq, 64) * B * H, 128, (*inputs, dq, *numbers), shared_mem=room)
+        ceil(Sq, rows) * B * H, 128, (*inputs, dq, *numbers), shared_mem=(2 * rows + 4 * step) * row)
 
 
 def forward_sm90(q, k, v, mask, o, lse, call, scale, dropout):
@@ -216,7 +229,7 @@ def forward_sm90(q, k, v, mask, o, lse, call, scale, dropout):
     row = 2 * define["HEAD"]
     blocks = ceil(q.shape[2], 128) * q.shape[0] * q.shape[1]
     maps = [TensorMap(mappable(x), (1, 1, rows, 64)) for x, rows in ((q, 128), (k, 128), (v, 128), (o, 64))]
-    library("attention_sm90.cu", "attention_forward_sm90", define, arch="sm_90a")(
+    library("attention_sm90.cu", "attention_forward_sm90", scaled(define, scale), arch="sm_90a")(
         blocks, 384, (*maps[:3], mask, maps[3], lse, call, scale, 1 / (1 - dropout)), shared_mem=6 * 128 * row + 9 * 8)
 
 
@@ -315,13 +328,13 @@ case(attention_and_gradients, (0, 2, 3, 4), (0, 2, 3, 4))
 case(attention_and_gradients, (1, 2, 3, 4), (1, 2, 0, 4))
 
 case(attention_and_gradients_sm80, (1, 4, 37, 64), (1, 2, 53, 64))
-case(attention_and_gradients_sm80, (2, 2, 9, 64), (2, 1, 11, 64), of=heads_last, scale=-0.2)
+case(attention_and_gradients_sm80, (2, 2, 9, 64), (2, 1, 11, 64), of=heads_last)
 case(attention_and_gradients_sm80, (1, 1, 131, 40), (1, 1, 200, 40))
 case(attention_and_gradients_sm80, (1, 2, 70, 128), (1, 1, 131, 128), causal=True)
 case(attention_and_gradients_sm80, (1, 4, 37, 24), (1, 1, 53, 24), blind(1, 1, 37, 53), dropout=0.3, seed=11)
-case(attention_and_gradients_sm80, (2, 2, 37, 80), (2, 1, 53, 80), normal(2, 2, 1, 53))
+case(attention_and_gradients_sm80, (2, 2, 37, 80), (2, 1, 53, 80), normal(2, 2, 1, 53), scale=-0.2)
 
 case(attention_forward_sm90, (1, 2, 37, 64), (1, 1, 530, 64))
-case(attention_forward_sm90, (2, 2, 9, 40), (2, 1, 11, 40), of=heads_last)
+case(attention_forward_sm90, (2, 2, 9, 40), (2, 1, 11, 40), of=heads_last, scale=-0.2)
 case(attention_forward_sm90, (1, 2, 200, 128), (1, 1, 300, 128), causal=True)
 case(attention_forward_sm90, (1, 4, 37, 24), (1, 1, 53, 24), blind(1, 1, 37, 53), dropout=0.3, seed=11)
