@@ -1,10 +1,11 @@
 """The GPU's side of a launch: a source compiled by NVRTC through CuPy, once for each device, and launched on CuPy's current stream."""
+import ctypes
 import functools
 
 import numpy as np
 
-from . import source
-from .signature import members
+from . import source, tensor_map
+from .signature import TYPES, members
 from .tensor_map import TensorMap
 
 OLDEST = 80                                          # sm_80, Ampere: cp.async, bf16 on tensor cores
@@ -30,7 +31,12 @@ def launch(kernel, grid, block, args, shared_mem, double):
         try:
             if shared_mem > room["allowed"]:
                 function.max_dynamic_shared_size_bytes = room["allowed"] = shared_mem
-            function(grid, block, tuple([passed(kernel, p, a, where) for p, a in zip(kernel.parameters, args)]), shared_mem=shared_mem)
+            values = tuple([passed(kernel, p, a, where) for p, a in zip(kernel.parameters, args)])
+            for i, size in room["structs"].items():
+                if values[i].nbytes != size:
+                    raise TypeError(f"{kernel.name}, argument {i} ({kernel.parameters[i].name}): {kernel.parameters[i].type} has {size} bytes "
+                                    f"in the kernel, the item given {values[i].nbytes}")
+            function(grid, block, values, shared_mem=shared_mem)
         except cupy.cuda.driver.CUDADriverError as error:
             raise explained(kernel, function, grid, block, shared_mem, error) from error
 
@@ -65,7 +71,9 @@ def table(addresses, where):
 
 @functools.cache
 def compiled(kernel, double, where):
-    """(CuPy's function, {"limit": bytes of shared memory that the device can give a block, "allowed": bytes asked for so far})."""
+    """(CuPy's function, {"limit": bytes of shared memory that the device can give a block, "allowed": bytes asked for so far,
+    "structs": {place: bytes} of the parameters that are structs}).
+    """
     import cupy
     device = cupy.cuda.Device(where)
     check_architecture(kernel, device.compute_capability)
@@ -79,7 +87,20 @@ def compiled(kernel, double, where):
         if "NOT_FOUND" in str(error):
             raise ValueError(f"{kernel!r}: the compiled module has no '{kernel.name}': declare it extern \"C\"") from error
         raise RuntimeError(f"{kernel!r} cannot be loaded: {error}") from error
-    return function, {"limit": device.attributes["MaxSharedMemoryPerBlockOptin"] - function.shared_size_bytes, "allowed": STATIC}
+    structs = {i: size for i, p in enumerate(kernel.parameters) if not p.pointer and p.type not in TYPES and (size := size_of(function, i))}
+    return function, {"limit": device.attributes["MaxSharedMemoryPerBlockOptin"] - function.shared_size_bytes, "allowed": STATIC,
+                      "structs": structs}
+
+
+def size_of(function, i):
+    """How many bytes parameter i has in the compiled kernel; None where the driver is too old to tell (before CUDA 12.4)."""
+    try:
+        ask = tensor_map.driver().cuFuncGetParamInfo
+    except (RuntimeError, AttributeError):
+        return None
+    offset, size = ctypes.c_size_t(), ctypes.c_size_t()
+    status = ask(ctypes.c_void_p(function.kernel.ptr), ctypes.c_size_t(i), ctypes.byref(offset), ctypes.byref(size))
+    return None if status else size.value
 
 
 def check_architecture(kernel, capability):

@@ -118,7 +118,7 @@ def read(source):
 
 
 def triple(what, sizes):
-    sizes = (sizes,) if isinstance(sizes, int | np.integer) else tuple(sizes)
+    sizes = tuple(sizes) if hasattr(sizes, "__iter__") else (sizes,)
     if not 1 <= len(sizes) <= 3 or not all(isinstance(n, int | np.integer) for n in sizes):
         raise TypeError(f"{what} must be one to three integers, not {sizes!r}")
     return (tuple(int(n) for n in sizes) + (1, 1, 1))[:3]

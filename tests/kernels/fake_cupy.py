@@ -99,7 +99,8 @@ class RawKernel:
     num_regs, shared_size_bytes = 40, 1024
 
     def __init__(self, module, name):
-        self.module, self.name, self.allowed, self.error = module, name, 48 * 1024, None
+        self.module, self.name, self.allowed = module, name, 48 * 1024
+        self.kernel = types.SimpleNamespace(ptr=1)
 
     @property
     def max_dynamic_shared_size_bytes(self):
