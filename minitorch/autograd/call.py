@@ -1,7 +1,7 @@
 """Calling an op: unwrap the tensors, compute on their arrays, wrap the result, record the step.
 
-`unary` and `binary` are these steps spelled out for one and two arrays in the usual floats, where a call
-costs about a microsecond beyond NumPy; `general` does everything else.
+`general` is these steps for any op and any arguments.  `unary` and `binary` spell them out for one and two arrays in the
+usual floats, where a call costs less than a microsecond beyond NumPy, and `single` for one tensor with parameters.
 """
 import numpy as np
 
@@ -105,7 +105,7 @@ def binary(op, slow=None):
         forward = op.forward
         try:
             y = forward(a, b)
-        except (ValueError, TypeError, IndexError) as error:
+        except ERRORS as error:
             raise op.explain(error, (a, b)) from None
         if ca is cb is CONSTANT:
             return y
@@ -157,35 +157,47 @@ def nary(op):
     return call
 
 
-def viewing(op):
-    """The call of a view op: the steps of `general` for one tensor and all parameters by name."""
-    names, plans, forward = op.meta_names, op.plans, op.forward
+def single(op):
+    """The call of an op on one tensor with parameters, or of a view op: the steps of `general` for this."""
+    names, needed, plans, anything = op.meta_names, op.needed, op.plans, nary(op)
+    numbers, view, check, differentiable = op.numbers is not None, op.view, op.check, op.differentiable
 
     def call(*args, **kw):
-        if len(args) != 1 or kw.keys() != names or not isinstance(args[0], Tensor):
-            return general(op, args, kw)
-        source, = args
-        x = source.array
+        source = args[0] if args else None
+        if not isinstance(source, Tensor):
+            return anything(*args, **kw)
+        x, params = source.array, kw
+        if x.dtype is not F32 and x.dtype is not F64 and (numbers or op.narrow is not None) or "out" in kw:
+            return anything(*args, **kw)
+        if len(args) > 1 or (kw.keys() != names if kw else needed):
+            args, params = op.bind(args, kw)
+        node = source.node if source.cut is None else views.node_for_use(source) if differentiable else None
+        forward = op.forward
         try:
-            y = forward(x, **kw)
-        except (ValueError, IndexError, TypeError) as error:
+            if check is not None:
+                check(x)
+            y = forward(x, **params)
+        except ERRORS as error:
             raise op.explain(error, (x,)) from None
-        if type(y) is not ndarray and type(y) not in MODULES:        # several results
-            return general(op, args, kw)
-        node = source.node if source.cut is None else views.node_for_use(source)
-        shared = shares(y, x)
+        record = node is not None and differentiable and (not restricted or mode.grad)
+        if type(y) is not ndarray and type(y) not in MODULES:
+            return result(op, args, (x,), (node,), (source.counter,), params, y, record)
+        shared = view and shares(y, x)
         out = new_tensor(Tensor)
         out.array = y
         out.node = out.cut = out.box = None
         out.counter = source.counter if shared else Inference([0]) if restricted and mode.inference else [0]
-        if node is not None and (not restricted or mode.grad):
+        if record and (y.dtype is F32 or dtypes.is_float(y.dtype)):
             plan = plans.get(1) or op.plan(1)
-            saved, meta = plan.collect((x,), (source.counter,), y, out.counter, kw, {})
+            saved, meta = plan.collect((x,), (source.counter,), y, out.counter, params, {})
             out.node = recorded(plan, (node,), saved, meta, y.shape, y.dtype)
         if shared and not (restricted and mode.inference):
-            out.cut = views.cut(source, op, kw, None)
+            out.cut = views.cut(source, op, params, None)
         return out
     return call
+
+
+ERRORS = (ValueError, IndexError, TypeError, ZeroDivisionError)         # what the array library refuses, told in the user's words
 
 
 def write_out(op, args, kw, out):
@@ -209,7 +221,7 @@ def written(name, y, out):
 
 
 def general(op, args, kw):
-    """Call any op with anything: the steps of `unary` and `binary` for every case."""
+    """Call any op with anything."""
     args, params = op.bind(args, kw) if kw or op.variadic or len(args) != len(op.arrays) else (args, kw)
     tensors = False
     arrays, parents, counters = [], [], []
@@ -244,17 +256,20 @@ def general(op, args, kw):
                 y = rounded(y, round_to)
         else:
             y = op.forward(*arrays, **params)
-    except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+    except ERRORS as error:
         raise op.explain(error, arrays) from None
+    if tensors:
+        return result(op, args, arrays, parents, counters, params, y, record)
+    return y.result if type(y) is Kept else y
+
+
+def result(op, args, arrays, parents, counters, params, y, record):
+    """What forward returned as a tensor, or several, with its place in the graph."""
     extras = {}
     if type(y) is Kept:
         y, extras = y.result, y.extras
     if isinstance(y, (tuple, list)):
-        if not tensors:
-            return y
         return several(op, args, arrays, parents, counters, params, extras, y, record)
-    if not tensors:
-        return y
     if type(y) not in MODULES:
         y = np.asarray(y)
     counter = None

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from . import routes, views
-from .call import binary, nary, unary, viewing, written
+from .call import binary, nary, single, unary, written
 from .plan import Kept, Plan, keep
 
 __all__ = ["HOMES", "OPS", "Kept", "alias", "composed", "keep", "op", "written"]
@@ -47,8 +47,7 @@ class Op:
         self.meta_names = frozenset(self.meta)
         self.required = sum(p.kind is p.POSITIONAL_ONLY and p.default is p.empty for p in ps)
         self.omitted = tuple(self.defaults.get(name) for name in self.arrays)    # what an array left out stands for
-        if any(m not in self.defaults for m in self.meta):
-            self.required = len(self.arrays) + 1     # a parameter without default: let bind_any look
+        self.needed = frozenset(m for m in self.meta if m not in self.defaults)
 
     def plan(self, mask):
         """How to differentiate with respect to the inputs whose bits are set in `mask`; made once for each."""
@@ -67,12 +66,16 @@ class Op:
         if self.variadic:
             return args, kw
         n, given = len(self.arrays), len(args)
-        if kw.keys() <= self.meta_names and self.required <= given <= n:         # the usual call: arrays by place, the rest by name
-            return args + self.omitted[given:], kw
+        if self.required <= given and (not kw or kw.keys() <= self.meta_names):         # the usual call: arrays by place
+            params = dict(zip(self.meta, args[n:])) if given > n else {}
+            params.update(kw)
+            fits = given <= n or len(params) == given - n + len(kw)                    # else one too many, or one given twice
+            if fits and (not self.needed or self.needed <= params.keys()):
+                return args[:n] + self.omitted[given:], params
         return self.bind_any(args, kw)
 
     def bind_any(self, args, kw):
-        """bind for arrays by name, parameters by place, NumPy's names, and mistakes."""
+        """bind for arrays by name, NumPy's names, and mistakes."""
         n = len(self.arrays)
         if len(args) > n + len(self.meta):
             raise TypeError(f"{self.name}() takes at most {n + len(self.meta)} arguments, {len(args)} were given")
@@ -146,8 +149,8 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
         and not forward.__annotations__              # an op of one array with several results says so: `-> tuple`
     if plain and self.arrays != ("input", "other")[:len(self.arrays)]:
         raise TypeError(f"op {self.name}: an op of one or two arrays without parameters names them (input, other), not {self.arrays}")
-    call = viewing(self) if view and self.meta and len(self.arrays) == 1 and numbers is check is None and differentiable else \
-        nary(self) if not plain else unary(self) if len(self.arrays) == 1 else binary(self)
+    one = len(self.arrays) == 1 and not self.variadic
+    call = (unary(self) if one else binary(self)) if plain else single(self) if one else nary(self)
 
     def vjp(*per_input):
         self.vjps = per_input + (None,) * (len(self.arrays) - len(per_input))
