@@ -151,7 +151,8 @@ CALLS = {                                            # what is wrong: (the call,
         lambda lib: Kernel(TILES, "tiles", arch="sm_90a")(1, 32, (ones(lib, 64, 64), ones(lib, 1))),
         TypeError, r"argument 0 \(x\) wants a TensorMap, got"),
     "a tensor map for an array": (
-        lambda lib: call("copy", 1, 32, TensorMap(ones(lib, 64, 32), (8, 32)), ones(lib, 5), 5), TypeError, r"\(x\) wants an array of float, got TensorMap"),
+        lambda lib: call("copy", 1, 32, TensorMap(ones(lib, 64, 32), (8, 32)), ones(lib, 5), 5),
+        TypeError, r"\(x\) wants an array of float, got TensorMap"),
     "a box wider than its swizzle": (
         lambda lib: TensorMap(ones(lib, 64, 64), (8, 64)), ValueError, r"the last size of box \(8, 64\) is 256 bytes.*at most the swizzle's 128"),
     "a box of no whole pieces": (
