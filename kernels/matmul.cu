@@ -7,9 +7,6 @@
 //   matmul_register    4 x 4 entries of C per thread, in registers: 16 products for 8 reads of shared memory
 //   matmul_warp        8 x 8 entries per thread, the threads of a warp in a 64 x 32 tile: 16-byte reads that broadcast within
 //                      the warp; the next tiles travel from global memory to registers while these are multiplied
-//
-//   matmul_sum         the last step where few tiles would leave most of the device idle: then k is split into parts, as
-//                      products of a batch, and this adds them up, always in the same order
 #include "matmul.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
@@ -116,6 +113,7 @@ matmul_register(STRIDED const float* a, STRIDED const float* b, const float* bia
 constexpr int WARP_TILE = 128;                         // rows and columns of a block's tile
 constexpr int WARP_DEPTH = 64 / sizeof(float);         // 16; in double precision 8, for the same room
 constexpr int WARP_THREADS = 256;
+constexpr int WARP_BLOCKS = sizeof(float) == 4 ? 2 : 1;               // on a multiprocessor at a time: 128 registers a thread
 constexpr int WARP_VECTORS = WARP_TILE * WARP_DEPTH / 4 / WARP_THREADS;       // of one operand's tile, per thread
 
 // Takes tiles S[k][i] of a matrix (rows, K) in two steps, global memory to registers and registers to shared memory,
@@ -170,7 +168,7 @@ __device__ __forceinline__ void read4(float* to, const float* shared) {
     to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
 }
 
-extern "C" __global__ void __launch_bounds__(WARP_THREADS, 2)
+extern "C" __global__ void __launch_bounds__(WARP_THREADS, WARP_BLOCKS)
 matmul_warp(STRIDED ALIGNED(16) const float* a, STRIDED ALIGNED(16) const float* b, const float* bias, OUT ALIGNED(16) float* c,
             Product p) {
     __shared__ __align__(16) float As[2][WARP_DEPTH][WARP_TILE + 4];
@@ -180,7 +178,7 @@ matmul_warp(STRIDED ALIGNED(16) const float* a, STRIDED ALIGNED(16) const float*
     Loader A_tiles(matrix(a, p.a, p, batch), i0, p.M, p.K);
     Loader B_tiles({B.data, B.column, B.row}, j0, p.N, p.K);                  // of B transposed, (N, K)
 
-    // 2 x 4 warps of 64 x 32, in a warp 8 x 4 lanes; a lane has rows y and y + 32 and three after each, columns x and x + 16 and ...
+    // 2 x 4 warps of 64 x 32, in a warp 8 x 4 lanes; a lane has four rows from y and four from y + 32, columns from x and x + 16
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     int y = warp / 4 * 64 + lane / 4 * 4, x = warp % 4 * 32 + lane % 4 * 4;
 
@@ -231,16 +229,4 @@ matmul_warp(STRIDED ALIGNED(16) const float* a, STRIDED ALIGNED(16) const float*
             }
         }
     }
-}
-
-// ---- parts of k added up ----------------------------------------------------------------------------------------
-
-// c (entries in rows of `columns`) = activation(sum of `parts` arrays of its size + bias)
-extern "C" __global__ void __launch_bounds__(256)
-matmul_sum(const float* sums, const scalar* bias, OUT scalar* c, long long entries, int columns, int parts) {
-    long long index = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (index >= entries) return;
-    float sum = 0.f;
-    for (int n = 0; n < parts; n++) sum += sums[n * entries + index];
-    c[index] = from_float<scalar>(finish(sum, bias_of(bias, (int)(index % columns), columns)));
 }

@@ -14,7 +14,7 @@ struct Strides {
 struct Product {                      // C (outer, inner, M, N) = A (outer, inner, M, K)  B (outer, inner, K, N)
     Strides a, b;
     int M, N, K, outer, inner;
-    int vectors;                      // bit 0: A's rows (or columns, if these are contiguous) come in whole 16-byte vectors; bit 1: B's
+    int vectors;                      // bit 0: A comes in whole 16-byte vectors along its contiguous axis; bit 1: B
 };
 
 template <class T> struct Matrix {

@@ -12,8 +12,8 @@ from ..backend import xp
 from ..cases import normal
 from .elementwise import ACTIVATIONS, activate, bias_activation_backward
 from .kernel import library
+from .product import device, product
 from .proof import proven, scalar
-from .signature import address, dense
 from .tensor_map import TensorMap
 
 VERSIONS = {                                         # in the order in which they build upon each other: (dtypes, idea)
@@ -25,9 +25,6 @@ VERSIONS = {                                         # in the order in which the
     "sm80": ("float16 bfloat16 float32", "tensor cores by mma.sync, ldmatrix, cp.async (float32 as TF32)"),
     "sm90": ("float16 bfloat16", "tensor cores by wgmma, TMA, warp specialisation, persistent blocks"),
 }
-BYTES = 16                                           # where vectors must start: at multiples of this
-STRIDES = np.dtype([(name, "i8") for name in ("row", "column", "outer", "inner")])
-PRODUCT = np.dtype([("a", STRIDES), ("b", STRIDES)] + [(name, "i4") for name in ("M", "N", "K", "outer", "inner", "vectors")])
 
 
 def ladder():
@@ -35,133 +32,7 @@ def ladder():
     return [(name, *told) for name, told in VERSIONS.items()]
 
 
-# ---- operands --------------------------------------------------------------------------------------------------
-
-class Product:
-    """A batch of products as the kernels see it: matmul.cuh's struct of this name."""
-
-    def __init__(self, a, b, M, N, K, batch, a_strides, b_strides):
-        """a, b: arrays of (..., M, K) and (..., K, N).  a_strides, b_strides: those of the batch's axes `batch`, in elements."""
-        self.a, self.b, self.M, self.N, self.K = a, b, M, N, K
-        self.outer, self.inner = batch
-        self.a_strides = (*matrix_strides(a, M, K), *a_strides)
-        self.b_strides = (*matrix_strides(b, K, N), *b_strides)
-        self.a_vectors, self.b_vectors = vectors(a, self.a_strides, (M, K)), vectors(b, self.b_strides, (K, N))
-
-    @property
-    def batches(self):
-        return self.outer * self.inner
-
-    @property
-    def a_along_k(self):
-        return self.a_strides[1] == 1
-
-    @property
-    def b_along_k(self):
-        return self.b_strides[1] != 1
-
-    def tiles(self, rows, columns):
-        """How many tiles of this size cover all the results."""
-        return -(-self.M // rows) * -(-self.N // columns) * self.batches
-
-    @property
-    def large(self):
-        """Whether tiles of 128 x 128 are mostly full, and enough to keep most of the device busy."""
-        return self.M > 64 and self.N > 64 and 4 * self.tiles(128, 128) >= 3 * device(self.a)[1]
-
-    def split(self, parts):
-        """The same as a batch of products of parts of k, to be added up; there must be no outer axis yet."""
-        part = object.__new__(Product)
-        vars(part).update(vars(self), outer=parts, K=self.K // parts)
-        (row, column, _, inner), b = self.a_strides, self.b_strides
-        part.a_strides = row, column, column * part.K, inner
-        part.b_strides = *b[:2], b[0] * part.K, b[3]
-        return part
-
-    def encoded(self):
-        return np.array([(self.a_strides, self.b_strides, self.M, self.N, self.K, self.outer, self.inner,
-                          self.a_vectors + 2 * self.b_vectors)], PRODUCT)
-
-    def __array__(self, dtype=None, copy=None):
-        return self.encoded()
-
-
-def matrix_strides(x, rows, columns):
-    """(row, column) strides in elements; along an axis of one entry, what they would be in a full array."""
-    row, column = (s // x.itemsize for s in x.strides[-2:])
-    if rows == 1:
-        row = columns if column == 1 or columns == 1 else 1
-    if columns == 1:
-        column = rows if row == 1 else 1
-    return row, column
-
-
-def vectors(x, strides, shape):
-    """Whether the rows, or the columns if these are contiguous, come in whole vectors (of 16 bytes; in float64, of 4 numbers)."""
-    row, column, *batch = strides
-    extent, other = (shape[1], row) if column == 1 else (shape[0], column)
-    return address(x) % BYTES == 0 and not any(n % (8 if x.itemsize == 2 else 4) for n in (extent, other, *batch))
-
-
-def readable(x):
-    """`x`, or a copy where the kernels cannot read it by strides: they want no gaps, and rows or columns contiguous."""
-    rows, columns = x.shape[-2:]
-    if dense(x) is None or 1 not in matrix_strides(x, rows, columns):
-        return xp(x).ascontiguousarray(x)
-    return x
-
-
-def fold(a_strides, b_strides, batch):
-    """The axes of a batch, by sizes and strides of both operands, with neighbours made one where one stride steps through both."""
-    axes = []
-    for size, *strides in zip(batch, a_strides, b_strides):
-        if size == 1:
-            continue
-        if axes and all(outer == inner * size for outer, inner in zip(axes[-1][1:], strides)):
-            axes[-1] = (axes[-1][0] * size, *strides)
-        else:
-            axes.append((size, *strides))
-    return axes
-
-
-def product(a, b):
-    """The Product of arrays (..., M, K) and (..., K, N), and the shape of the result."""
-    (M, K), N = a.shape[-2:], b.shape[-1]
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    shape = (*batch, M, N)
-    a, b = readable(a), readable(b)
-    if math.prod(b.shape[:-2]) == 1 and a.ndim > 2 and a.flags.c_contiguous:       # one b: its products are one of more rows
-        M, batch = M * math.prod(batch), ()
-        a, b = a.reshape(M, K), b.reshape(b.shape[-2:]) if b.flags.c_contiguous else b[(0,) * (b.ndim - 2)]
-    axes = fold(batch_strides(a, batch), batch_strides(b, batch), batch)
-    if len(axes) > 2:                                # the kernels know two axes
-        a, b = (xp(x).ascontiguousarray(xp(x).broadcast_to(x, (*batch, *x.shape[-2:]))) for x in (a, b))
-        axes = fold(batch_strides(a, batch), batch_strides(b, batch), batch)
-    sizes, a_strides, b_strides = zip(*[(1, 0, 0)] * (2 - len(axes)), *axes)
-    return Product(a, b, M, N, K, sizes, a_strides, b_strides), shape
-
-
-def batch_strides(x, batch):
-    """The strides of x along the axes of a batch, in elements: 0 where x has one entry for all."""
-    own = [0 if n == 1 else s // x.itemsize for n, s in zip(x.shape[:-2], x.strides)]
-    return [0] * (len(batch) - len(own)) + own
-
-
 # ---- launches ----------------------------------------------------------------------------------------------------
-
-@functools.cache
-def multiprocessors(index):
-    """How many multiprocessors the GPU has."""
-    import cupy
-    return cupy.cuda.Device(index).attributes["MultiProcessorCount"]
-
-
-def device(x):
-    """(compute capability, multiprocessors) of the device of `x`; the simulator is a small Hopper."""
-    if isinstance(x, np.ndarray):
-        return "90", 4
-    return x.device.compute_capability, multiprocessors(x.device.id)
-
 
 def choose(p, stored=None):
     """The name of the version for a product: the best that its dtype, sizes and alignment allow on its device, storing in this dtype."""
@@ -197,7 +68,7 @@ def run_parts(p, n, bias, activation, c):
     sums = xp(c).empty((n, c.size), c.dtype if c.dtype.itemsize >= 4 else np.float32)
     p = p.split(n)
     run(p, choose(p, sums.dtype), None, None, sums)
-    kernel = library("matmul.cu", "matmul_sum", {"scalar": scalar(c), "ACTIVATION": (activation or "identity").upper()})
+    kernel = library("matmul_sum.cu", "matmul_sum", {"scalar": scalar(c), "ACTIVATION": (activation or "identity").upper()})
     kernel(-(-c.size // 256), 256, (sums, bias, c, c.size, p.N, n))
 
 
@@ -374,16 +245,22 @@ for case in (
 matmul.case(normal(3, 4), normal(4, 5), normal(5), "gelu")
 
 
+def prove_as(name, f, dtypes, tolerance=None):
+    """A function of matmul's arguments under a name of its own, with the dtypes that it computes in."""
+    def named(a, b, bias=None, activation=None):
+        return f(a, b, bias, activation)
+    named.__name__ = f"matmul_{name}"
+    return proven(matmul_reference, dtypes, tolerance)(named)
+
+
 def step(name, version, dtypes, tolerance=None, **options):
-    """One version as a function of its own, with the dtypes that it computes in."""
-    def f(a, b, bias=None, activation=None):
-        check(a, b, bias, activation)
+    """One version, with options of its launch."""
+    def f(a, b, bias, activation):
         p, shape = product(a, b)
         c = xp(a).empty(shape, a.dtype)
         run(p, version, bias, activation, c, **options)
         return c
-    f.__name__ = f"matmul_{name}"
-    return proven(matmul_reference, dtypes, tolerance)(f)
+    return prove_as(name, f, dtypes, tolerance)
 
 
 for version in PLAIN:
@@ -399,8 +276,8 @@ for version in PLAIN:
         tails.case(normal(33, 17), normal(17, 65))
         tails.case(transposed(65, 3), normal(3, 1))
 
-@proven(matmul_reference, "float32 float16 bfloat16")
-def matmul_split(a, b, bias=None, activation=None):
+
+def split(a, b, bias=None, activation=None):
     """matmul with k in two parts."""
     p, shape = product(a, b)
     c = xp(a).empty(shape, a.dtype)
@@ -408,14 +285,15 @@ def matmul_split(a, b, bias=None, activation=None):
     return c
 
 
-matmul_split.case(normal(5, 128), normal(128, 7), normal(7), "relu")
-matmul_split.case(normal(2, 3, 256), transposed(2, 256, 3))
-epilogues = step("epilogues", "register", "float32")
+splits = prove_as("split", split, "float32 float16 bfloat16")
+splits.case(normal(5, 128), normal(128, 7), normal(7))
+splits.case(normal(2, 3, 256), transposed(2, 256, 3))
+epilogues = prove_as("epilogues", split, "float32")
 for activation in ACTIVATIONS[1:]:
-    epilogues.case(normal(3, 4), normal(4, 5), normal(5), activation)
+    epilogues.case(normal(3, 128), normal(128, 5), normal(5), activation)
 
 for tile in (64, 128):
-    tensor = step(f"sm80_{tile}", "sm80", "float16 bfloat16", block=tile)
+    tensor = step(f"sm80_{tile}", "sm80", "bfloat16", block=tile)
     tensor.case(normal(70, 40), normal(40, 136), normal(136))
     tensor.case(normal(2, 3, 5), normal(5, 7))
 tensor.case(transposed(72, 136), transposed(136, 70))               # columns of A in vectors, of B not
@@ -425,8 +303,8 @@ tf32 = step("tf32", "sm80", "float32", {"float32": 2e-3})          # two factors
 tf32.case(normal(70, 40), normal(40, 136))
 tf32.case(transposed(72, 136), transposed(136, 70))
 
-for columns, cluster in ((128, 1), (256, 2)):         # one cluster for all tiles: the ring comes around, copies run ahead
-    hopper_step = step(f"sm90_{columns}", "sm90", "bfloat16 float16", columns=columns, cluster=cluster, limit=cluster)
+for columns, cluster, dtype in ((128, 1, "float16"), (256, 2, "bfloat16")):      # one cluster for all: the ring comes around
+    hopper_step = step(f"sm90_{columns}", "sm90", dtype, columns=columns, cluster=cluster, limit=cluster)
     hopper_step.case(normal(136, 72), normal(72, 200), normal(200))
     hopper_step.case(transposed(200, 72), transposed(72, 304))
 hopper_step.case(transposed(2, 8, 16), normal(2, 16, 8))

@@ -36,29 +36,43 @@ template <int LENGTH> __device__ __forceinline__ int place(int line, int chunk) 
     return (line * CHUNKS + (chunk ^ (CHUNKS >= 8 ? line % 8 : line / 2 % 4))) * CHUNK;
 }
 
-// From global memory, lines `stride` apart, zeros from (lines, length) on.
-template <int LINES, int LENGTH>
-__device__ __forceinline__ void load_tile(scalar* tile, const scalar* data, long long stride, int line0, int lines, int at0, int length,
-                                          bool vectors) {
-    constexpr int CHUNKS = LENGTH / CHUNK, EACH = LINES * CHUNKS / THREADS;
-    if (vectors) {
-        #pragma unroll
-        for (int n = 0; n < EACH; n++) {
-            int line = (threadIdx.x + n * THREADS) / CHUNKS, chunk = (threadIdx.x + n * THREADS) % CHUNKS;
-            bool inside = line0 + line < lines && at0 + chunk * CHUNK < length;
-            const scalar* from = inside ? data + (line0 + line) * stride + at0 + chunk * CHUNK : data;
-            cp_async<16>(tile + place<LENGTH>(line, chunk), from, inside);
-        }
-    } else {
-        #pragma unroll 1
-        for (int n = threadIdx.x; n < LINES * LENGTH; n += THREADS) {
-            int line = n / LENGTH, at = n % LENGTH;
-            bool inside = line0 + line < lines && at0 + at < length;
-            scalar x = inside ? data[(line0 + line) * stride + at0 + at] : from_float<scalar>(0.f);
-            tile[place<LENGTH>(line, at / CHUNK) + at % CHUNK] = x;
-        }
+// Brings the tiles of BLOCK rows of A (columns of B) from i0 on, of `rows` in all, one after the other along k; zeros outside.
+template <bool ALONG_K> struct Loader {
+    static constexpr int LENGTH = ALONG_K ? DEPTH : BLOCK, LINES = ALONG_K ? BLOCK : DEPTH;
+    static constexpr int CHUNKS = LENGTH / CHUNK, APART = THREADS / CHUNKS;       // a thread has one chunk of every APART-th line
+    const scalar *data, *from;                                                    // all of it; this thread's first chunk
+    long long stride;                                                             // from line to line
+    int line, chunk, across, left;                                                // how far rows and k go on from that chunk
+    bool vectors;
+
+    __device__ __forceinline__ Loader(const scalar* data, long long stride, int i0, int rows, int K, bool vectors)
+        : data(data), stride(stride), line(threadIdx.x / CHUNKS), chunk(threadIdx.x % CHUNKS), vectors(vectors) {
+        int i = i0 + (ALONG_K ? line : chunk * CHUNK), k = ALONG_K ? chunk * CHUNK : line;
+        from = data + (ALONG_K ? i * stride + k : k * stride + i);
+        across = rows - i, left = K - k;
     }
-}
+
+    __device__ __forceinline__ void next(scalar* tile) {
+        if (vectors) {
+            #pragma unroll
+            for (int n = 0; n * APART < LINES; n++) {
+                bool inside = ALONG_K ? n * APART < across && left > 0 : across > 0 && n * APART < left;
+                cp_async<16>(tile + place<LENGTH>(line + n * APART, chunk), inside ? from + n * APART * stride : data, inside);
+            }
+        } else {                                                                  // number by number
+            #pragma unroll 1
+            for (int n = 0; n * APART < LINES; n++)
+                #pragma unroll 1
+                for (int e = 0; e < CHUNK; e++) {
+                    bool inside = ALONG_K ? n * APART < across && e < left : e < across && n * APART < left;
+                    scalar* to = tile + place<LENGTH>(line + n * APART, chunk) + e;
+                    *to = inside ? from[n * APART * stride + e] : from_float<scalar>(0.f);
+                }
+        }
+        from += ALONG_K ? DEPTH : DEPTH * stride;
+        left -= DEPTH;
+    }
+};
 
 // ---- fragments of 16 x STEP numbers: (i, k) of A, (j, k) of B ----------------------------------------------------------
 
@@ -101,25 +115,23 @@ matmul_sm80(STRIDED const scalar* a, STRIDED const scalar* b, const scalar* bias
     auto A = matrix(a, p.a, p, here.batch);
     auto B = matrix(b, p.b, p, here.batch);
 
-    auto fill = [&](int t) {                                            // stage t % STAGES with the tiles at k = t DEPTH
-        scalar *to_a = As + t % STAGES * STAGE, *to_b = Bs + t % STAGES * STAGE;
-        if (A_ALONG_K) load_tile<BLOCK, DEPTH>(to_a, A.data, A.row, here.i, p.M, t * DEPTH, p.K, p.vectors & 1);
-        else load_tile<DEPTH, BLOCK>(to_a, A.data, A.column, t * DEPTH, p.K, here.i, p.M, p.vectors & 1);
-        if (B_ALONG_K) load_tile<BLOCK, DEPTH>(to_b, B.data, B.column, here.j, p.N, t * DEPTH, p.K, p.vectors & 2);
-        else load_tile<DEPTH, BLOCK>(to_b, B.data, B.row, t * DEPTH, p.K, here.j, p.N, p.vectors & 2);
-    };
+    Loader<A_ALONG_K> A_tiles(A.data, A_ALONG_K ? A.row : A.column, here.i, p.M, p.K, p.vectors & 1);
+    Loader<B_ALONG_K> B_tiles(B.data, B_ALONG_K ? B.column : B.row, here.j, p.N, p.K, p.vectors & 2);
 
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32, y = warp / 2 * WARP, x = warp % 2 * WARP;
     float sum[WARP / 16][WARP / 8][4] = {};                             // fragments of 16 x 8
     int tiles = (p.K + DEPTH - 1) / DEPTH;
     for (int t = 0; t < STAGES - 1; t++) {
-        if (t < tiles) fill(t);
+        if (t < tiles) A_tiles.next(As + t * STAGE), B_tiles.next(Bs + t * STAGE);
         cp_async_commit();
     }
     for (int t = 0; t < tiles; t++) {
         cp_async_wait<STAGES - 2>();                                    // tile t is here, for this thread;
         __syncthreads();                                                // for all; and all are done with tile t - 1,
-        if (t + STAGES - 1 < tiles) fill(t + STAGES - 1);               // whose stage this takes
+        if (t + STAGES - 1 < tiles) {                                   // whose stage this takes
+            int stage = (t + STAGES - 1) % STAGES;
+            A_tiles.next(As + stage * STAGE), B_tiles.next(Bs + stage * STAGE);
+        }
         cp_async_commit();
         const scalar *at = As + t % STAGES * STAGE, *bt = Bs + t % STAGES * STAGE;
         #pragma unroll
