@@ -1,7 +1,7 @@
 // Convolution of images and its two gradients, as matrix products that read the images through windows (conv.cuh).
 //
 //   version          idea
-//   direct           a thread per entry of y, its sum written out; the input gradient likewise; a block per weight for its gradient
+//   direct           a thread per entry of y, its sum written out; the input gradient likewise; for the weights' a block each
 //   tiled            implicit GEMM: 16 x 16 entries by a block, tiles of both factors in shared memory
 //   fp32             (conv_fp32.cu) larger tiles in registers, the next ones loaded meanwhile
 //   sm80             (conv_sm80.cu) half and bf16 on tensor cores
@@ -11,7 +11,8 @@
 
 // ---- one thread, one entry ------------------------------------------------------------------------------
 
-__device__ __forceinline__ void direct(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias, scalar* result) {
+__device__ __forceinline__ void direct(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias,
+                                       scalar* result) {
     int column = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y;
     Place at = place(g, column);
     if (at.result < 0) return;
@@ -86,7 +87,8 @@ __device__ __forceinline__ float multiply(A& a, B& b, int steps) {
     return sum;
 }
 
-__device__ __forceinline__ void tiled(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias, scalar* result) {
+__device__ __forceinline__ void tiled(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias,
+                                      scalar* result) {
     typedef Windows<16, 16, 256> B;
     __shared__ B::Taps taps;
     int row = blockIdx.y * 16 + threadIdx.x / 16;
@@ -117,7 +119,8 @@ conv_weight_tiled(const scalar* x, const scalar* g, OUT scalar* gw, Sizes s) {
     Gradients<16, 16, 256> a(s, g, blockIdx.z, blockIdx.y * 16, 0, places);
     B b(s, x, blockIdx.z, blockIdx.x * 16, taps, 0, places);
     float sum = multiply(a, b, (places + 15) / 16);
-    if (row < s.filters && column < columns) gw[((long long)blockIdx.z * s.filters + row) * columns + column] = from_float<scalar>(sum);
+    if (row < s.filters && column < columns)
+        gw[((long long)blockIdx.z * s.filters + row) * columns + column] = from_float<scalar>(sum);
 }
 
 // ---- sums of parts, always in the same order ------------------------------------------------------------

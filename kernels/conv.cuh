@@ -1,6 +1,7 @@
-// What a convolution reads where: the geometry that conv.cu and conv_sm80.cu share.  Nothing is copied out beforehand.
+// What a convolution reads where: the geometry that conv.cu, conv_fp32.cu and conv_sm80.cu share.
 //
-// All three products of a convolution are matrix products whose second factor is read from images through windows:
+// All three products of a convolution are matrix products whose second factor is read from images through windows, where it
+// lies, and never copied out:
 //
 //   forward           y [row = output channel, column = place of y]   sums over (input channel, tap)     w  times x
 //   input gradient    gx[row = input channel,  column = place of x]   sums over (output channel, tap)    w' times g
@@ -41,7 +42,7 @@ __device__ __forceinline__ void add(Digits& d, const Digits& step, int middle_ba
 
 // ---- geometry -------------------------------------------------------------------------------------------
 
-// One spatial axis: place p of the result sums, over taps t, source[start + p * step + t * hop] times the weight at first + t * skip.
+// One spatial axis: place p of the result sums, over taps t, source[start + p * step + t * hop] times weight[first + t * skip].
 struct Axis {
     int source, places, taps;                        // sizes: of the source, of the result (in this phase), of the window
     int start, step, hop;
@@ -54,7 +55,7 @@ __device__ __forceinline__ Axis forward_axis(int size, int kernel, int out, int 
     return {size, out, kernel, -padding, stride, dilation, 0, 1, out, 0, 1};
 }
 
-// gx[phase + p * stride] = sum of w[t] g[o] over the taps t for which o = (phase + p * stride + padding - t * dilation) / stride is whole
+// gx[q] = sum of w[t] g[o] over the taps t for which o = (q + padding - t * dilation) / stride is whole; q = phase + p * stride
 __device__ __forceinline__ Axis transposed_axis(int size, int kernel, int out, int stride, int padding, int dilation, int phase) {
     int first = 0, skip = 1;
     while (first < kernel && (phase + padding - first * dilation) % stride != 0) first++;
@@ -64,14 +65,14 @@ __device__ __forceinline__ Axis transposed_axis(int size, int kernel, int out, i
             first, skip, size, phase, stride};
 }
 
-// The sizes of a convolution, `channels` and `filters` of one group: x (images, groups * channels, H, W), w (groups * filters, channels,
-// KH, KW), y (images, groups * filters, OH, OW).
+// x (images, groups * channels, H, W), w (groups * filters, channels, KH, KW), y (images, groups * filters, OH, OW)
 struct Sizes {
     int images, groups, channels, filters, H, W, KH, KW, OH, OW;
     int stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
 };
 
-// One group (and phase) of a forward or input gradient: result[n, r, p, q] = sum over channels k, taps i, j of w[r, k, i, j] source[n, k, ...].
+// One group (and phase) of a forward or input gradient:
+// result[n, r, p, q] = sum over channels k and taps i, j of w[r, k, i, j] source[n, k, p at i, q at j]
 struct Gather {
     Axis h, w;
     int images, groups, group, channels, rows;       // channels of the source, rows (channels) of the result: of one group
@@ -103,14 +104,15 @@ __device__ __forceinline__ Gather transposed(const Sizes& s, int index) {
 // A column of the result: the corner of its window in the source, and where its entry of row 0 belongs.
 struct Place {
     int y, x;
-    long long source, result;                        // the group's channel 0 of the image; the entry of the group's row 0, -1: no such column
+    long long source;                                // the group's channel 0 of the image
+    long long result;                                // the entry of the group's row 0; -1: no such column
 };
 
 // What a channel and tap add to the corner of a window.
 struct __align__(16) Tap {
     int y, x, offset;                                // offset: from the corner, in numbers
 };
-constexpr int OUTSIDE = 1 << 30;                     // y of a tap that there is not: it lies outside every image
+constexpr int OUTSIDE = 1 << 29;                     // y of a tap or window that there is not: beyond every image, as is twice it
 
 __device__ __forceinline__ Place place(const Gather& g, int column) {
     if (column >= g.columns()) return {0, 0, 0, -1};
@@ -125,7 +127,7 @@ __device__ __forceinline__ bool within(int i, int size) { return (unsigned)i < (
 
 // ---- loaders of forward and input gradient --------------------------------------------------------------
 
-// The weights: LINES rows from `row` on, DEPTH terms of the sum; a thread stays at one depth, consecutive threads at consecutive ones.
+// The weights: LINES rows from `row` on, DEPTH terms of the sum; a thread stays at one depth, its neighbours at the next.
 template <int LINES, int DEPTH, int THREADS>
 struct Weights {
     static constexpr int COUNT = LINES * DEPTH / THREADS, APART = THREADS / DEPTH;
@@ -145,9 +147,10 @@ struct Weights {
 
     __device__ __forceinline__ void fetch(scalar (&next)[COUNT]) {
         int lines = term.high < g.channels ? left : 0;
-        const scalar* from = w + term.high * g.channel_stride + (g.h.first + term.middle * g.h.skip) * g.KW + g.w.first + term.low * g.w.skip;
+        int i = g.h.first + term.middle * g.h.skip, j = g.w.first + term.low * g.w.skip;
+        const scalar* from = w + term.high * g.channel_stride + i * g.KW + j;
         #pragma unroll
-        for (int i = 0; i < COUNT; i++) next[i] = i * APART < lines ? from[i * APART * g.row_stride] : from_float<scalar>(0.f);
+        for (int n = 0; n < COUNT; n++) next[n] = n * APART < lines ? from[n * APART * g.row_stride] : from_float<scalar>(0.f);
         add(term, step, g.h.taps, g.w.taps);
     }
 };

@@ -1,4 +1,4 @@
-"""Convolution of images and its gradients, on the kernels of conv.cu and conv_sm80.cu.
+"""Convolution of images and its gradients, on the kernels of conv.cu, conv_fp32.cu and conv_sm80.cu.
 
 x is (N, C, H, W), w (M, C / groups, KH, KW), y (N, M, OH, OW); stride, padding and dilation are an int or one per axis, and a
 padding may also be (before, after) per axis.  An image of height 1 makes it a convolution of sequences.
@@ -58,7 +58,7 @@ def geometry(name, x_shape, w_shape, stride, padding, dilation, groups):
     out = [positions(*axis) for axis in zip(size, kernel, stride, padding, dilation)]
     if min(kernel) < 1 or min(out) < 1:
         raise ValueError(f"{name}: the window, {kernel} taps {dilation} apart, is larger than the padded image {size} + {padding}")
-    if max(N * prod(size), N * prod(out), per_group * prod(size), M // groups * prod(out), prod(w_shape)) >= LIMIT:
+    if max(N * prod(size), N * prod(out), per_group * prod(size), M // groups * prod(out), prod(w_shape)) >= LIMIT or size[0] >= LIMIT // 4:
         raise ValueError(f"{name}: {x_shape} with {w_shape} has 2**31 places, weights or numbers in an image or more; split it")
     sizes = (N, groups, per_group, M // groups, *size, *kernel, *out, *stride, *(p for p, _ in padding), *dilation)
     return (N, M, *out), np.array(sizes, SIZES)[()]
@@ -74,15 +74,15 @@ def blocks(n, size):
     return -(-n // size)
 
 
-def chosen(name, version, x, rows, terms, others):
-    """(version, rows of its tile or None) for a product of this many rows (output channels of a group) and terms to sum, in x's dtype.
+def chosen(name, version, x, rows, others):
+    """(version, rows of its tile or None) for a product of this many rows (output channels of a group) in x's dtype.
 
     others: how many blocks share a row of tiles.  Left to choose, it takes smaller tiles where large ones are too few for a GPU.
     """
     fast = "fp32" if scalar(x) == "float" else "sm80"
     if version not in (None, "direct", "tiled", fast):
         raise ValueError(f"{name}: version {version!r} is not one of None, 'direct', 'tiled' and, for {x.dtype.name}, {fast!r}")
-    if version in ("direct", "tiled") or version is None and (rows < 16 or terms < 16):
+    if version in ("direct", "tiled") or version is None and rows < 8:
         return version or "direct", None
     tiles = [n for n in TILES[fast] if n < 2 * rows] or TILES[fast][-1:]
     enough = [n for n in tiles if version or blocks(rows, n) * others >= PROCESSORS]
@@ -151,7 +151,7 @@ def conv2d(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1, version=N
     y = xp(x).empty(shape, x.dtype)
     if y.size:
         rows, places = w.shape[0] // groups, shape[0] * prod(shape[2:])
-        how = chosen("conv2d", version, x, rows, prod(w.shape[1:]), blocks(places, 128) * groups)
+        how = chosen("conv2d", version, x, rows, blocks(places, 128) * groups)
         gather("conv", "forward", how, rows, places, groups, (x, w, bias, y, sizes))
     return y
 
@@ -167,8 +167,8 @@ def conv2d_input_gradient(g, w, input_shape, bias=None, stride=1, padding=0, dil
     if gx.size:
         rows, (SH, SW) = w.shape[1], pair("stride", stride)
         places = input_shape[0] * blocks(input_shape[2], SH) * blocks(input_shape[3], SW)       # of the largest phase
-        terms, layers = w.shape[0] // groups * blocks(w.shape[2], SH) * blocks(w.shape[3], SW), groups * SH * SW
-        how = chosen("conv2d_input_gradient", version, g, rows, terms, blocks(places, 128) * layers)
+        layers = groups * SH * SW
+        how = chosen("conv2d_input_gradient", version, g, rows, blocks(places, 128) * layers)
         gather("conv_input", "input_gradient", how, rows, places, layers, (g, w, bias, gx, sizes))
     return gx
 
@@ -196,7 +196,7 @@ def conv2d_weight_gradient(g, x, weight_shape, stride=1, padding=0, dilation=1, 
         return lib.zeros(weight_shape, g.dtype)
     gw = lib.empty(weight_shape, g.dtype)
     rows, columns, places = weight_shape[0] // groups, prod(weight_shape[1:]), shape[0] * prod(shape[2:])
-    version, tile = chosen("conv2d_weight_gradient", version, g, rows, columns, PROCESSORS)       # places can be shared out further
+    version, tile = chosen("conv2d_weight_gradient", version, g, rows, PROCESSORS)       # places can be shared out further
     if version in ("direct", "tiled"):
         kernel = library("conv.cu", f"conv_weight_{version}", {"scalar": scalar(x)})
         if version == "direct":

@@ -31,8 +31,8 @@ __device__ __forceinline__ void read_runs(float (&to)[ENTRIES], const float* lin
     for (int i = 0; i < ENTRIES; i += RUN) load<RUN>(line + spread<ENTRIES>(thread, i), to + i);
 }
 
-// sum += A B over `steps` tiles of DEPTH terms: A (TILE_M, terms) and B (terms, TILE_N) come from loaders.  Begins with a barrier, before
-// which the loaders and the caller may have written to shared memory.
+// sum += A B over `steps` tiles of DEPTH terms: A (TILE_M, terms) and B (terms, TILE_N) come from loaders.
+// Begins with a barrier, before which the loaders and the caller may have written to shared memory.
 template <class A, class B>
 __device__ __forceinline__ void multiply(A& a, B& b, int steps, float (&sum)[TM][TN]) {
     __shared__ __align__(4 * sizeof(float)) float as[2][DEPTH][TILE_M + 4], bs[2][DEPTH][TILE_N + 4];
@@ -74,7 +74,8 @@ __device__ __forceinline__ void multiply(A& a, B& b, int steps, float (&sum)[TM]
     }
 }
 
-__device__ __forceinline__ void convolve(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias, scalar* result) {
+__device__ __forceinline__ void convolve(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias,
+                                         scalar* result) {
     typedef Windows<TILE_N, DEPTH, THREADS> B;
     __shared__ long long target[TILE_N];             // where each column of the tile goes
     __shared__ B::Taps taps;

@@ -16,13 +16,13 @@
 #define WARP_M (TILE_M / 2)
 #define WARP_N (TILE_N / 4)
 
-typedef float Fragment[4];                           // of 16 x 8 entries: rows lane / 4 and 8 more, columns lane % 4 * 2 and 1 more
+typedef float Fragment[4];                           // of 16 x 8: rows lane / 4 and 8 more, columns lane % 4 * 2 and 1 more
 
 __device__ __forceinline__ void mma(Fragment& d, const uint32_t (&a)[4], const uint32_t (&b)[2], half) { mma_f16(d, a, b); }
 __device__ __forceinline__ void mma(Fragment& d, const uint32_t (&a)[4], const uint32_t (&b)[2], bf16) { mma_bf16(d, a, b); }
 
-// A tile in shared memory as its loader fills it without conflicts: consecutive threads are consecutive along the sum (DEPTH_FIRST) or
-// across it.  Eight numbers between lines put the rows that ldmatrix reads into different banks.
+// A tile in shared memory as its loader fills it without conflicts: consecutive threads are consecutive along the sum
+// (DEPTH_FIRST) or across it.  Eight numbers between lines put the rows that ldmatrix reads into different banks.
 template <int LINES, bool DEPTH_FIRST>
 struct Tile {
     static constexpr int ROW = (DEPTH_FIRST ? DEPTH : LINES) + 8, SIZE = (DEPTH_FIRST ? LINES : DEPTH) * ROW;
@@ -30,8 +30,8 @@ struct Tile {
     __device__ static __forceinline__ int at(int line, int k) { return DEPTH_FIRST ? line * ROW + k : k * ROW + line; }
 };
 
-// sum += A B over `steps` tiles of DEPTH terms: A (TILE_M, terms) and B (terms, TILE_N) come from loaders.  Begins with a barrier, before
-// which the loaders and the caller may have written to shared memory.
+// sum += A B over `steps` tiles of DEPTH terms: A (TILE_M, terms) and B (terms, TILE_N) come from loaders.
+// Begins with a barrier, before which the loaders and the caller may have written to shared memory.
 template <class A, class B>
 __device__ __forceinline__ void multiply(A& a, B& b, int steps, Fragment (&sum)[WARP_M / 16][WARP_N / 8]) {
     typedef Tile<TILE_M, A::DEPTH_FIRST> TileA;
@@ -62,12 +62,13 @@ __device__ __forceinline__ void multiply(A& a, B& b, int steps, Fragment (&sum)[
         }
         #pragma unroll
         for (int k = 0; k < DEPTH; k += 16) {
-            uint32_t u[WARP_M / 16][4], v[WARP_N / 16][4];               // v: columns n, terms k; k + 8; columns n + 8, terms k; k + 8
+            uint32_t u[WARP_M / 16][4], v[WARP_N / 16][4];               // v: of two fragments, 8 columns each, terms k and k + 8
             #pragma unroll
-            for (int m = 0; m < WARP_M / 16; m++) ldmatrix<4, false>(u[m], at + TileA::at(row + m * 16 + lane % 16, k + lane / 16 * 8));
+            for (int m = 0; m < WARP_M / 16; m++)
+                ldmatrix<4, false>(u[m], at + TileA::at(row + m * 16 + lane % 16, k + lane / 16 * 8));
             #pragma unroll
             for (int n = 0; n < WARP_N / 16; n++) {
-                int line = column + n * 16 + lane / 16 * 8, term = k + lane / 8 % 2 * 8;         // of the matrix whose rows this lane names
+                int line = column + n * 16 + lane / 16 * 8, term = k + lane / 8 % 2 * 8;       // where this lane names a row
                 if (B::DEPTH_FIRST) ldmatrix<4, false>(v[n], bt + TileB::at(line + lane % 8, term));
                 else ldmatrix<4, true>(v[n], bt + TileB::at(line, term + lane % 8));
             }
@@ -87,7 +88,7 @@ __device__ __forceinline__ void multiply(A& a, B& b, int steps, Fragment (&sum)[
     }
 }
 
-// Calls pair(row, column, sums) for each two neighbours among this thread's entries of the tile: sums[0] in `column`, sums[1] in the next.
+// Calls pair(row, column, sums) for each two neighbours among this thread's entries: sums[0] in `column`, sums[1] in the next.
 template <class F>
 __device__ __forceinline__ void for_pairs(Fragment (&sum)[WARP_M / 16][WARP_N / 8], F pair) {
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -102,7 +103,8 @@ __device__ __forceinline__ void for_pairs(Fragment (&sum)[WARP_M / 16][WARP_N / 
     }
 }
 
-__device__ __forceinline__ void convolve(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias, scalar* result) {
+__device__ __forceinline__ void convolve(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias,
+                                         scalar* result) {
     typedef Windows<TILE_N, DEPTH, THREADS> B;
     __shared__ long long target[TILE_N];             // where each column of the tile goes
     __shared__ B::Taps taps;

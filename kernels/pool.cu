@@ -11,6 +11,7 @@
 
 struct Pool {
     int H, W, OH, OW, kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
+    int end_h, end_w;                                // where the padding after the image ends
     int blocks;                                      // in a plane
     int with_padding, divisor;                       // of averages: whether zeros of the padding count; 0: as many as are counted
 };
@@ -69,7 +70,8 @@ extern "C" __global__ void __launch_bounds__(256) max_pool(const scalar* x, OUT 
     places[to] = place;
 }
 
-extern "C" __global__ void __launch_bounds__(256) max_pool_backward(const scalar* g, const long long* places, OUT scalar* gx, Pool p) {
+extern "C" __global__ void __launch_bounds__(256)
+max_pool_backward(const scalar* g, const long long* places, OUT scalar* gx, Pool p) {
     Spot at = spot(p, p.H, p.W);
     if (!at.valid) return;
     Range rows = windows_over(at.y, p.OH, p.kernel_h, p.stride_h, p.padding_h, p.dilation_h);
@@ -89,11 +91,11 @@ extern "C" __global__ void __launch_bounds__(256) max_pool_backward(const scalar
 
 // ---- average --------------------------------------------------------------------------------------------
 
-// What the sum over a window at (i, j) is divided by.  A window that hangs over the padding's end, in ceil_mode, counts what is before it.
+// What the sum over window (i, j) is divided by.  One that hangs over the padding's end, in ceil_mode, counts what is before it.
 __device__ __forceinline__ float divisor(const Pool& p, int i, int j) {
     if (p.divisor) return (float)p.divisor;
     int top = i * p.stride_h - p.padding_h, left = j * p.stride_w - p.padding_w;
-    int bottom = min(top + p.kernel_h, p.H + p.padding_h), right = min(left + p.kernel_w, p.W + p.padding_w);
+    int bottom = min(top + p.kernel_h, p.end_h), right = min(left + p.kernel_w, p.end_w);
     if (p.with_padding) return (float)((bottom - top) * (right - left));
     return (float)((min(bottom, p.H) - max(top, 0)) * (min(right, p.W) - max(left, 0)));
 }
@@ -105,7 +107,8 @@ extern "C" __global__ void __launch_bounds__(256) avg_pool(const scalar* x, OUT 
     int top = at.y * p.stride_h - p.padding_h, left = at.x * p.stride_w - p.padding_w;
     float sum = 0.f;
     for (int row = max(top, 0); row < min(top + p.kernel_h, p.H); row++) {
-        for (int column = max(left, 0); column < min(left + p.kernel_w, p.W); column++) sum += to_float(image[row * p.W + column]);
+        for (int column = max(left, 0); column < min(left + p.kernel_w, p.W); column++)
+            sum += to_float(image[row * p.W + column]);
     }
     y[(at.plane * p.OH + at.y) * p.OW + at.x] = from_float<scalar>(sum / divisor(p, at.y, at.x));
 }

@@ -1,7 +1,8 @@
 """Maximum and average pooling of images, on the kernels of pool.cu: (N, C, H, W) -> (N, C, OH, OW).
 
-kernel_size, stride (kernel_size by default), padding and dilation are an int or one per axis; ceil_mode keeps a last, partial
-window.  The gradients are gathered: every entry of x sums over the windows that hold it, always in the same order.
+kernel_size, stride (kernel_size by default), padding and dilation are an int or one per axis, and a padding may also be
+(before, after) per axis; ceil_mode keeps a last, partial window.  The gradients are gathered: every entry of x sums over the
+windows that hold it, always in the same order.
 """
 from math import prod
 
@@ -9,28 +10,29 @@ import numpy as np
 
 from ..backend import xp
 from ..cases import Draw, distinct, normal
-from .conv import blocks, pair
+from .conv import before_after, blocks, pair
 from .kernel import library
 from .proof import proven, scalar
 
 POOL = np.dtype([(name, "i4") for name in (          # struct Pool of pool.cu
-    "H W OH OW kernel_h kernel_w stride_h stride_w padding_h padding_w dilation_h dilation_w blocks with_padding divisor").split()])
+    "H W OH OW kernel_h kernel_w stride_h stride_w padding_h padding_w dilation_h dilation_w end_h end_w blocks with_padding "
+    "divisor").split()])
 THREADS = 256
 
 
 # ---- geometry -------------------------------------------------------------------------------------------
 
 def windows(name, shape, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """(the shape of y, kernel, stride, padding, dilation), all pairs; ValueError for windows that do not fit the images."""
+    """(the shape of y, kernel, stride, ((before, after), ...), dilation); ValueError for windows that do not fit the images."""
     shape = tuple(shape)
     kernel = pair(f"{name}: kernel_size", kernel_size)
     stride = kernel if stride is None else pair(f"{name}: stride", stride)
-    padding, dilation = pair(f"{name}: padding", padding), pair(f"{name}: dilation", dilation)
+    padding, dilation = before_after(name, padding), pair(f"{name}: dilation", dilation)
     if len(shape) != 4 or 0 in shape[1:]:
         raise ValueError(f"{name}: images must have the shape (N, C, H, W), and only N may be 0, not {shape}")
     if min(*kernel, *stride, *dilation) < 1:
         raise ValueError(f"{name}: kernel_size {kernel}, stride {stride} and dilation {dilation} must be at least 1")
-    if any(not 0 <= p <= (d * (k - 1) + 1) // 2 for k, p, d in zip(kernel, padding, dilation)):
+    if any(not 0 <= p <= (d * (k - 1) + 1) // 2 or after < 0 for k, (p, after), d in zip(kernel, padding, dilation)):
         raise ValueError(f"{name}: padding {padding} must be between 0 and half of the window, {kernel} taps {dilation} apart")
     out = [positions(*axis, ceil_mode) for axis in zip(shape[2:], kernel, stride, padding, dilation)]
     if min(out) < 1:
@@ -42,11 +44,11 @@ def windows(name, shape, kernel_size, stride=None, padding=0, dilation=1, ceil_m
 
 def positions(size, kernel, stride, padding, dilation, ceil_mode):
     """How many places a window takes on an axis; a last one must start in the image or in the padding before it."""
-    room = size + 2 * padding - dilation * (kernel - 1) - 1
+    room = size + sum(padding) - dilation * (kernel - 1) - 1
     if not ceil_mode:
         return room // stride + 1
     out = blocks(room, stride) + 1
-    return out - 1 if (out - 1) * stride >= size + padding else out
+    return out - 1 if (out - 1) * stride >= size + padding[0] else out
 
 
 def launch(name, x, over, arrays, shape, out_shape, window, with_padding=True, divisor=None):
@@ -54,8 +56,9 @@ def launch(name, x, over, arrays, shape, out_shape, window, with_padding=True, d
     threads = min(THREADS, blocks(prod(over), 32) * 32)
     each = blocks(prod(over), threads)
     kernel, stride, padding, dilation = window
-    sizes = np.array((*shape[2:], *out_shape[2:], *kernel, *stride, *padding, *dilation, each, with_padding, divisor or 0), POOL)[()]
-    library("pool.cu", name, {"scalar": scalar(x)})(prod(shape[:2]) * each, threads, (*arrays, sizes))
+    before, end = [p for p, _ in padding], [n + p for n, (_, p) in zip(shape[2:], padding)]
+    sizes = (*shape[2:], *out_shape[2:], *kernel, *stride, *before, *dilation, *end, each, with_padding, divisor or 0)
+    library("pool.cu", name, {"scalar": scalar(x)})(prod(shape[:2]) * each, threads, (*arrays, np.array(sizes, POOL)[()]))
 
 
 def check_gradient(name, g, out_shape):
@@ -71,7 +74,7 @@ def taps(x, kernel, stride, padding, dilation, out):
     Outside, the nearest entry stands in.
     """
     H, W = x.shape[2:]
-    rows, columns = (np.arange(n) * s - p for n, s, p in zip(out, stride, padding))
+    rows, columns = (np.arange(n) * s - p for n, s, (p, _) in zip(out, stride, padding))
     for i in range(kernel[0]):
         for j in range(kernel[1]):
             r, c = (rows + i * dilation[0])[:, None], (columns + j * dilation[1])[None]
@@ -139,9 +142,9 @@ def counts(size, out, kernel, stride, padding, count_include_pad, divisor):
     if divisor:
         return np.full(out, float(divisor))
     lengths = []
-    for n, o, k, s, p in zip(size, out, kernel, stride, padding):
-        start = np.arange(o) * s - p
-        end = np.minimum(start + k, n + p)
+    for n, o, k, s, (before, after) in zip(size, out, kernel, stride, padding):
+        start = np.arange(o) * s - before
+        end = np.minimum(start + k, n + after)
         lengths.append(end - start if count_include_pad else np.minimum(end, n) - np.maximum(start, 0))
     return lengths[0][:, None] * lengths[1][None]
 
@@ -212,6 +215,7 @@ max_pool2d.case(distinct(2, 3, 6, 4), 2)
 max_pool2d.case(distinct(1, 2, 7, 9), 3, 2, 1)
 max_pool2d.case(distinct(2, 2, 7, 6), (3, 2), (1, 2), (1, 0), (1, 2), True)
 max_pool2d.case(distinct(1, 1, 17, 16), (5, 3), 1, (2, 1))             # more windows than threads in a block
+max_pool2d.case(distinct(1, 2, 6, 5), 3, 2, ((1, 0), (0, 2)))
 max_pool2d.case(distinct(0, 2, 4, 4), 2)
 for shape, window in (((2, 3, 6, 4), (2,)), ((1, 2, 7, 9), (3, 2, 1)), ((2, 2, 7, 6), ((3, 2), (1, 2), (1, 0), (1, 2), True)),
                       ((1, 1, 2, 5), ((2, 3), 2, (1, 0), (3, 1), True))):                # the last: a window without a tap in the image
@@ -223,6 +227,7 @@ avg_pool2d.case(normal(2, 1, 8, 7), 3, 2, 1, True)
 avg_pool2d.case(normal(2, 1, 8, 7), 3, 2, 1, True, False)
 avg_pool2d.case(normal(1, 3, 6, 7), (2, 3), 1, divisor_override=5)
 avg_pool2d.case(normal(1, 1, 17, 16), (5, 3), 1, (2, 1))
+avg_pool2d.case(normal(1, 2, 6, 5), 3, 2, ((1, 0), (0, 2)))
 avg_pool2d.case(normal(0, 2, 4, 4), 2)
 avg_pool2d_backward.case(normal(2, 3, 3, 2), (2, 3, 6, 4), 2)
 avg_pool2d_backward.case(normal(1, 2, 4, 8), (1, 2, 7, 9), (3, 2), (2, 1), (1, 0), count_include_pad=False)

@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_refused():
         kernels.conv2d_input_gradient(np.zeros((1, 6, 4, 4), "f4"), w, x.shape, groups=2)
     with pytest.raises(TypeError, match="float32 and float16 do not mix"):
         kernels.conv2d(x, w.astype("f2"), groups=2)
-    with pytest.raises(ValueError, match=r"max_pool2d: padding \(2, 2\) must be between 0 and half of the window"):
+    with pytest.raises(ValueError, match=r"max_pool2d: padding .* must be between 0 and half of the window"):
         kernels.max_pool2d(x, 2, padding=2)
     with pytest.raises(ValueError, match="divisor_override must be a whole number other than 0"):
         kernels.avg_pool2d(x, 2, divisor_override=0)
