@@ -1,37 +1,47 @@
-"""check(f, inputs): a verdict on the claimed gradients of a function, at the price of some thirty evaluations.
+"""check(f, inputs): a verdict on the claimed derivative of a function, at the price of some twenty evaluations.
 
 Along random directions d, with random cotangents u, the slope of u . f(x + t d) at t = 0 must be what the claimed gradient
-says: u . J d = (J^T u) . d.  The slope comes with an error bar (differences.py), the claim with a measure of its rounding.
-Apart by more than both explain: wrong.  Bars too wide to tell: too noisy, or vacuous where the gradient itself is that small.
+says: u . J d = (J^T u) . d.  The slope comes with an error bar (differences.py), the claim with a measure of its rounding
+(claims.py).  Apart by more than both explain: wrong.  Bars too wide to tell: too noisy, or vacuous where the gradient itself
+is that small (verdict.py).
 
-All inputs move at once.  Where that fails, or where an input's share would drown, each input moves alone.
+All inputs move at once.  Where that fails each moves alone; inputs whose share would drown move without the others.
 """
 import numpy as np
 
 from ..backend import to_numpy, xp
-from . import locate
+from . import locate, narrow, verdict
+from .claims import Gradients, Tangents
 from .differences import slopes
-from .directions import HIGH, LOW, scale_of, signed
-from .problem import problem_of
-from .report import (CORRECT, NOT_DIFFERENTIABLE, NOT_FINITE, RANDOM, TOO_NOISY, VACUOUS, WRITES, WRONG, InputReport, Report)
+from .directions import LOW, scale_of, signed
+from .problem import problem_of, same
+from .report import CORRECT, NOT_FINITE, RANDOM, WRITES, WRONG, InputReport, Report
+from .second import SecondOrder
 
-SURE = 1e-3                                          # a slope known no better than this share of its size is noise
+AFFORDED = 40                                        # evaluations of a function whose gradient is right
+ALONE = 8                                            # of several outputs, how many are also seen alone
 
 
-def check(f, inputs=(), *, seed=0, directions=2, names=None, raise_on_failure=False, find=True, name=None):
+def check(f, inputs=(), *, order=1, forward=False, seed=0, directions=2, names=None, raise_on_failure=False, find=True, name=None):
     """Check the derivative of `f` at `inputs`: a Report with a verdict for every floating-point input.
 
     f: a function of Tensors, a Module (its parameters are checked too), an autograd.Function, a function on CUDA kernels with a
     derivative, or a pair (f, vjp) of functions of arrays, vjp(g, *inputs) giving one gradient for each input.
     inputs: a tensor or array, or a tuple of whatever f takes; with tensors that require gradients only those are checked.
+    order: 2 checks the derivative of the gradient, with respect to inputs and cotangents (functions of Tensors and Modules).
+    forward: check forward mode instead: func.jvp, or of a pair (f, jvp) the function jvp(tangents, *inputs).
     seed: of directions and cotangents.  directions: how many, at least one.  find: on failure look for the worst entry and
     the kind of mistake.  raise_on_failure: GradcheckError, with the report inside, unless every verdict is "correct".
-    TypeError for complex inputs; what f itself raises comes through.
+    TypeError for complex inputs and for what has no such derivative; what f itself raises comes through.
     """
     problem = problem_of(f, inputs)
     if names is not None:
         problem.names = [n for n, _ in zip([*names, *problem.names[len(names):]], problem.names)]
-    report = Check(problem, seed, directions, find).run(name or name_of(f))
+    if order not in (1, 2):
+        raise ValueError(f"check: order must be 1 or 2, not {order!r}")
+    if order == 2:
+        problem = SecondOrder(problem, seed)
+    report = Check(problem, seed, directions, find, forward).run(name or name_of(f))
     return report.raise_if_wrong() if raise_on_failure else report
 
 
@@ -41,16 +51,18 @@ def name_of(f):
 
 
 class Check:
-    """One check under way."""
+    """One check under way: the point, the cotangents, what is claimed there, and the reports as they fill."""
 
-    def __init__(self, problem, seed, directions, find):
-        self.problem, self.seed, self.count, self.find = problem, seed, max(1, directions), find
+    def __init__(self, problem, seed, directions, find, forward=False):
+        self.problem, self.seed, self.count, self.find, self.forward = problem, seed, max(1, directions), find, forward
         self.rng = np.random.default_rng(seed)
         self.arrays = problem.arrays                 # at which numeric slopes are taken: float64 where there is a shadow
         self.shadow = False
         self.refusal = None                          # the last error that f raised at a moved point
+        self.around = None                           # the Slopes found last, whose step is likely good for the next
 
     def run(self, name):
+        """The Report."""
         p = self.problem
         ys = p.value(p.arrays)
         self.reports = [InputReport(n, tuple(a.shape), a.dtype.name) for n, a in zip(p.names, p.arrays)]
@@ -59,44 +71,32 @@ class Check:
         for r, n in zip(self.reports, p.names):
             if n in p.wrote_to:
                 r.verdict, r.note = WRITES, "the function changed the numbers of this input, which the caller still holds"
-        return Report(name, self.reports, [tuple(y.shape) for y in ys], p.evaluations, self.seed, self.shadow)
+        return Report(name, self.reports, [tuple(y.shape) for y in ys], p.evaluations, self.seed, self.shadow, p.pulls)
 
     # ---- the course of a check ------------------------------------------------------------------------------
 
     def judge(self, ys):
-        p = self.problem
-        again = p.value(p.arrays)
-        if not all(equal(a, b) for a, b in zip(ys, again)):
+        """Fill the reports."""
+        again = self.problem.value(self.problem.arrays)
+        if len(ys) != len(again) or not all(same(a, b) for a, b in zip(ys, again)):
             return self.all(RANDOM, "two calls with the same inputs gave different results: fix its random numbers (a seed) to check it")
-        bad = [i for i, y in enumerate(ys) if not np.isfinite(to_numpy(y).astype("f8")).all()]
+        bad = [i for i, y in enumerate(ys) if not np.isfinite(to_numpy(y).astype("f8", copy=False)).all()]
         if bad:
             return self.all(NOT_FINITE, f"output {bad[0]} holds NaN or infinity at this point")
-        ys = self.in_double(ys)
-        self.unit = max(np.finfo("f8").eps if self.shadow else unit_of(a) for a in [*self.arrays, *ys])
-        self.cotangents = self.draw_cotangents(ys)
-        self.at_zero = self.dot(ys)
-        self.claimed = [self.claims(us) for us in self.cotangents]       # [cotangent][input]
-        for r, gs in zip(self.reports, zip(*self.claimed)):
-            if any(not np.isfinite(g).all() for g in gs):
-                r.verdict, r.note = NOT_FINITE, "the claimed gradient holds NaN or infinity"
-            elif any(g.shape != r.shape for g in gs):
-                r.verdict = WRONG
-                shape = next(g.shape for g in gs if g.shape != r.shape)
-                r.note = f"the claimed gradient has shape {shape}, the input {r.shape}"
-                r.bug = "a missing sum over broadcast axes" if np.prod(shape) > np.prod(r.shape) else ""
+        self.dtypes = [y.dtype for y in ys]
+        self.ys = [to_numpy(y).astype("f8", copy=False) for y in self.in_double(ys)]
+        units = [np.finfo("f8").eps if self.shadow else narrow.unit_of(y) for y in ys]
+        self.unit = max([np.finfo("f8").eps if self.shadow else narrow.unit_of(a) for a in self.arrays] + units)
+        self.scales = [scale_of(to_numpy(a)) for a in self.arrays]
+        self.draw_cotangents()
+        self.floor = np.array([self.rounding(us, units) for us in self.cotangents])
+        self.claim = (Tangents if self.forward else Gradients)(self)
         for r, a in zip(self.reports, self.arrays):
             r.note = r.note or ("" if a.size else "it has no entries")
         todo = [i for i, r in enumerate(self.reports) if r.ok and self.arrays[i].size]
-        if not todo:
-            return None
-        if self.measure(todo) or len(todo) == 1:
-            drowned = [i for i in todo if self.reports[i].ok and len(todo) > 1 and self.drowned(i)]
-        else:
-            drowned = todo
-        for i in drowned:
-            self.measure([i])
+        self.measure_all(todo)
         if self.shadow:
-            self.compare_precisions()
+            narrow.compare(self)
         if self.find:
             for i, r in enumerate(self.reports):
                 if r.verdict == WRONG and r.kind == "smooth" and r.evidence is not None:
@@ -109,167 +109,101 @@ class Check:
 
     def in_double(self, ys):
         """Move to float64 where the inputs are narrower and the function can follow."""
-        if all(unit_of(a) <= np.finfo("f8").eps for a in self.problem.arrays):
+        if all(a.dtype == np.float64 for a in self.problem.arrays):
             return ys
-        wide = self.problem.in_dtype("f8")
+        self.problem.widen(True)
         try:
-            zs = self.problem.value(wide)
+            zs = self.problem.value(wide := [a.astype("f8") for a in self.problem.arrays])
+            if len(zs) == len(ys) and all(z.dtype == np.float64 for z in zs):
+                self.shadow, self.arrays = True, wide
+                return zs
         except Exception:                            # it takes its own dtype only: then its own noise is the measure
-            return ys
-        if len(zs) == len(ys) and all(z.dtype == np.float64 for z in zs):
-            self.shadow, self.arrays = True, wide
-            return zs
+            pass
+        self.problem.widen(False)
         return ys
 
-    def draw_cotangents(self, ys):
-        """Sets of cotangents: two over all outputs, and with several outputs one for each alone."""
-        scales = [scale_of(to_numpy(y)) for y in ys]
-        sets = [[signed(y.shape, self.rng) / s for y, s in zip(ys, scales)] for _ in range(2 if len(ys) == 1 else 1)]
-        if len(ys) > 1:
-            for i in range(min(len(ys), 8)):
-                sets.append([signed(y.shape, self.rng) / s if i == j else np.zeros(y.shape) for j, (y, s) in enumerate(zip(ys, scales))])
-        return sets
+    def draw_cotangents(self):
+        """Sets of cotangents: two over all outputs, or, of several outputs, one over all and one for each alone.
 
-    def dot(self, ys):
-        """(K,) the sum of cotangent times output, for each set."""
-        ys = [to_numpy(y).astype("f8", copy=False) for y in ys]
-        return np.array([sum(float(np.vdot(u, y)) for u, y in zip(us, ys)) for us in self.cotangents])
+        self.heights: for each set, the largest factor by which an output's cotangents were divided.
+        """
+        scales = [max(scale_of(y), 4 / float(np.finfo("f8" if self.shadow else d).max)) for y, d in zip(self.ys, self.dtypes)]
+        count = len(self.ys)
+        seen = [range(count)] * (2 if count == 1 and self.ys[0].size > 1 else 1)
+        if count > 1:
+            seen += [(i,) for i in range(min(count, ALONE))]
+        self.cotangents = [[self.rounded(signed(y.shape, self.rng) / s, i) if i in chosen else np.zeros(y.shape)
+                            for i, (y, s) in enumerate(zip(self.ys, scales))] for chosen in seen]
+        self.heights = [max(scales[i] for i in chosen) for chosen in seen]
 
-    def claims(self, us, arrays=None):
-        """The claimed gradients for a set of cotangents, in float64."""
-        arrays = self.arrays if arrays is None else arrays
-        us = [xp(arrays[0]).asarray(u) for u in us]
-        return [np.zeros(a.shape) if g is None else to_numpy(g).astype("f8", copy=False) for g, a in zip(self.problem.pull(arrays, us), arrays)]
+    def rounded(self, u, i):
+        """A cotangent of output i as its dtype holds it, in float64."""
+        return u if self.shadow or self.dtypes[i] == np.float64 else u.astype(self.dtypes[i]).astype("f8")
+
+    def rounding(self, us, units):
+        """What rounding every result to its dtype does to its product with a set of cotangents: the errors are evenly spread over one unit."""
+        return float(np.sqrt(sum((0.3 * unit) ** 2 * np.vdot(v := u * y, v) for u, y, unit in zip(us, self.ys, units))))
 
     def moved(self, t, d):
         """The arrays moved by t d; d has None for an input that stays."""
-        return [a if v is None else xp(a).asarray(a + xp(a).asarray(t * v)).astype(a.dtype) for a, v in zip(self.arrays, d)]
+        return [a if v is None else (a + xp(a).asarray(t * v)).astype(a.dtype, copy=False) for a, v in zip(self.arrays, d)]
 
     def along(self, d):
-        """The function t -> (K,)."""
+        """The function t -> (K,): cotangents times f(x + t d) - f(x)."""
         def F(t):
             try:
                 with np.errstate(all="ignore"):
-                    return self.dot(self.problem.value(self.moved(t, d)))
+                    ys = self.problem.value(self.moved(t, d), fresh=True)
+                    changes = [to_numpy(y).astype("f8", copy=False) - y0 for y, y0 in zip(ys, self.ys)]
+                    return np.array([sum(float(np.vdot(u, c)) for u, c in zip(us, changes)) for us in self.cotangents])
             except Exception as error:               # this far out f refuses its inputs: no step for this point
                 self.refusal = error
                 return np.full(len(self.cotangents), np.nan)
         return F
 
-    def direction(self, todo):
-        return [signed(a.shape, self.rng) * scale_of(to_numpy(a)) if i in todo else None for i, a in enumerate(self.arrays)]
+    def measure_all(self, todo):
+        """Judge the inputs `todo`: together, then those apart that need it."""
+        if not todo:
+            return
+        fine = self.measure(todo)
+        while fine and len(todo) > 1:
+            drowned = [i for i in todo if self.claim.drowned(i)]
+            if drowned == todo:
+                break
+            todo = drowned
+            fine = not todo or self.measure(todo)
+        if len(todo) > 1:
+            for i in todo:
+                self.measure([i])
 
     def measure(self, todo):
         """Judge the inputs `todo`, which move together; True when all is correct."""
-        around = noise = None
-        fine = True
+        for i in todo:
+            self.reports[i].verdict = CORRECT
         for _ in range(self.count):
-            d = self.direction(todo)
-            found = slopes(self.along(d), self.at_zero, self.unit, around, noise)
-            around, noise = found.step, found.noise
-            fine &= self.decide(todo, d, found)
-            if not fine:
-                break
-        return fine
+            d = [signed(a.shape, self.rng) * s if i in todo else None for i, (a, s) in enumerate(zip(self.arrays, self.scales))]
+            claims = self.claim.along(d)
+            F = self.along(d)
+            found = slopes(F, self.floor, self.unit, claims, self.around, max(3, (AFFORDED - self.problem.evaluations) // 2))
+            self.around = found if all(k == "smooth" for k in found.kind) else self.around
+            if not self.enter(todo, d, found, claims, F):
+                return False
+        return True
 
-    def decide(self, todo, d, found):
-        """Enter what a direction says of the inputs that moved; True if all is correct."""
-        nudged = self.moved(64 * self.unit, d)
-        verdicts = []
-        for k, us in enumerate(self.cotangents):
-            shares = [self.claimed[k][i] * d[i] for i in todo]
-            claimed = sum(float(s.sum()) for s in shares)
-            size = float(np.sqrt(sum(float(np.vdot(s, s)) for s in shares)))         # what signs cannot cancel
-            shaken = sum(float(np.vdot(g, v)) for g, v in zip(self.claims(us, nudged), d) if v is not None)
-            own = 8 * abs(shaken - claimed) + 16 * self.unit * sum(float(np.abs(s).sum()) for s in shares)
-            bound = 4 * found.error[k] + own + 1e-10 * size
-            verdicts.append((self.verdict(found, k, claimed, bound, size), k, claimed, bound))
-        rank = [CORRECT, VACUOUS, TOO_NOISY, WRONG, NOT_DIFFERENTIABLE, NOT_FINITE]
-        verdict, k, claimed, bound = max(verdicts, key=lambda v: (rank.index(v[0]), abs(found.value[v[1]] - v[2]) / (v[3] or 1)))
-        order = found.remainder_order(np.array([v[2] for v in verdicts]))[k]
+    def enter(self, todo, d, found, claims, F):
+        """Put into the reports what a direction says of the inputs that moved; True if all is correct."""
+        judged = [verdict.of(found, k, claim, self.unit, F) for k, claim in enumerate(claims)]
+        k = max(range(len(judged)), key=lambda k: judged[k].weight)
+        worst, claim = judged[k], claims[k].value
+        order = found.remainder_order(np.array([c.value for c in claims]))[k]
         for i in todo:
             r = self.reports[i]
-            if not r.ok and r.verdict != WRONG:
-                continue
-            r.verdict, r.kind, r.order = verdict, found.kind[k], order
-            r.numeric, r.claimed, r.error, r.bound = found.value[k], claimed, abs(found.value[k] - claimed), bound
-            reach = LOW * scale_of(to_numpy(self.arrays[i])) * LOW / max(self.output_scales(k))
-            power = bound / reach
-            r.power = power if not np.isfinite(r.power) else min(r.power, power)
-            r.note = {NOT_DIFFERENTIABLE: "its one-sided slopes differ: a kink" if found.kind[k] == "kink" else "it jumps",
-                      NOT_FINITE: "NaN or infinity at every step away from the point",
-                      TOO_NOISY: f"rounding noise of {found.noise[k]:.1e} in the results hides the slope",
-                      VACUOUS: "the gradient is smaller than what could be seen here: neither right nor wrong"}.get(verdict, "")
-            if verdict == CORRECT and found.change[k] == 0 and claimed == 0:
-                r.note = "the results do not depend on it"
+            r.verdict, r.note, r.kind, r.order = worst.verdict, worst.note, found.kind[k], order
+            r.numeric, r.claimed, r.error, r.bound = found.value[k], claim, abs(found.value[k] - claim), worst.bound
+            r.power = np.fmin(r.power, worst.bound * self.heights[k] / (LOW * self.scales[i] * LOW))
             with np.errstate(all="ignore"):
-                r.trace = found.steps, np.abs(found.central[:, k] / found.steps - claimed)
+                r.trace = found.steps, np.abs(found.odd[:, k] / found.steps - claim)
             r.evidence = d[i], k, found.step
         if found.kind[k] == "not finite" and self.refusal is not None:
             raise self.refusal                       # at every step
-        return verdict == CORRECT
-
-    def output_scales(self, k):
-        """1 / the scale by which each output's cotangents of set k were divided."""
-        return [HIGH / np.abs(u).max() if np.any(u) else 0.0 for u in self.cotangents[k]]
-
-    @staticmethod
-    def verdict(found, k, claimed, bound, size):
-        value = found.value[k]
-        if found.kind[k] == "not finite" or not np.isfinite(value) or not np.isfinite(bound):
-            return NOT_FINITE
-        if found.kind[k] != "smooth":
-            return NOT_DIFFERENTIABLE
-        if not abs(value - claimed) <= bound:
-            return WRONG
-        if found.change[k] == 0 and size == 0:
-            return CORRECT                           # nothing moves, nothing is claimed
-        seen = max(abs(value), size)
-        if bound <= SURE * seen:
-            return CORRECT
-        if seen <= bound:                            # a zero: seen sharply beside what the function does nearby, or not at all
-            return CORRECT if bound <= SURE * found.change[k] else VACUOUS
-        return TOO_NOISY
-
-    def drowned(self, i):
-        """Whether a mistake of a thousandth in this input's share would have gone unseen among the others'."""
-        r = self.reports[i]
-        d = r.evidence[0]
-        share = max(float(np.sqrt(np.square(gs[i] * d).sum())) for gs in self.claimed)
-        return share * SURE < r.bound and share > 0 or share == 0
-
-    def compare_precisions(self):
-        """The gradients in the function's own dtype against those in float64, entry by entry."""
-        for k, us in enumerate(self.cotangents):
-            low = self.claims(us, self.problem.arrays)
-            for i, r in enumerate(self.reports):
-                if not r.ok:
-                    continue
-                a, b = low[i], self.claimed[k][i]
-                unit = max(unit_of(self.problem.arrays[i]), 2.0 ** -24)
-                if not np.isfinite(a).all():
-                    r.verdict, r.note = NOT_FINITE, f"the gradient in {r.dtype} holds NaN or infinity"
-                    continue
-                apart, largest = np.abs(a - b), np.abs(b).max(initial=0)
-                typical = float(np.sqrt(np.mean(np.square(apart)))) if apart.size else 0.0
-                limit = max(64 * unit * largest, 30 * np.median(apart) if apart.size else 0.0)
-                worst = np.unravel_index(int(apart.argmax()), apart.shape) if apart.size else ()
-                if apart.size and apart[worst] > limit and apart[worst] > 100 * unit * max(abs(b[worst]), typical):
-                    r.verdict, r.worst = WRONG, None
-                    r.note = (f"in float64 the gradient is right, but in {r.dtype} entry {list(map(int, worst))} is {a[worst]:.6g} "
-                              f"where float64 gives {b[worst]:.6g}")
-                elif typical > 0.1 * (largest or 1):
-                    r.verdict, r.note = TOO_NOISY, f"in {r.dtype} the gradient is off by {typical / (largest or 1):.0%} of its largest entry"
-                else:
-                    r.power = max(r.power, limit / (LOW / max(self.output_scales(k))))
-
-
-def unit_of(a):
-    """The relative rounding error of an array's dtype."""
-    name = a.dtype.name
-    return {"float16": 2.0 ** -10, "bfloat16": 2.0 ** -7}.get(name) or float(np.finfo(a.dtype).eps)
-
-
-def equal(a, b):
-    a, b = to_numpy(a), to_numpy(b)
-    return a.shape == b.shape and bool(((a == b) | (a != a) & (b != b)).all())
+        return worst.verdict == CORRECT

@@ -1,10 +1,10 @@
 """The slope of a function of one number at 0, with an error bar, and whether it has one.
 
-Central differences D(h) = (F(h) - F(-h)) / 2h over a sweep of steps, each a tenth of the one before: their error is of order h^2
-from above and noise / h from below.  Two neighbours extrapolated to h = 0 (Richardson) give a value, and how much they differ a
-bound; the pair with the smallest bound wins, so that no step needs to be chosen.  The noise is measured, from second
-differences at steps of a few rounding units (More and Wild 2011).
+Central differences D(h) = (F(h) - F(-h)) / 2h over falling steps: their error is of order h^2 from above and noise / h from below.
+Two neighbours extrapolated to h = 0 (Richardson) give a value, and how much they differ a bound; the best of all wins, so that no
+step needs to be chosen.  A sweep begins with five steps and goes on while smaller ones may tell more.
 
+The noise is measured from the same values: of three neighbouring steps the combination that a h + b h^3 cannot change.
 One-sided slopes that stay apart as h shrinks mean a kink, differences that stay finite a jump.  Several functions (the columns
 of F's values) are followed at once: evaluating F is what costs.
 """
@@ -12,8 +12,9 @@ import dataclasses
 
 import numpy as np
 
-RATIO = 10.0
-FIRST, LAST, SMALLEST = -1, -8, -14                  # the sweep in powers of ten, and how far it goes on where it must
+FIRST, COUNT, MOST = 0.1, 5, 13                      # the largest step, the steps of a sweep's beginning, and of its end
+DOUBLE = float(np.finfo("f8").eps)
+FINE, FAIR = 1e-7, 1e-4                              # an error bar, relative: small enough to stop, or to stop where noise is in sight
 
 
 @dataclasses.dataclass
@@ -23,15 +24,15 @@ class Slopes:
     error: np.ndarray                                # (K,) its bound
     noise: np.ndarray                                # (K,) of the function's values
     kind: list                                       # (K,) "smooth", "kink", "jump" or "not finite"
-    step: float                                      # of the best pair
+    step: float                                      # of the best value
     steps: np.ndarray                                # (J,) all that were taken, falling
-    central: np.ndarray                              # (J, K) (F(h) - F(-h)) / 2
-    bend: np.ndarray                                 # (J, K) F(h) - 2 F(0) + F(-h)
-    change: np.ndarray                               # (K,) the largest |F(h) - F(0)| over its step: what the function does nearby
+    odd: np.ndarray                                  # (J, K) (F(h) - F(-h)) / 2
+    even: np.ndarray                                 # (J, K) F(h) + F(-h)
+    change: np.ndarray                               # (K,) the largest |F(h)| / h: what the function does nearby
 
     def remainder_order(self, slope):
         """(K,) the power of h with which (F(h) - F(-h)) / 2 - h slope shrinks: 3 for the right slope, 1 for a wrong one; NaN: all noise."""
-        rest = np.abs(self.central - self.steps[:, None] * slope)
+        rest = np.abs(self.odd - self.steps[:, None] * slope)
         orders = np.full(len(slope), np.nan)
         for k in range(len(slope)):
             seen = [j for j in range(len(self.steps)) if rest[j, k] > 30 * self.noise[k] and np.isfinite(rest[j, k])]
@@ -40,94 +41,142 @@ class Slopes:
                 orders[k] = np.median([np.log(rest[j, k] / rest[i, k]) / np.log(self.steps[j] / self.steps[i]) for j, i in pairs[-2:]])
         return orders
 
+    def agrees(self, k, claim):
+        """Whether a claim lies within the error bar."""
+        return abs(self.value[k] - claim.value) <= claim.bound(self.error[k])
 
-def slopes(F, at_zero, unit, around=None, noise=None):
-    """The slopes of F(t) -> (K,) at 0.
+    def tells(self, k, claim):
+        """Whether function k is smooth, and its slope well known and as claimed."""
+        return self.kind[k] == "smooth" and self.agrees(k, claim) and self.error[k] <= FAIR * claim.scale(self.value[k])
 
-    at_zero: F(0).  unit: the relative rounding error of its arithmetic.  around: a step that was best for a like function, to
-    take only its neighbours.  noise: (K,) known from there.
+    def moves_in_stairs(self, k, claim):
+        """Whether F stands still close to 0, exactly, and goes as claimed further out: a function rounded to few digits."""
+        still = self.odd[-1, k] == self.even[-1, k] == 0
+        with np.errstate(invalid="ignore"):
+            return bool(still and np.min(np.abs(self.odd[:2, k] / self.steps[:2] - claim.value)) <= 0.1 * claim.size)
+
+
+def slopes(F, floor, unit, claims, around=None, most=COUNT):
+    """The slopes at 0 of F(t) -> (K,), with F(0) = 0.
+
+    floor: (K,) the least noise that rounding leaves in F.  unit: the relative rounding error of its arithmetic.
+    claims: (K,) what the slopes are said to be: a sweep ends early only where it agrees.  around: the Slopes of a like function,
+    of whose steps the best and its neighbours may be enough.  most: how many steps to try there, before a sweep from the top.
     """
-    at_zero = np.asarray(at_zero, "f8")
-    noise = measured_noise(F, at_zero, unit) if noise is None else noise
-    last = np.log10(unit) / 2                        # half the digits
-    powers = list(np.arange(FIRST, min(LAST, last - 0.1), -1.0)) if around is None else [np.log10(around) + i for i in (1, 0, -1)]
-    if around is None and last > LAST:
-        powers = list(np.linspace(FIRST, last - 1, 8))
-    found = follow(F, powers, at_zero)
-    value, error, best = extrapolated(found, noise)
-    while around is None and found[0][-1] > 10.0 ** (SMALLEST + 1) and worth_going_on(value, error, noise, found[0][-1] / RATIO):
-        found = tuple(np.concatenate(pair) for pair in zip(found, follow(F, [np.log10(found[0][-1]) - 1], at_zero)))
-        value, error, best = extrapolated(found, noise)
-    steps, central, bend = found
-    with np.errstate(invalid="ignore", over="ignore"):
-        change = np.nanmax((np.abs(central) + np.abs(bend) / 2) / steps[:, None], axis=0, initial=0.0)
-    kinds = [kind_of(steps, central[:, k], bend[:, k], noise[k], at_zero[k]) for k in range(len(at_zero))]
-    return Slopes(value, error, noise, kinds, steps[best], steps, central, bend, change)
+    ratio = 10.0 ** min(1.0, np.log(unit) / np.log(DOUBLE))
+    if around is not None:
+        found = sweep(F, around.step * ratio ** np.array([1.0, 0.0, -1.0]), ratio, most, floor, claims, around.noise)
+        if all(found.tells(k, c) for k, c in enumerate(claims)):
+            return found
+    return sweep(F, FIRST * ratio ** -np.arange(COUNT, dtype="f8"), ratio, MOST, floor, claims)
 
 
-def measured_noise(F, at_zero, unit):
-    """(K,) the size of the rounding errors in F, of its values and of its inputs: second differences at steps of a few rounding units."""
-    values = np.stack([F(k * 32 * unit) for k in (1, 2, 3, 4)])
-    with np.errstate(invalid="ignore"):
-        measured = np.abs(np.diff(values, 2, axis=0)).max(axis=0) / np.sqrt(6)
-        inputs = np.abs(values[3] - values[0]) / 96                       # what one rounding unit in every input does
-    return np.where(np.isfinite(measured + inputs), measured + inputs + unit / 2 * np.abs(at_zero), np.inf)
+def sweep(F, steps, ratio, most, floor, claims, noise=None):
+    """The Slopes from these steps and up to `most`, each smaller by `ratio`; noise: what is known of it from elsewhere."""
+    steps, odd, even = follow(F, steps)
+    while True:
+        found = concluded(steps, odd, even, floor, noise)
+        if len(steps) >= most or not worth_going_on(found, floor, claims, steps[-1] / ratio):
+            return found
+        more = follow(F, steps[-1:] / ratio)
+        steps, odd, even = (np.concatenate(pair) for pair in zip((steps, odd, even), more))
 
 
-def follow(F, powers, at_zero):
-    """(steps, central, bend) at steps 10^power."""
-    steps = np.array([10.0 ** p for p in powers])
+def follow(F, steps):
+    """(steps, odd part, even part) of F there."""
     up, down = np.stack([F(h) for h in steps]), np.stack([F(-h) for h in steps])
     with np.errstate(invalid="ignore"):
-        return steps, (up - down) / 2, up + down - 2 * at_zero
+        return steps, (up - down) / 2, up + down
 
 
-def extrapolated(found, noise):
-    """(value, error bound, number of the winning pair's smaller step)"""
-    steps, central, _ = found
+def concluded(steps, odd, even, floor, noise=None):
+    """The Slopes that these values mean; noise: what is known of it from elsewhere."""
+    noise = np.fmax(np.fmax.reduce(blurs(steps, odd)[-3:], axis=0), floor if noise is None else noise)
+    value, error, step = extrapolated(steps, odd, noise)
     with np.errstate(invalid="ignore", over="ignore"):
-        D = central / steps[:, None]
-        q = (steps[:-1] / steps[1:])[:, None] ** 2
+        change = np.nanmax((np.abs(odd) + np.abs(even) / 2) / steps[:, None], axis=0, initial=0.0)
+    kinds = [kind_of(steps, odd[:, k], even[:, k], noise[k], floor[k]) for k in range(len(floor))]
+    return Slopes(value, error, noise, kinds, step, steps, odd, even, change)
+
+
+def blurs(steps, odd):
+    """(J - 2, K) what is left of three neighbouring odd parts once a h + b h^3 is taken away, on the scale of one value's noise."""
+    rows = []
+    for j in range(len(steps) - 2):
+        h = steps[j:j + 3] / steps[j]
+        w = np.cross(h, h ** 3)
+        with np.errstate(invalid="ignore", over="ignore"):
+            rows.append(np.abs(w @ odd[j:j + 3]) / np.sqrt(w @ w))
+    return np.array(rows)
+
+
+def extrapolated(steps, odd, noise):
+    """(value, error bound, step) of the best of all differences and of their extrapolations."""
+    h = steps[:, None]
+    with np.errstate(invalid="ignore", over="ignore"):
+        D, blur = odd / h, noise / h
+        q = (h[:-1] / h[1:]) ** 2
         R = (q * D[1:] - D[:-1]) / (q - 1)
-        blur = noise / steps[:, None]
-        E = np.maximum(np.abs(R - D[1:]), 2 * blur[1:])
-        for j in range(len(R)):                      # smaller steps must agree, as far as their noise lets them tell
-            rest = np.abs(R[j] - D[j + 1:]) - 4 * blur[j + 1:]
-            E[j] = np.fmax(E[j], np.fmax.reduce(rest, axis=0))
-        E = np.where(np.isfinite(R) & np.isfinite(E), E, np.inf)
-    j = E.argmin(axis=0)
-    k = np.arange(D.shape[1])
-    value, error = R[j, k], E[j, k]
-    return value, error, 1 + int(np.bincount(j).argmax())
+        blur_of_R = np.hypot(q * blur[1:], blur[:-1]) / (q - 1)
+        values = np.concatenate([R, D[:-1]])
+        errors = np.concatenate([np.maximum(np.abs(R - D[1:]), 2 * blur_of_R), np.maximum(np.abs(R - D[:-1]), 2 * blur[:-1])])
+        smaller = [*range(2, len(steps)), len(steps), *range(1, len(steps))]       # the steps that a value does not rest on
+        for i, j in enumerate(smaller):              # must agree with it, as far as their noise lets them tell
+            if j < len(steps):
+                rest = np.abs(values[i] - D[j:]) - 4 * blur[j:]
+                errors[i] = np.fmax(errors[i], np.fmax.reduce(rest, axis=0))
+        errors = np.where(np.isfinite(values) & np.isfinite(errors), errors, np.inf)
+    i, k = errors.argmin(axis=0), np.arange(D.shape[1])
+    used = np.concatenate([steps[1:], steps[:-1]])
+    return values[i, k], errors[i, k], float(np.median(used[i]))
 
 
-def worth_going_on(value, error, noise, step):
-    """Whether a slope is known badly, and a smaller step has less noise than that."""
-    with np.errstate(invalid="ignore"):
-        bad = ~(error <= 1e-6 * np.abs(value)) & (error > 0)
-        return bool((bad & ~(20 * noise / step >= error)).any())
+def worth_going_on(found, floor, claims, step):
+    """Whether the next smaller step could tell more about any of the functions."""
+    latest = np.fmax(blurs(found.steps, found.odd)[-1], floor)
+    for k, claim in enumerate(claims):
+        seen, error, agrees = claim.scale(found.value[k]), found.error[k], found.agrees(k, claim)
+        known = agrees and (error <= FINE * seen or error <= 1e-9 * found.change[k])
+        hopeless = 2 * floor[k] / step >= max(error, abs(found.value[k] - claim.value))
+        if unsettled(found, k, latest[k], floor[k]):
+            return True
+        if known or hopeless:
+            continue
+        if not agrees or error > FAIR * seen or 20 * latest[k] / step < error:
+            return True
+    return False
 
 
-def kind_of(steps, central, bend, noise, at_zero):
-    """Whether a function is smooth at 0, seen at the steps that tower above its noise."""
-    if not np.isfinite(at_zero):
-        return "not finite"
-    with np.errstate(invalid="ignore", divide="ignore"):
-        apart, slope = np.abs(bend) / steps, np.abs(central) / steps       # between the one-sided slopes; the mean slope
-        clear = [j for j in range(len(steps)) if apart[j] > 100 * noise / steps[j] and np.isfinite(apart[j])]
-        growing = [j for j in range(len(steps)) if np.abs(central[j]) > 100 * noise and np.isfinite(central[j])]
-    if not any(np.isfinite(central)):
-        return "not finite"
-    if stays(growing, np.abs(central), len(steps), 0.5):
-        return "jump"
-    if stays(clear, apart, len(steps), 0.5) and apart[clear[-1]] > 1e-7 * slope[clear[-1]]:
-        return "jump" if stays(clear, np.abs(bend), len(steps), 0.5) else "kink"
-    return "smooth"
-
-
-def stays(seen, values, count, share):
-    """Whether values, seen at consecutive steps down to (nearly) the smallest, do not shrink with the step."""
-    if len(seen) < 3 or seen[-1] < count - 3 or seen[-3] != seen[-1] - 2:
+def unsettled(found, k, noise, floor):
+    """Whether at the smallest steps F looks as if it had a kink or a jump at 0, which may yet turn out to lie beside it."""
+    odd, even, steps = found.odd[-3:, k], found.even[-3:, k], found.steps[-3:]
+    if not np.isfinite(odd).all() or not np.isfinite(even).all():
         return False
-    a, b, c = (values[j] for j in seen[-3:])
-    return b > share * a and c > share * b
+    if np.abs(odd[2]) > 1000 * floor and alike(odd, 0.1):
+        return True
+    apart = even / steps
+    return bool(np.abs(even[2]) > 4 * noise and alike(apart, 0.5) and np.abs(apart[2]) > 1e-7 * abs(found.value[k]))
+
+
+def alike(values, share):
+    """Whether numbers in a row change little from each to the next."""
+    return bool((np.abs(np.diff(values)) <= share * np.abs(values[:-1])).all())
+
+
+def kind_of(steps, odd, even, noise, floor):
+    """Whether a function is smooth at 0, seen at the smallest steps at which it towers above its noise."""
+    if not np.isfinite(odd).any():
+        return "not finite"
+    if len(steps) < 4:
+        return "smooth" if np.isfinite(odd).all() else "not finite"
+    last = min(len(steps), 4)
+    if alike(odd[-last:], 0.1) and (np.abs(odd[-last:]) > 1000 * floor).all() and np.abs(odd[-1]) > 0:
+        return "jump"
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart, slope = even / steps, np.abs(odd) / steps                   # between the one-sided slopes; the mean slope
+        clear = [j for j in range(len(steps)) if np.abs(even[j]) > 100 * noise and np.isfinite(even[j])]
+    if len(clear) < 3 or clear[-1] < len(steps) - 3 or clear[-3] != clear[-1] - 2:
+        return "smooth"
+    if alike(even[clear[-3:]], 0.1):
+        return "jump"
+    return "kink" if alike(apart[clear[-3:]], 0.5) and np.abs(apart[clear[-1]]) > 1e-7 * slope[clear[-1]] else "smooth"

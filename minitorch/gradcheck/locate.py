@@ -13,25 +13,30 @@ FEW = 400                                            # entries up to which the w
 def worst(check, i, report):
     """Fill in the worst entry and the known kind of mistake of a wrong gradient of input i."""
     direction, k, step = report.evidence
-    claimed, size = check.claimed[k][i], direction.size
+    claim, size = check.claim, direction.size
     h = step
 
     def central(v):
         """(f(x + h v) - f(x - h v)) / 2h as a list of arrays, for a direction v of input i."""
         d = [v if j == i else None for j in range(len(check.arrays))]
-        up, down = (check.problem.value(check.moved(t, d)) for t in (h, -h))
+        up, down = (check.problem.value(check.moved(t, d), fresh=True) for t in (h, -h))
         return [(to_numpy(a).astype("f8") - to_numpy(b).astype("f8")) / (2 * h) for a, b in zip(up, down)]
+
+    def slope(v):
+        return sum(float(np.vdot(u, y)) for u, y in zip(check.cotangents[k], central(v)))
 
     def disagreement(places):
         v = np.zeros(size)
         v[places] = direction.reshape(-1)[places]
-        slope = sum(float(np.vdot(u, y)) for u, y in zip(check.cotangents[k], central(v.reshape(direction.shape))))
-        return abs(slope - float((claimed.reshape(-1) * v).sum()))
+        v = v.reshape(direction.shape)
+        return slope(v) - claim.slope(i, k, v)
 
     places = np.arange(size)
+    whole = disagreement(places)
     while len(places) > 1:
         first, second = places[:len(places) // 2], places[len(places) // 2:]
-        places = first if disagreement(first) >= disagreement(second) else second
+        part = disagreement(first)
+        places, whole = (first, part) if abs(part) >= abs(whole - part) else (second, whole - part)
     entry = np.unravel_index(int(places[0]), direction.shape) if direction.shape else ()
     v = np.zeros(direction.shape)
     v[entry] = abs(direction[entry]) or 1.0
@@ -41,18 +46,18 @@ def worst(check, i, report):
     report.worst = ((output, *index) if several else index), tuple(map(int, entry))
     report.worst_numeric, report.worst_claimed = numeric, mine
     if size <= FEW:
-        gradient = np.empty(size)
-        for j in range(size):
-            v = np.zeros(size)
-            v[j] = abs(direction.reshape(-1)[j]) or 1.0
-            gradient[j] = sum(float(np.vdot(u, y)) for u, y in zip(check.cotangents[k], central(v.reshape(direction.shape)))) / v[j]
-        report.bug = kind_of_mistake(gradient.reshape(direction.shape), claimed)
+        right, claimed = np.empty(direction.shape), np.empty(direction.shape)
+        for j in np.ndindex(direction.shape):
+            v = np.zeros(direction.shape)
+            v[j] = abs(direction[j]) or 1.0
+            right[j], claimed[j] = slope(v) / v[j], claim.slope(i, k, v) / v[j]
+        report.bug = kind_of_mistake(right, claimed)
 
 
 def worst_output(check, i, entry, column):
     """(number of the output, index in it, numeric, claimed) where a column of the Jacobian is most wrong."""
     def claimed(us):
-        return float(check.claims(us)[i][entry])
+        return check.claim.entry(i, entry, us)
 
     def zeros():
         return [np.zeros(y.shape) for y in column]

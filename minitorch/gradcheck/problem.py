@@ -1,7 +1,8 @@
 """What is checked, in one form: a function of arrays, and its pull-back.
 
 Tensor functions, modules with their parameters, and plain pairs (f, vjp) of any framework all become a `Problem`:
-`value(arrays)` gives arrays, `pull(arrays, cotangents)` the gradients that the code under test claims.
+`value(arrays)` gives arrays, `pull(arrays, cotangents)` the gradients that the code under test claims, `push(arrays, tangents)`
+the same of forward mode.
 """
 import inspect
 
@@ -11,7 +12,7 @@ from .. import autograd
 from ..autograd.mode import enable_grad, no_grad
 from ..backend import is_array, to_numpy, xp
 from ..dtypes import is_float
-from ..func import functional_call
+from ..func import functional_call, jvp
 from ..nn.module import Module
 from ..tensor import Tensor, wrap
 
@@ -19,7 +20,7 @@ from ..tensor import Tensor, wrap
 class Problem:
     """A function and its claimed derivative.
 
-    inputs: everything that is passed, in order; places: which of them are differentiable; names: theirs.
+    inputs: everything that is passed, in order; places: which of them are differentiable; names: theirs; arrays: their numbers.
     """
 
     def __init__(self, inputs, names=None):
@@ -29,33 +30,41 @@ class Problem:
         self.places = wanting or [i for i, x in enumerate(self.inputs) if is_float_array(x)]
         self.names = [names[i] if names and i in names else f"input {i}" for i in self.places]
         self.arrays = [array_of(self.inputs[i]) for i in self.places]
-        self.evaluations = 0
+        self.evaluations = self.pulls = 0            # of the function, and of its derivative
         self.wrote_to = set()                        # names of inputs that the function wrote to
+        self.wide = False                            # whether what is not differentiated is passed in float64 too
 
-    def value(self, arrays):
-        """The floating-point results for `arrays` in the differentiable places."""
+    def call(self, arrays):
+        """What the function returns for `arrays` in the differentiable places; it may write to them."""
+        raise NotImplementedError
+
+    def pull(self, arrays, cotangents):
+        """The claimed gradients at `arrays`; None for an input that no result depends on."""
+        raise NotImplementedError
+
+    def push(self, arrays, tangents):
+        """The claimed change of each floating-point result when the inputs change by `tangents`."""
+        raise TypeError("check: this has no forward mode")
+
+    def value(self, arrays, fresh=False):
+        """The floating-point results for `arrays`.  fresh: nobody else holds them, so that writes to them need no watch."""
         self.evaluations += 1
-        return [array_of(y) for y in flat(self.call(arrays)) if is_float_array(y)]
+        copies = [laid_out(a, b) if fresh else like_layout(a) for a, b in zip(arrays, self.arrays)]
+        ys = [array_of(y) for y in flat(self.call(copies)) if is_float_array(y)]
+        if not fresh:
+            self.wrote_to |= {name for name, a, c in zip(self.names, arrays, copies) if not same(a, c)}
+        return ys
+
+    def widen(self, wide):
+        """Pass the floating-point inputs that are not differentiated in float64, or as they are."""
+        self.wide = wide
 
     def filled(self, arrays, convert):
         """All inputs, `arrays` in their places, as the function takes them."""
-        inputs = list(self.inputs)
+        inputs = [widened(x) if self.wide else x for x in self.inputs]
         for i, a in zip(self.places, arrays):
             inputs[i] = convert(a)
         return inputs
-
-    def watched(self, arrays, call):
-        """call(copies of arrays), noting which copies were written to."""
-        copies = [like_layout(a) for a in arrays]
-        y = call(copies)
-        for name, a, c in zip(self.names, arrays, copies):
-            if not same(a, c):
-                self.wrote_to.add(name)
-        return y
-
-    def in_dtype(self, dtype):
-        """The arrays in another dtype."""
-        return [a.astype(dtype) for a in self.arrays]
 
 
 class TensorFunction(Problem):
@@ -67,25 +76,36 @@ class TensorFunction(Problem):
 
     def call(self, arrays):
         with no_grad():
-            return self.watched(arrays, lambda copies: self.apply(self.filled(copies, wrap)))
+            return self.apply(self.filled(arrays, wrap))
 
     def apply(self, inputs):
+        """f, given every input."""
         return self.f(*inputs)
 
+    def results(self, leaves):
+        """The floating-point results for tensors in the differentiable places."""
+        return [y for y in flat(self.apply(self.filled(leaves, lambda t: t))) if is_float_array(y)]
+
     def pull(self, arrays, cotangents):
-        """The gradients at `arrays`; None for an input that no result depends on."""
+        self.pulls += 1
         with enable_grad():
             leaves = [wrap(like_layout(a)).requires_grad_() for a in arrays]
-            inputs = list(self.inputs)
-            for i, t in zip(self.places, leaves):
-                inputs[i] = t
-            ys = [y for y in flat(self.apply(inputs)) if is_float_array(y)]
-        pairs = [(y, u) for y, u in zip(ys, cotangents) if isinstance(y, Tensor) and y.requires_grad]
-        if not pairs:
-            return [None] * len(leaves)
-        us = [wrap(xp(y.array).asarray(u).astype(y.array.dtype)) for y, u in pairs]
-        gs = autograd.grad([y for y, _ in pairs], leaves, us, allow_unused=True)
+            ys = self.results(leaves)
+        gs = gradients(ys, leaves, [wrap(xp(array_of(y)).asarray(u).astype(array_of(y).dtype, copy=False)) for y, u in zip(ys, cotangents)])
         return [None if g is None else g.array for g in gs]
+
+    def push(self, arrays, tangents):
+        self.pulls += 1
+        ys, ts = jvp(lambda *leaves: self.results(leaves), *(tuple([wrap(like_layout(a)) for a in xs]) for xs in (arrays, tangents)))
+        return [t.array for t in ts]
+
+
+def gradients(ys, leaves, us, create_graph=False):
+    """Of the results ys times the cotangents us; None for a leaf that none of them depends on."""
+    pairs = [(y, u) for y, u in zip(ys, us) if isinstance(y, Tensor) and y.requires_grad]
+    if not pairs:
+        return [None] * len(leaves)
+    return autograd.grad([y for y, _ in pairs], leaves, [u for _, u in pairs], create_graph=create_graph, allow_unused=True)
 
 
 class ModuleFunction(TensorFunction):
@@ -94,7 +114,8 @@ class ModuleFunction(TensorFunction):
     def __init__(self, module, inputs):
         self.module, self.count = module, len(inputs)
         parameters = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-        self.buffers = {name: b for name, b in module.named_buffers() if b is not None}
+        self.fixed = {name: b for name, b in module.named_buffers() if b is not None}
+        self.fixed.update((name, p.detach()) for name, p in module.named_parameters() if not p.requires_grad)
         self.parameter_names = [name for name, _ in parameters]
         names = argument_names(module.forward, inputs)
         frozen = [wrap(x.array).requires_grad_() if isinstance(x, Tensor) and is_float(x.array.dtype) else x for x in inputs]
@@ -103,7 +124,7 @@ class ModuleFunction(TensorFunction):
     def apply(self, inputs):
         new = dict(zip(self.parameter_names, inputs[self.count:]))
         dtype = next((t.array.dtype for t in new.values()), None)
-        for name, b in self.buffers.items():         # a copy, in the dtype of the parameters: running statistics are not the check's to change
+        for name, b in self.fixed.items():           # a copy, in the dtype of the parameters: running statistics are not the check's to change
             new[name] = wrap(b.array.astype(dtype) if dtype is not None and is_float(b.array.dtype) else b.array.copy())
         return functional_call(self.module, new, tuple(inputs[:self.count]))
 
@@ -116,10 +137,10 @@ class Pair(Problem):
         self.f, self.vjp = f, vjp
 
     def call(self, arrays):
-        return self.watched(arrays, lambda copies: self.f(*self.filled(copies, lambda a: a)))
+        return self.f(*self.filled(arrays, lambda a: a))
 
     def pull(self, arrays, cotangents):
-        """The gradients at `arrays`; None for an input without one."""
+        self.pulls += 1
         g = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
         found = self.vjp(g, *self.filled([like_layout(a) for a in arrays], lambda a: a))
         found = list(found) if isinstance(found, tuple | list) else [found]
@@ -128,6 +149,12 @@ class Pair(Problem):
         if len(found) != len(self.places):
             raise TypeError(f"vjp returned {len(found)} gradients for {len(self.places)} differentiable inputs")
         return [None if g is None else array_of(g) for g in found]
+
+    def push(self, arrays, tangents):
+        self.pulls += 1
+        t = tangents[0] if len(tangents) == 1 else tuple(tangents)
+        found = self.vjp(t, *self.filled([like_layout(a) for a in arrays], lambda a: a))
+        return [array_of(t) for t in flat(found)]
 
 
 def problem_of(f, inputs):
@@ -206,7 +233,23 @@ def like_layout(a):
     return view
 
 
+def laid_out(a, like):
+    """`a`, or a copy of it, with the strides of `like`."""
+    if a.strides == like.strides or type(a) is not np.ndarray or like.flags.c_contiguous:
+        return a
+    room = like_layout(like).astype(a.dtype, order="K", copy=False)
+    room[...] = a
+    return room
+
+
+def widened(x):
+    """A narrow floating-point tensor or array in float64; anything else as it is."""
+    if isinstance(x, Tensor):
+        return wrap(x.array.astype("f8")) if is_float(x.array.dtype) else x
+    return x.astype("f8") if is_array(x) and is_float(x.dtype) else x
+
+
 def same(a, b):
     """Whether two arrays hold the same numbers, NaN included."""
     a, b = to_numpy(a), to_numpy(b)
-    return bool(((a == b) | (a != a) & (b != b)).all())
+    return a.shape == b.shape and (np.array_equal(a, b) or bool(((a == b) | (a != a) & (b != b)).all()))

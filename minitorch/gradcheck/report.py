@@ -77,6 +77,7 @@ class Report:
     evaluations: int
     seed: int
     shadow: bool = False                             # whether the function was also run in float64
+    gradients: int = 0                               # evaluations of the derivative
 
     @property
     def ok(self):
@@ -98,8 +99,8 @@ class Report:
 
     def __str__(self):
         outputs = ", ".join(str(s) for s in self.outputs)
-        shadow = ", compared in float64" if self.shadow else ""
-        rows = [f"gradient of {self.name}: {self.verdict} (outputs {outputs}; {self.evaluations} evaluations{shadow}, seed {self.seed})"]
+        cost = f"{self.evaluations} evaluations, {self.gradients} of the derivative" + (", compared in float64" if self.shadow else "")
+        rows = [f"gradient of {self.name}: {self.verdict} (outputs {outputs}; {cost}, seed {self.seed})"]
         for i in self.inputs:
             rows.append("  " + i.line())
             if not i.ok:

@@ -1,0 +1,346 @@
+"""gradcheck.check gives the right verdict: on wrong gradients of every kind, on correct ones that are hard to check, and at points
+where there is nothing to be right about."""
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch import autograd, gradcheck
+from minitorch.gradcheck import check
+from minitorch.gradcheck.report import (CORRECT, NOT_DIFFERENTIABLE, NOT_FINITE, RANDOM, TOO_NOISY, VACUOUS, WRITES, WRONG)
+
+F64 = minitorch.float64
+
+
+def randn(*shape, dtype="f8", seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def verdict(f, *inputs, **options):
+    return check(f, inputs, **options).verdict
+
+
+# ---- correct gradients that are hard to check ---------------------------------------------------------------------------
+
+SMOOTH = {
+    "tiny scale": (lambda x: 1e-8 * np.tanh(x), lambda g, x: 1e-8 * g / np.cosh(x) ** 2),
+    "huge scale": (lambda x: 1e8 * np.tanh(x), lambda g, x: 1e8 * g / np.cosh(x) ** 2),
+    "tiny argument": (lambda x: np.sin(1e-8 * x), lambda g, x: 1e-8 * g * np.cos(1e-8 * x)),
+    "fast oscillation": (lambda x: np.sin(1e8 * x), lambda g, x: 1e8 * g * np.cos(1e8 * x)),
+    "exponential growth": (lambda x: np.exp(20 * x), lambda g, x: 20 * g * np.exp(20 * x)),
+    "cancellation": (lambda x: (1 + x) ** 2 - 1 - 2 * x, lambda g, x: g * 2 * x),
+    "large offset": (lambda x: 1e6 + np.sin(x), lambda g, x: g * np.cos(x)),
+    "linear": (lambda x: 3 * x, lambda g, x: 3 * g),
+    "constant": (lambda x: np.full_like(x, 7.0), lambda g, x: 0 * g),
+    "mean": (lambda x: x.mean(), lambda g, x: np.full_like(x, g / x.size)),
+    "kinks away from the point": (lambda x: np.abs(x) + np.maximum(x, 0), lambda g, x: g * (np.sign(x) + (x > 0))),
+    "sorted": (lambda x: np.sort(x, axis=None), lambda g, x: g[np.argsort(np.argsort(x, axis=None))].reshape(x.shape)),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("shape", [(), (1,), (3, 4), (300,)])
+def test_a_correct_gradient_is_called_correct(name, shape):
+    report = check(SMOOTH[name], randn(*shape, seed=3))
+    assert report.verdict == CORRECT, report
+    assert report.evaluations <= 40
+
+
+@pytest.mark.parametrize("name", [n for n in SMOOTH if n != "constant"])
+@pytest.mark.parametrize("shape", [(1,), (3, 4), (300,)])
+def test_the_same_gradient_a_thousandth_off_is_called_wrong(name, shape):
+    f, vjp = SMOOTH[name]
+    assert verdict((f, lambda g, x: 1.001 * vjp(g, x)), randn(*shape, seed=3)) == WRONG
+
+
+def test_a_gradient_that_vanishes_at_the_point_is_correct_and_a_wrong_one_there_is_seen():
+    x = np.zeros(5)
+    assert verdict((lambda x: x ** 2, lambda g, x: 2 * g * x), x) == CORRECT
+    assert verdict((lambda x: x ** 2, lambda g, x: 2 * g * x + 1e-6), x) == WRONG
+
+
+@pytest.mark.parametrize("point", [1e-3, 1e-5, 1e-6])
+def test_a_kink_near_the_point_does_not_disturb(point):
+    assert verdict((np.abs, lambda g, x: g * np.sign(x)), np.array([1.0, point, -2.0])) == CORRECT
+
+
+# ---- nothing to be right about ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("f, x", [
+    (minitorch.abs, [0.0, 1.0]), (minitorch.relu, [0.0, 1.0, -1.0]), (lambda x: x.max(), [2.0, 2.0, 1.0]), (lambda x: x.norm(), [0.0, 0.0]),
+    (lambda x: minitorch.maximum(x, minitorch.zeros_like(x)), [0.0, 3.0]), (minitorch.floor, [1.0, 0.5]), (minitorch.sign, [0.0, 2.0]),
+    (lambda x: (x > 0.5).to(F64) * x, [0.5, 1.0])])
+def test_kinks_ties_and_jumps_at_the_point_are_named(f, x):
+    assert verdict(f, minitorch.tensor(x, dtype=F64)) == NOT_DIFFERENTIABLE
+
+
+def test_a_gradient_below_what_can_be_seen_is_vacuous():
+    assert verdict((lambda x: 1e8 + 1e-9 * x, lambda g, x: 0 * g), np.ones(4)) == VACUOUS
+    assert verdict((lambda x: 1e8 + 1e-9 * x, lambda g, x: 1e-9 * g), np.ones(4)) == VACUOUS
+
+
+def test_a_slope_hidden_in_rounding_is_too_noisy():
+    def rough(x):
+        return np.round(np.sin(x), 3)                                     # as an instrument would give it
+    assert verdict((rough, lambda g, x: g * np.cos(x)), randn(50)) in (TOO_NOISY, NOT_DIFFERENTIABLE)
+    assert verdict((lambda x: (1e4 + np.sin(x)).astype("f4"), lambda g, x: (g * np.cos(x)).astype("f4")), randn(50, dtype="f4")) == TOO_NOISY
+
+
+def test_nan_and_infinity_never_pass():
+    assert verdict(minitorch.log, minitorch.tensor([-1.0, 1.0], dtype=F64)) == NOT_FINITE
+    assert verdict((lambda x: x, lambda g, x: g * np.nan), randn(3)) == NOT_FINITE
+    assert verdict((lambda x: x, lambda g, x: np.where(np.arange(3) == 1, np.inf, g)), randn(3)) == NOT_FINITE
+    assert verdict((lambda x: x * 2, lambda g, x: g * 2), np.array([1.0, np.nan])) == NOT_FINITE
+
+
+def test_random_functions_are_named():
+    rng = np.random.default_rng(0)
+    assert verdict((lambda x: x * rng.normal(), lambda g, x: g), randn(3)) == RANDOM
+    assert verdict(lambda x: minitorch.nn.functional.dropout(x, 0.5), minitorch.tensor(randn(200), dtype=F64)) == RANDOM
+
+
+def test_functions_that_write_to_their_input_are_named():
+    def f(x):
+        x *= 2
+        return x
+    report = check((f, lambda g, x: 2 * g), randn(3))
+    assert report.verdict == WRITES
+
+
+def test_what_f_raises_comes_through():
+    with pytest.raises(ZeroDivisionError):
+        check((lambda x: 1 / 0, lambda g, x: g), randn(3))
+
+
+def test_a_domain_that_ends_nearby_is_respected():
+    def f(x):
+        if (x <= 0).any():
+            raise ValueError("outside")
+        return np.log(x)
+    assert verdict((f, lambda g, x: g / x), np.array([0.004, 1.0])) == CORRECT
+
+
+# ---- inputs of every kind -----------------------------------------------------------------------------------------------
+
+def test_complex_inputs_are_refused():
+    with pytest.raises(TypeError, match="complex"):
+        check((np.sin, lambda g, x: g), np.ones(3, complex))
+
+
+def test_integers_and_booleans_are_passed_along_unchecked():
+    def f(x, i, keep):
+        return x[i] * keep
+    report = check(f, (minitorch.tensor(randn(4)), minitorch.tensor([0, 0, 3]), minitorch.tensor([True, False, True])))
+    assert report.ok and [r.name for r in report.inputs] == ["x"]
+
+
+def test_layouts_and_shared_memory():
+    base = randn(6, 8)
+    for x in (base.T, base[::2, 1::3], base[:, ::-1], np.broadcast_to(base[0], (3, 8)), np.lib.stride_tricks.sliding_window_view(base[0], 3)):
+        assert check((np.exp, lambda g, x: g * np.exp(x)), x).ok
+    t = minitorch.from_numpy(base)
+    for x in (t.T, t[::2, 1::3], t[0].expand(3, 8), t[0].unfold(0, 3, 1)):
+        report = check(lambda x: x.exp() * x, x)
+        assert report.ok, report
+
+
+def test_the_same_array_twice_is_two_inputs():
+    x = minitorch.tensor(randn(3, 3))
+    assert check(lambda a, b: a @ b, (x, x)).ok
+    assert check((lambda a, b: a * b, lambda g, a, b: (g * b, 2 * g * a)), (x.numpy(), x.numpy())).inputs[1].verdict == WRONG
+
+
+def test_zero_size_inputs():
+    report = check(lambda x, w: x @ w, (minitorch.zeros(0, 3, dtype=F64), minitorch.ones(3, 2, dtype=F64)))
+    assert report.ok
+    assert check(minitorch.exp, minitorch.zeros(0, dtype=F64)).ok
+
+
+def test_several_outputs_are_each_seen_whatever_their_scale():
+    def f(x):
+        return 1e8 * np.sin(x), 1e-8 * np.cos(x)
+
+    def right(g, x):
+        return g[0] * 1e8 * np.cos(x) - g[1] * 1e-8 * np.sin(x)
+
+    def wrong(g, x):
+        return g[0] * 1e8 * np.cos(x) - 1.01 * g[1] * 1e-8 * np.sin(x)
+    assert verdict((f, right), randn(5)) == CORRECT
+    assert verdict((f, wrong), randn(5)) == WRONG
+
+
+def test_an_input_that_no_output_depends_on():
+    report = check(lambda a, b: a * 2, (minitorch.tensor(randn(3)), minitorch.tensor(randn(3))))
+    assert report.ok and "do not depend" in str(report)
+    assert check((lambda a, b: a * 2, lambda g, a, b: (2 * g, 1e-9 * g)), (randn(3), randn(3))).inputs[1].verdict == WRONG
+
+
+def test_an_input_whose_share_is_small_is_checked_alone():
+    f = (lambda a, b: 1e6 * np.sin(a) + 1e-6 * np.sin(b), lambda g, a, b: (1e6 * g * np.cos(a), 1.1e-6 * g * np.cos(b)))
+    report = check(f, (randn(4), randn(4)))
+    assert report.inputs[0].verdict == CORRECT and report.inputs[1].verdict == WRONG
+
+
+@pytest.mark.parametrize("dtype", [minitorch.float32, minitorch.float16, minitorch.bfloat16])
+def test_narrow_floats_are_compared_in_float64(dtype):
+    x, w = minitorch.randn(6, 5).to(dtype), minitorch.randn(5, 4).to(dtype)
+    report = check(lambda x, w: (x @ w).tanh(), (x, w))
+    assert report.ok and report.shadow, report
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_mistake_in_the_narrow_type_alone_is_seen(dtype):
+    def vjp(g, x):
+        y = g * np.cos(x)
+        if x.dtype != np.float64:
+            y[3] *= 1.5
+        return y.astype(x.dtype)
+    assert verdict((np.sin, vjp), randn(40, dtype=dtype)) == WRONG
+
+
+def test_two_million_entries_take_seconds():
+    x = randn(2_000_000)
+    start = time.process_time()
+    report = check((np.sin, lambda g, x: g * np.cos(x)), x, find=False)
+    assert report.ok, report
+    wrong = check((np.sin, lambda g, x: g * np.cos(x) * (1 + 1e-3 * (np.arange(x.size) % 2))), x, find=False)
+    assert wrong.verdict == WRONG
+    assert time.process_time() - start < 24                              # ten million in two minutes for both
+
+
+# ---- what can be checked ------------------------------------------------------------------------------------------------
+
+def test_modules_and_their_parameters():
+    model = minitorch.nn.Sequential(minitorch.nn.Linear(4, 6), minitorch.nn.BatchNorm1d(6), minitorch.nn.GELU(), minitorch.nn.Linear(6, 2))
+    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    report = check(model, minitorch.randn(5, 4))
+    assert report["0.weight"].ok and report["3.bias"].ok and report["1.weight"].ok
+    assert report["0.bias"].verdict in (CORRECT, VACUOUS)                # batch norm takes it away again
+    assert all(np.array_equal(v.numpy(), before[k]) for k, v in model.state_dict().items())
+
+
+class Cube(autograd.Function):
+    factor = 3
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x ** 3
+
+    @staticmethod
+    def backward(ctx, g):
+        x, = ctx.saved_tensors
+        return g * Cube.factor * x ** 2
+
+
+def test_custom_functions(monkeypatch):
+    x = minitorch.tensor(randn(2, 3))
+    assert check(Cube, x).ok
+    monkeypatch.setattr(Cube, "factor", 2)
+    report = check(Cube, x)
+    assert report.verdict == WRONG and "0.666667 times" in report.inputs[0].bug
+
+
+def test_kernels_and_their_derivatives():
+    kernels = pytest.importorskip("minitorch.kernels")
+    if not shutil.which(os.environ.get("CUSIM_CXX", "g++")):
+        pytest.skip("the simulator needs a C++ compiler")
+    assert check(kernels.softmax, randn(3, 7)).ok
+    wrong = (kernels.softmax, lambda g, x: 2 * kernels.softmax_backward(g, kernels.softmax(x)))
+    assert check(wrong, randn(3, 7)).verdict == WRONG
+
+
+# ---- what a report says -------------------------------------------------------------------------------------------------
+
+MISTAKES = {
+    "constant factor": lambda g, right: 7 * right, "wrong sign": lambda g, right: -right, "all zeros": lambda g, right: 0 * right,
+    "transpose": lambda g, right: right.T, "off by one": lambda g, right: np.roll(right, 1, axis=0),
+    "left out": lambda g, right: right * (np.arange(4)[:, None] < 3), "extra term": lambda g, right: right + np.sin(right),
+    "added to every entry": lambda g, right: right + 0.3,
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_the_kind_of_mistake_is_named(words):
+    w = randn(4, 4)
+    report = check((lambda x: np.tanh(w @ x), lambda g, x: MISTAKES[words](g, w.T @ (g / np.cosh(w @ x) ** 2))), randn(4, 4, seed=1))
+    assert report.verdict == WRONG and words in report.inputs[0].bug, report
+
+
+def test_the_worst_entry_is_found_without_trying_all():
+    w = randn(300, 300) / 17
+
+    def vjp(g, x):
+        y = w.T @ (g * (1 - np.tanh(w @ x) ** 2))
+        y[123] += 1e-3 * g[45]
+        return y
+    report = check((lambda x: np.tanh(w @ x), vjp), randn(300, seed=1))
+    assert report.inputs[0].worst == ((45,), (123,))
+    assert report.inputs[0].worst_claimed - report.inputs[0].worst_numeric == pytest.approx(1e-3, rel=1e-4)
+
+
+def test_a_wrong_entry_as_large_as_the_stated_power_is_caught():
+    w = randn(50, 50) / 7
+    right = lambda g, x: w.T @ (g * (1 - np.tanh(w @ x) ** 2))            # noqa: E731
+    power = check((lambda x: np.tanh(w @ x), right), randn(50)).inputs[0].power
+    for seed in range(20):
+        i, j = np.random.default_rng(seed).integers(0, 50, 2)
+
+        def wrong(g, x, i=i, j=j):
+            y = right(g, x)
+            y[j] += 2 * power * g[i]
+            return y
+        assert check((lambda x: np.tanh(w @ x), wrong), randn(50), seed=seed, find=False).verdict == WRONG
+
+
+def test_a_report_prints_plots_and_is_raised(tmp_path):
+    wrong = (np.sin, lambda g, x: g * np.cos(x) * 1.5)
+    with pytest.raises(gradcheck.GradcheckError, match="WRONG") as caught:
+        check(wrong, randn(3, 2), raise_on_failure=True)
+    report = caught.value.report
+    assert not report and "h^1.0" in str(report) and len(str(report).split("\n")) < 40
+    pytest.importorskip("matplotlib")
+    report.plot(tmp_path / "error.png")
+    assert (tmp_path / "error.png").stat().st_size > 1000
+
+
+# ---- blame --------------------------------------------------------------------------------------------------------------
+
+def test_blame_names_the_guilty_step_and_its_line():
+    class Wrong(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.sin()
+
+        @staticmethod
+        def backward(ctx, g):
+            return -g * ctx.saved_tensors[0].cos()
+    x = minitorch.randn(4, 3, requires_grad=True)
+    with gradcheck.recording():
+        h = Wrong.apply(x.tanh())
+        loss = (h * h).sum()
+    found = gradcheck.blame(loss)
+    (name, place, report), = found.guilty
+    assert name == "WrongBackward" and "h = Wrong.apply(x.tanh())" in place and "wrong sign" in report.inputs[0].bug
+    assert "WrongBackward" in str(found) and not found
+
+
+def test_blame_finds_saved_values_that_changed():
+    x = minitorch.randn(4, requires_grad=True)
+    with gradcheck.recording():
+        y = x.exp()
+        loss = (y * 2).sum()
+    assert gradcheck.blame(loss).ok
+    y.data.mul_(3)
+    assert "stale" in gradcheck.blame(loss).guilty[0][2].inputs[0].bug
+
+
+def test_blame_records_what_it_is_given_to_run_and_refuses_what_it_has_not_seen():
+    x = minitorch.randn(4, requires_grad=True)
+    assert gradcheck.blame(lambda: (x.exp() * x).sum()).ok
+    with pytest.raises(RuntimeError, match="recording"):
+        gradcheck.blame((x * 2).sum())
