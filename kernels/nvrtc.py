@@ -205,25 +205,31 @@ def rows(kernels):
                 yield label, arch, None, [str(error)]
 
 
+def measured(names=(), say=lambda line: None):
+    """({"nvrtc": version, "kernels": {source: {label: {architecture: figures}}}}, faults in words); each kernel is said when done."""
+    found, bad = {}, []
+    chosen = {label: k for label, k in variants().items() if not names or any(n in label for n in names)}
+    for label, arch, figures, wrong in rows(chosen):
+        if figures:
+            source_of = chosen[label].path.name
+            found.setdefault(source_of, {}).setdefault(label, {})[arch] = figures
+            counts = "  ".join(f"{name} {n}" for name, n in figures["instructions"].items())
+            say(f"{label:60} {arch:7} {figures['registers']:9} {figures['shared']:7} {figures['stack']:6} {figures['spills']:7}  {counts}")
+        bad += [f"{label}, {arch}: {line}" for line in wrong]
+    return {"nvrtc": nvrtc().version(), "kernels": dict(sorted(found.items()))}, bad
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="parts of the kernels' names; all kernels by default")
     parser.add_argument("--json", metavar="FILE", help="also write the figures")
     args = parser.parse_args()
-    chosen = {label: k for label, k in variants().items() if not args.names or any(n in label for n in args.names)}
-    table, bad = {}, 0
-    print(f"NVRTC {nvrtc().version()}\n{'kernel':60} {'':7} registers  shared  stack  spills  instructions")
-    for label, arch, figures, wrong in rows(chosen):
-        if figures:
-            table.setdefault(label, {})[arch] = figures
-            counts = "  ".join(f"{name} {n}" for name, n in figures["instructions"].items())
-            print(f"{label:60} {arch:7} {figures['registers']:9} {figures['shared']:7} {figures['stack']:6} {figures['spills']:7}  {counts}")
-        for line in wrong:
-            print(f"    {label}, {arch}: {line}")
-        bad += bool(wrong)
-    print(f"{len(chosen)} kernels, {bad} bad")
+    print(f"{'kernel':60} {'':7} registers  shared  stack  spills  instructions")
+    figures, bad = measured(args.names, print)
+    print(*bad, sep="\n")
+    print(f"NVRTC {figures['nvrtc']}: {sum(map(len, figures['kernels'].values()))} kernels, {len(bad)} faults")
     if args.json:
-        Path(args.json).write_text(json.dumps({"nvrtc": nvrtc().version(), "kernels": table}, indent=1) + "\n", encoding="utf-8")
+        Path(args.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 1 if bad else 0
 
 

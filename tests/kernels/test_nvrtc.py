@@ -80,5 +80,5 @@ def test_main_prints_every_kernel_and_writes_the_table(monkeypatch, capsys, tmp_
     monkeypatch.setattr("sys.argv", ["nvrtc", label, "--json", str(tmp_path / "t.json")])
     assert nvrtc.main() == 0
     assert label in capsys.readouterr().out
-    table = json.loads((tmp_path / "t.json").read_text())["kernels"]
+    table = json.loads((tmp_path / "t.json").read_text())["kernels"]["softmax.cu"]
     assert table[label]["sm_90a"]["spills"] == 0
