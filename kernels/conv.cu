@@ -89,11 +89,10 @@ __device__ __forceinline__ float multiply(A& a, B& b, int steps) {
 
 __device__ __forceinline__ void tiled(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias,
                                       scalar* result) {
-    typedef Windows<16, 16, 256> B;
-    __shared__ B::Taps taps;
+    __shared__ Terms<16> terms;
     int row = blockIdx.y * 16 + threadIdx.x / 16;
-    Weights<16, 16, 256> a(g, weights, blockIdx.y * 16);
-    B b(g, source, blockIdx.x * 16, taps);
+    Weights<16, 16, 256> a(g, weights, blockIdx.y * 16, terms);
+    Windows<16, 16, 256> b(g, source, blockIdx.x * 16, terms);
     float sum = multiply(a, b, (g.terms() + 15) / 16);
     if (b.at.result < 0 || row >= g.rows) return;
     if (bias) sum += to_float(bias[g.group * g.rows + row]);
@@ -112,12 +111,11 @@ conv_input_tiled(const scalar* g, const scalar* w, const scalar* bias, OUT scala
 
 extern "C" __global__ void __launch_bounds__(256)
 conv_weight_tiled(const scalar* x, const scalar* g, OUT scalar* gw, Sizes s) {
-    typedef Seen<16, 16, 256> B;
-    __shared__ B::Taps taps;
+    __shared__ Tap taps[16];
     int columns = s.channels * s.KH * s.KW, places = s.images * s.OH * s.OW;
     int row = blockIdx.y * 16 + threadIdx.x / 16, column = blockIdx.x * 16 + threadIdx.x % 16;
     Gradients<16, 16, 256> a(s, g, blockIdx.z, blockIdx.y * 16, 0, places);
-    B b(s, x, blockIdx.z, blockIdx.x * 16, taps, 0, places);
+    Seen<16, 16, 256> b(s, x, blockIdx.z, blockIdx.x * 16, taps, 0, places);
     float sum = multiply(a, b, (places + 15) / 16);
     if (row < s.filters && column < columns)
         gw[((long long)blockIdx.z * s.filters + row) * columns + column] = from_float<scalar>(sum);

@@ -108,9 +108,10 @@ struct Place {
     long long result;                                // the entry of the group's row 0; -1: no such column
 };
 
-// What a channel and tap add to the corner of a window.
+// One term of the sum, a channel and a tap: what it adds to the corner of a window, and where in a row of weights it lies.
 struct __align__(16) Tap {
     int y, x, offset;                                // offset: from the corner, in numbers
+    int weight;                                      // -1: no such term
 };
 constexpr int OUTSIDE = 1 << 29;                     // y of a tap or window that there is not: beyond every image, as is twice it
 
@@ -127,31 +128,31 @@ __device__ __forceinline__ bool within(int i, int size) { return (unsigned)i < (
 
 // ---- loaders of forward and input gradient --------------------------------------------------------------
 
+// The terms of this tile and of the next: Windows enters them, Weights reads them too.
+template <int DEPTH> using Terms = Tap[2][DEPTH];
+
 // The weights: LINES rows from `row` on, DEPTH terms of the sum; a thread stays at one depth, its neighbours at the next.
 template <int LINES, int DEPTH, int THREADS>
 struct Weights {
     static constexpr int COUNT = LINES * DEPTH / THREADS, APART = THREADS / DEPTH;
     static constexpr bool DEPTH_FIRST = true;
-    const Gather& g;
+    const Terms<DEPTH>& terms;
     const scalar* w;                                 // at this thread's first line
-    int left;                                        // lines from there to the last row
-    Digits term, step;                               // channel, i, j
+    int left, stride;                                // lines from there to the last row; numbers from a row to the next
+    int now;                                         // which terms are this tile's
 
-    __device__ __forceinline__ Weights(const Gather& g, const scalar* w, int row)
-        : g(g), w(w + g.weights + (long long)(row + line(0)) * g.row_stride), left(g.rows - row - line(0)),
-          term(g.terms() ? digits(depth(0), g.h.taps, g.w.taps) : Digits{g.channels, 0, 0}),
-          step(g.terms() ? digits(DEPTH, g.h.taps, g.w.taps) : Digits{0, 0, 0}) {}
+    __device__ __forceinline__ Weights(const Gather& g, const scalar* w, int row, const Terms<DEPTH>& terms)
+        : terms(terms), w(w + g.weights + (long long)(row + line(0)) * g.row_stride), left(g.rows - row - line(0)),
+          stride(g.row_stride), now(0) {}
 
     __device__ static __forceinline__ int depth(int i) { return threadIdx.x % DEPTH; }
     __device__ static __forceinline__ int line(int i) { return threadIdx.x / DEPTH + i * APART; }
 
     __device__ __forceinline__ void fetch(scalar (&next)[COUNT]) {
-        int lines = term.high < g.channels ? left : 0;
-        int i = g.h.first + term.middle * g.h.skip, j = g.w.first + term.low * g.w.skip;
-        const scalar* from = w + term.high * g.channel_stride + i * g.KW + j;
+        int weight = terms[now][depth(0)].weight, lines = weight >= 0 ? left : 0;
         #pragma unroll
-        for (int n = 0; n < COUNT; n++) next[n] = n * APART < lines ? from[n * APART * g.row_stride] : from_float<scalar>(0.f);
-        add(term, step, g.h.taps, g.w.taps);
+        for (int i = 0; i < COUNT; i++) next[i] = i * APART < lines ? w[weight + i * APART * stride] : from_float<scalar>(0.f);
+        now ^= 1;
     }
 };
 
@@ -160,16 +161,15 @@ template <int LINES, int DEPTH, int THREADS>
 struct Windows {
     static constexpr int COUNT = LINES * DEPTH / THREADS, APART = THREADS / LINES;
     static constexpr bool DEPTH_FIRST = false;
-    typedef Tap Taps[2][DEPTH];                      // of this tile and of the next
     const Gather& g;
     Place at;
     const scalar* corner;                            // of this thread's window, outside the image perhaps
-    Taps& taps;
-    Digits term, step;                               // of the tap that this thread enters in the tables
-    int now;                                         // which table is this tile's
+    Terms<DEPTH>& terms;
+    Digits term, step;                               // channel, i, j of the term that this thread enters next
+    int now;                                         // which terms are this tile's
 
-    __device__ __forceinline__ Windows(const Gather& g, const scalar* source, int column, Taps& taps)
-        : g(g), at(place(g, column + line(0))), corner(source + at.source + at.y * g.w.source + at.x), taps(taps),
+    __device__ __forceinline__ Windows(const Gather& g, const scalar* source, int column, Terms<DEPTH>& terms)
+        : g(g), at(place(g, column + line(0))), corner(source + at.source + at.y * g.w.source + at.x), terms(terms),
           term(g.terms() ? digits(threadIdx.x, g.h.taps, g.w.taps) : Digits{g.channels, 0, 0}),
           step(g.terms() ? digits(DEPTH, g.h.taps, g.w.taps) : Digits{0, 0, 0}), now(0) {
         if (at.result < 0) at.y = OUTSIDE;
@@ -179,17 +179,20 @@ struct Windows {
     __device__ static __forceinline__ int depth(int i) { return threadIdx.x / LINES + i * APART; }
     __device__ static __forceinline__ int line(int i) { return threadIdx.x % LINES; }
 
-    __device__ __forceinline__ void enter(int table) {
+    __device__ __forceinline__ void enter(int which) {
         if (threadIdx.x >= DEPTH) return;
+        bool valid = term.high < g.channels;
         int y = term.middle * g.h.hop, x = term.low * g.w.hop;
-        taps[table][threadIdx.x] = {term.high < g.channels ? y : OUTSIDE, x, (term.high * g.h.source + y) * g.w.source + x};
+        int i = g.h.first + term.middle * g.h.skip, j = g.w.first + term.low * g.w.skip;
+        terms[which][threadIdx.x] = {valid ? y : OUTSIDE, x, (term.high * g.h.source + y) * g.w.source + x,
+                                     valid ? term.high * g.channel_stride + i * g.KW + j : -1};
         add(term, step, g.h.taps, g.w.taps);
     }
 
     __device__ __forceinline__ void fetch(scalar (&next)[COUNT]) {
         #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            Tap tap = taps[now][depth(i)];
+            Tap tap = terms[now][depth(i)];
             bool valid = within(at.y + tap.y, g.h.source) & within(at.x + tap.x, g.w.source);
             next[i] = valid ? corner[tap.offset] : from_float<scalar>(0.f);
         }
@@ -232,7 +235,7 @@ struct Gradients {
 __device__ __forceinline__ Tap tap(const Sizes& s, int column) {
     Digits d = digits(column, s.KH, s.KW);
     int y = d.middle * s.dilation_h, x = d.low * s.dilation_w;
-    return {d.high < s.channels ? y : OUTSIDE, x, (d.high * s.H + y) * s.W + x};
+    return {d.high < s.channels ? y : OUTSIDE, x, (d.high * s.H + y) * s.W + x, column};
 }
 
 // x where each of LINES taps sees it from DEPTH places of y up to place `end`.
@@ -240,15 +243,15 @@ template <int LINES, int DEPTH, int THREADS>
 struct Seen {
     static constexpr int COUNT = LINES * DEPTH / THREADS, APART = THREADS / DEPTH;
     static constexpr bool DEPTH_FIRST = true;
-    typedef Tap Taps[LINES];
     const Sizes& s;
     const scalar* x;                                 // at the group's channel 0 of image 0
-    const Taps& taps;
+    const Tap* taps;                                 // of the LINES columns, in shared memory
     int position, end;
     long long image;                                 // numbers from an image to the next
     Digits at, step;                                 // image, row, column of y
 
-    __device__ __forceinline__ Seen(const Sizes& s, const scalar* x, int group, int column, Taps& taps, int begin, int end)
+    __device__ __forceinline__
+    Seen(const Sizes& s, const scalar* x, int group, int column, Tap (&taps)[LINES], int begin, int end)
         : s(s), x(x + (long long)group * s.channels * s.H * s.W), taps(taps), position(begin + depth(0)), end(end),
           image((long long)s.groups * s.channels * s.H * s.W), at(digits(position, s.OH, s.OW)), step(digits(DEPTH, s.OH, s.OW)) {
         if (threadIdx.x < LINES) taps[threadIdx.x] = tap(s, column + threadIdx.x);

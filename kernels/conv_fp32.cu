@@ -76,13 +76,12 @@ __device__ __forceinline__ void multiply(A& a, B& b, int steps, float (&sum)[TM]
 
 __device__ __forceinline__ void convolve(const Gather& g, const scalar* source, const scalar* weights, const scalar* bias,
                                          scalar* result) {
-    typedef Windows<TILE_N, DEPTH, THREADS> B;
     __shared__ long long target[TILE_N];             // where each column of the tile goes
-    __shared__ B::Taps taps;
+    __shared__ Terms<DEPTH> terms;
     int row0 = blockIdx.y * TILE_M, column0 = blockIdx.x * TILE_N;
     if (column0 >= g.columns()) return;              // a phase with fewer places
-    Weights<TILE_M, DEPTH, THREADS> a(g, weights, row0);
-    B b(g, source, column0, taps);
+    Weights<TILE_M, DEPTH, THREADS> a(g, weights, row0, terms);
+    Windows<TILE_N, DEPTH, THREADS> b(g, source, column0, terms);
     if (threadIdx.x < TILE_N) target[threadIdx.x] = b.at.result;
 
     float sum[TM][TN] = {};
@@ -122,13 +121,12 @@ conv_input_gradient_fp32(const scalar* g, const scalar* w, const scalar* bias, O
 // parts[part, m, c, i, j]: the sum over places part * length ... of y
 extern "C" __global__ void __launch_bounds__(THREADS)
 conv_weight_gradient_fp32(const scalar* x, const scalar* g, OUT float* parts, int length, Sizes s) {
-    typedef Seen<TILE_N, DEPTH, THREADS> B;
-    __shared__ B::Taps taps;
+    __shared__ Tap taps[TILE_N];
     int row0 = blockIdx.y * TILE_M, column0 = blockIdx.x * TILE_N, columns = s.channels * s.KH * s.KW;
     int group = blockIdx.z % s.groups, part = blockIdx.z / s.groups;
     int begin = part * length, end = min(begin + length, s.images * s.OH * s.OW);
     Gradients<TILE_M, DEPTH, THREADS> a(s, g, group, row0, begin, end);
-    B b(s, x, group, column0, taps, begin, end);
+    Seen<TILE_N, DEPTH, THREADS> b(s, x, group, column0, taps, begin, end);
     float sum[TM][TN] = {};
     multiply(a, b, (end - begin + DEPTH - 1) / DEPTH, sum);
     float* gw = parts + ((long long)part * s.groups + group) * s.filters * columns;
