@@ -1,8 +1,7 @@
 """Layers that are products: linear, bilinear; and products of many matrices."""
 from ..autograd.op import composed, op
 from ..cases import normal
-from ..dtypes import is_half
-from .matmul import check_product, in_float32, matmul, mismatch, tall
+from .matmul import check_product, in_float32, in_steps, matmul, mismatch, tall
 
 
 @op(home="functional", method=False, scalars=False, check=check_product)
@@ -11,7 +10,7 @@ def linear(input, weight, bias=None, /):
 
     RuntimeError for sizes that do not fit, or different dtypes.
     """
-    if input.dtype.itemsize == 2 and is_half(input.dtype):
+    if input.dtype.itemsize == 2 and in_steps(input, weight):
         return in_float32(linear.op.forward, input, weight, bias)
     try:
         if weight.ndim != 2:

@@ -5,6 +5,8 @@ floats are multiplied in float32 and rounded once.
 """
 import math
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
@@ -42,6 +44,11 @@ def tall(x):
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
+def in_steps(input, matrix):
+    """Whether 16-bit arrays are brought to float32 to be multiplied: all but by a matrix on a GPU, where cuBLAS sums in float32."""
+    return dtypes.is_half(input.dtype) and (type(input) is np.ndarray or input.ndim < 2 or matrix.ndim != 2)
+
+
 def in_float32(f, *arrays):
     """f on 16-bit arrays, computed in float32 and rounded once: backward keeps the 16 bits."""
     return f(*[a if a is None else a.astype(dtypes.F32) for a in arrays]).astype(arrays[0].dtype)
@@ -53,7 +60,7 @@ def matmul(input, other, /):
 
     RuntimeError for sizes that do not fit, or two dtypes.
     """
-    if input.dtype.itemsize == 2 and dtypes.is_half(input.dtype):
+    if input.dtype.itemsize == 2 and in_steps(input, other):
         return in_float32(matmul.op.forward, input, other)
     try:
         if other.ndim == 2 and input.ndim > 2:
