@@ -161,6 +161,14 @@ cupy.cuda = types.SimpleNamespace(
     driver=types.SimpleNamespace(CUDADriverError=CUDADriverError), runtime=types.SimpleNamespace(getDeviceCount=lambda: 2))
 
 
+def forget(device):
+    """Nothing was launched, compiled or copied."""
+    for kept in (LAUNCHES, RAISED, FAIL, MODULES, REFUSE):
+        kept.clear()
+    device.compiled.cache_clear()
+    device.table.cache_clear()
+
+
 @contextlib.contextmanager
 def installed():
     """Within this block `import cupy` gives the fake, and ops on its arrays take their kernels."""
@@ -168,16 +176,12 @@ def installed():
     before = sys.modules.get("cupy")
     sys.modules["cupy"] = cupy
     backend.MODULES[ndarray] = cupy
-    for kept in (LAUNCHES, RAISED, FAIL, MODULES, REFUSE):
-        kept.clear()
-    device.compiled.cache_clear()
-    device.table.cache_clear()
+    forget(device)
     try:
         with routes.opened():
             yield cupy
     finally:
-        device.compiled.cache_clear()
-        device.table.cache_clear()
+        forget(device)
         backend.MODULES.pop(ndarray)
         sys.modules.pop("cupy")
         if before is not None:
