@@ -172,7 +172,7 @@ cases((5, 77))                                       # a warp a row
 cases((2, 3, 1), weight=False, bias=False)
 cases((29, 7), bias=False)                           # eight lanes a row, several rows for each of them
 cases((3, 2, 2, 16), axes=2)                         # vectors
-cases((1, 1032), weight=False, bias=False)             # a block a row
+cases((1, 520), weight=False, bias=False)              # a block a row
 cases((0, 4))
 cases((3, 33), version="simple")
 cases((6, 5), weight=False, bias=False, version="simple")

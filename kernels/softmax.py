@@ -74,7 +74,7 @@ for f, arrays in ((softmax, 1), (log_softmax, 1), (softmax_backward, 2), (log_so
     f.case(*[normal(2, 3, 1)] * arrays)
     f.case(*[normal(9, 7)] * arrays)                                       # eight lanes a row, rows that do not fill the block
     f.case(*[normal(2, 128)] * arrays)                                     # vectors
-    f.case(*[normal(1, 1030)] * arrays)                                    # a block a row
+    f.case(*[normal(1, 514)] * arrays)                                     # a block a row
     f.case(*[normal(0, 4)] * arrays)
     f.case(*[normal(3, 0)] * arrays)
     f.case(*[normal(2, 33)] * arrays, version="simple")
