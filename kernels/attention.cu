@@ -17,7 +17,8 @@ constexpr int BACKWARD = HEAD > 64 ? 32 : 64;
 constexpr int WIDTH = HEAD / SIDE;                   // columns of a thread in products that are HEAD wide
 
 // tile = rows first ... of x; zeros beyond row `count` and column `size`
-template <int ROWS> __device__ __forceinline__ void load_tile(float* tile, const scalar* x, int stride, int first, int count, int size) {
+template <int ROWS>
+__device__ __forceinline__ void load_tile(float* tile, const scalar* x, int stride, int first, int count, int size) {
     for (int i = threadIdx.x; i < ROWS * HEAD; i += THREADS) {
         int row = i / HEAD, column = i % HEAD;
         bool inside = first + row < count && column < size;
@@ -49,7 +50,8 @@ template <int R> __device__ __forceinline__ void rows_times_rows(float (&s)[R][R
 }
 
 // acc += P B, where P is R * 16 square and B has R * 16 rows
-template <int R> __device__ __forceinline__ void add_product(float (&acc)[R][WIDTH], const float* p, const float* b, int x, int y) {
+template <int R>
+__device__ __forceinline__ void add_product(float (&acc)[R][WIDTH], const float* p, const float* b, int x, int y) {
     #pragma unroll (R == 4 ? 1 : 2)
     for (int c = 0; c < R * SIDE; c += 4) {
         float left[R][4];
@@ -206,7 +208,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_backward_keys
         const scalar* slopes = rows_of(g, call.g, batch, head);
         const mask_t* m = MASKED ? mask + batch * call.mask[0] + head * call.mask[1] : nullptr;
         int of = batch * call.heads + head;
-        for (int start = call.causal ? first : 0; start < call.queries; start += BACKWARD) {     // earlier queries see none of these
+        // causal: earlier queries see none of these keys
+        for (int start = call.causal ? first : 0; start < call.queries; start += BACKWARD) {
             __syncthreads();
             load_tile<BACKWARD>(query, rows, call.q[2], start, call.queries, call.size);
             load_tile<BACKWARD>(slope, slopes, call.g[2], start, call.queries, call.size);

@@ -17,7 +17,7 @@
 #endif
 
 #ifndef SCALE_FIRST
-#define SCALE_FIRST MASKED     // whether scores are scaled before their largest is sought: for masks, and for a scale that is not above 0
+#define SCALE_FIRST MASKED     // whether scores are scaled before their largest is sought: for masks, and for scales not above 0
 #endif
 
 // One call, as the host describes it.  Strides count numbers: of the batch, the heads, the rows (and for the mask the columns).
@@ -36,7 +36,9 @@ template <class T> __device__ __forceinline__ T* rows_of(T* x, const long long (
 
 // A score with its entry of the mask; `unit` is what 1 is in the scores' unit (they may be logarithms to the base of 2).
 __device__ __forceinline__ float masked(float score, bool visible, float) { return visible ? score : -INF; }
-template <class T> __device__ __forceinline__ float masked(float score, T added, float unit) { return score + to_float(added) * unit; }
+template <class T> __device__ __forceinline__ float masked(float score, T added, float unit) {
+    return score + to_float(added) * unit;
+}
 
 // Random words for entries (i, j), (i, j + 8), (i + 8, j), (i + 8, j + 8) of P, where i and j have no bit 8: the four that one
 // thread holds of a 16 x 16 block of P as of P^T on tensor cores, so that no word is made twice.
@@ -79,13 +81,14 @@ __device__ __forceinline__ void mask_scores(float (&s)[N / 2], const Call& call,
         int row = i + n / 2 % 2 * 8, column = j + n / 4 * 8 + n % 2;
         int query = TRANSPOSED ? column : row, key = TRANSPOSED ? row : column;
         bool visible = key < call.keys && !(call.causal && key > query);
-        if (MASKED && visible && query < call.queries) s[n] = masked(s[n], mask[query * call.mask[2] + key * call.mask[3]], LOG2_E);
+        if (MASKED && visible && query < call.queries)
+            s[n] = masked(s[n], mask[(long long)query * (int)call.mask[2] + (long long)key * (int)call.mask[3]], LOG2_E);
         if (!visible) s[n] = -INF;
     }
 }
 
-// Bit n says whether dropout keeps entry n, for a block 16 BLOCKS wide (at most 64).  One 16 x 16 block after the other: Philox would
-// fill the registers.
+// Bit n says whether dropout keeps entry n, for a block 16 BLOCKS wide (at most 64).  One word after the other: Philox would fill
+// the registers.
 template <int BLOCKS, bool TRANSPOSED>
 __device__ __forceinline__ uint32_t dropout_bits(const Call& call, int head, int i, int j) {
     uint32_t bits = 0;
@@ -111,8 +114,9 @@ template <int N> __device__ __forceinline__ float logarithms(float (&s)[N / 2], 
 
 // m' = max(m, rowmax S); P = 2^(S - m'); l = l 2^(m - m') + rowsum P (of this thread's columns); corrections 2^(m - m') for O.
 // S and m count in units of `factor`.
-template <int N> __device__ __forceinline__ void online_softmax(float (&s)[N / 2], float factor, float (&largest)[2], float (&sum)[2],
-                                                                float (&correction)[2]) {
+template <int N>
+__device__ __forceinline__ void online_softmax(float (&s)[N / 2], float factor, float (&largest)[2], float (&sum)[2],
+                                               float (&correction)[2]) {
     #pragma unroll
     for (int h = 0; h < 2; h++) {
         float m = largest[h], added = 0.f;

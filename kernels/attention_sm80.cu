@@ -14,25 +14,33 @@
 #endif
 #include "attention.cuh"
 #include "ptx.cuh"
+#ifndef TALL                                         // times 16 rows of Q for each warp: what it reads of K and V serves all;
+#define TALL (MASKED || DROPOUT ? 1 : 2)             // but masks and dropout take registers
+#endif
 
 constexpr int WARPS = 4, THREADS = 32 * WARPS;
-constexpr int TALL = MASKED || DROPOUT ? 1 : 2;      // 16 rows each that a warp has of a tile of Q: what it reads of K and V serves all;
-                                                     // masks and dropout take registers
 constexpr bool RESIDENT = TALL * HEAD <= 128;        // whether Q stays in registers
 constexpr int QUERIES = 16 * TALL * WARPS, KEYS = 16 * WARPS;        // rows of a block's own tile
 constexpr int PITCH = HEAD + 8;
 constexpr int STEP = TALL * HEAD > 128 ? 32 : 64;    // keys per tile of the forward: what fits into the registers
-constexpr int STEP_BACK = HEAD > 32 ? 32 : 64;       // queries (keys) per tile of the backward
+constexpr int STEP_BACK = MASKED && HEAD > 96 ? 16 : HEAD > 32 ? 32 : 64;        // queries (keys) per tile of the backward
 
-__device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], half) { mma_f16(d, a, b); }
-__device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], bf16) { mma_bf16(d, a, b); }
+__device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], half) {
+    mma_f16(d, a, b);
+}
+__device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], bf16) {
+    mma_bf16(d, a, b);
+}
 
 __device__ __forceinline__ uint32_t packed(float low, float high, half) { return pack_half(low, high); }
 __device__ __forceinline__ uint32_t packed(float low, float high, bf16) { return pack_bf16(low, high); }
 
 // Start copying rows first ... of x into a tile; zeros beyond row `count` and column `size` (a multiple of 8).
-template <int COUNT> __device__ __forceinline__ void load_tile(scalar* tile, const scalar* x, int stride, int first, int count, int size) {
-    constexpr int CHUNKS = HEAD / 8, ACROSS = CHUNKS == 12 ? 4 : CHUNKS, DOWN = THREADS / ACROSS;        // chunks of 16 bytes; threads
+template <int COUNT>
+__device__ __forceinline__ void load_tile(scalar* tile, const scalar* x, int stride, int first, int count, int size) {
+    constexpr int CHUNKS = HEAD / 8;                                         // of 16 bytes in a row
+    constexpr int ACROSS = CHUNKS == 12 ? 4 : CHUNKS, DOWN = THREADS / ACROSS;       // threads along a row, rows at a time
+    static_assert(COUNT % DOWN == 0, "a tile is loaded in whole steps");
     int row = threadIdx.x / ACROSS, column = threadIdx.x % ACROSS * 8;
     tile += row * PITCH + column;
     #pragma unroll
@@ -103,8 +111,8 @@ __device__ __forceinline__ void add_product(float (&acc)[M][HEAD / 2], const flo
 }
 
 // A warp's 16 rows: through its part of shared memory (`rows`, which nobody else uses any more) to whole 16-byte stores
-__device__ __forceinline__ void store_rows(scalar* out, long long stride, int first, int count, int size, const float (&acc)[HEAD / 2],
-                                           const float (&factor)[2], scalar* rows) {
+__device__ __forceinline__ void store_rows(scalar* out, long long stride, int first, int count, int size,
+                                           const float (&acc)[HEAD / 2], const float (&factor)[2], scalar* rows) {
     int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     __syncwarp();
     #pragma unroll
@@ -118,7 +126,8 @@ __device__ __forceinline__ void store_rows(scalar* out, long long stride, int fi
     for (int n = 0; n < HEAD / 16; n++) {
         int i = n * 32 + lane, row = i / (HEAD / 8), column = i % (HEAD / 8) * 8;
         if (first + row < count && column < size)
-            *reinterpret_cast<uint4*>(out + (first + row) * stride + column) = *reinterpret_cast<const uint4*>(rows + row * PITCH + column);
+            *reinterpret_cast<uint4*>(out + (first + row) * stride + column) =
+                *reinterpret_cast<const uint4*>(rows + row * PITCH + column);
     }
 }
 
@@ -129,11 +138,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_forward_sm80(
     scalar *query = reinterpret_cast<scalar*>(shared), *keys = query + QUERIES * PITCH, *values = keys + 2 * STEP * PITCH;
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32, tiles = (call.queries + QUERIES - 1) / QUERIES;
     int of = blockIdx.x / tiles, batch = of / call.heads, head = of % call.heads, key_head = head / (call.heads / call.key_heads);
-    int first = (tiles - 1 - blockIdx.x % tiles) * QUERIES;                     // causal: the longest rows go first
+    int first = (tiles - 1 - blockIdx.x % tiles) * QUERIES;                  // causal: the longest rows go first
     q = rows_of(q, call.q, batch, head), o = rows_of(o, call.o, batch, head);
     k = rows_of(k, call.k, batch, key_head), v = rows_of(v, call.v, batch, key_head);
     if (MASKED) mask += batch * call.mask[0] + head * call.mask[1];
-    scalar* rows = query + warp * 16 * TALL * PITCH;                                // of this warp
+    scalar* rows = query + warp * 16 * TALL * PITCH;                         // of this warp
     int i = first + warp * 16 * TALL + lane / 4;                             // this thread's rows are i, i + 8, i + 16, i + 24
 
     int end = call.causal ? min(call.keys, first + QUERIES) : call.keys, steps = (end + STEP - 1) / STEP;
@@ -205,9 +214,9 @@ extern "C" __global__ void attention_delta_sm80(STRIDED const scalar* g, STRIDED
 // P, as V sees it, and dS = P * (dP - delta) of a 16 x N block, in place of S and dP.
 // lse(n), delta(n): of the query of entry n.
 template <int N, bool TRANSPOSED, class Lse, class Delta>
-__device__ __forceinline__ void probabilities_and_slopes(float (&s)[N / 2], float (&dp)[N / 2], const Call& call, const mask_t* mask,
-                                                         int of, int i, int j, bool edge, float scale, float kept_scale, Lse lse,
-                                                         Delta delta) {
+__device__ __forceinline__ void probabilities_and_slopes(float (&s)[N / 2], float (&dp)[N / 2], const Call& call,
+                                                         const mask_t* mask, int of, int i, int j, bool edge, float scale,
+                                                         float kept_scale, Lse lse, Delta delta) {
     #pragma unroll
     for (int n = 0; n < N / 2; n++) s[n] *= scale * LOG2_E;
     if (MASKED || edge) mask_scores<N, TRANSPOSED>(s, call, mask, i, j);
@@ -229,20 +238,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_backward_keys
     scalar *keys = reinterpret_cast<scalar*>(shared), *values = keys + KEYS * PITCH;
     scalar *queries = values + KEYS * PITCH, *slopes = queries + 2 * STEP_BACK * PITCH;
     float *lses = reinterpret_cast<float*>(slopes + 2 * STEP_BACK * PITCH), *deltas = lses + 2 * STEP_BACK;
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32, tiles = (call.keys + KEYS - 1) / KEYS, group = call.heads / call.key_heads;
-    int first = blockIdx.x % tiles * KEYS, batch = blockIdx.x / tiles / call.key_heads, key_head = blockIdx.x / tiles % call.key_heads;
+    int warp = threadIdx.x / 32, lane = threadIdx.x % 32, tiles = (call.keys + KEYS - 1) / KEYS;
+    int first = blockIdx.x % tiles * KEYS, batch = blockIdx.x / tiles / call.key_heads;
+    int key_head = blockIdx.x / tiles % call.key_heads, group = call.heads / call.key_heads;
     scalar *key = keys + warp * 16 * PITCH, *value = values + warp * 16 * PITCH;                 // this warp's rows
-    int i = first + warp * 16 + lane / 4;                                                        // this thread's keys are i and i + 8
+    int i = first + warp * 16 + lane / 4;                                    // this thread's keys are i and i + 8
 
-    int begin = call.causal ? first / STEP_BACK : 0;                                             // earlier queries see none of these keys
+    int begin = call.causal ? first / STEP_BACK : 0;                         // earlier queries see none of these keys
     int per_head = max((call.queries + STEP_BACK - 1) / STEP_BACK - begin, 0), steps = group * per_head;
     auto load = [&](int step) {
-        int head = key_head * group + step / per_head, start = (begin + step % per_head) * STEP_BACK, stage = step % 2;
+        int head = key_head * group + step / per_head, stage = step % 2 * STEP_BACK;
+        int start = (begin + step % per_head) * STEP_BACK;
         size_t row = ((size_t)batch * call.heads + head) * call.queries;
-        load_tile<STEP_BACK>(queries + stage * STEP_BACK * PITCH, rows_of(q, call.q, batch, head), call.q[2], start, call.queries, call.size);
-        load_tile<STEP_BACK>(slopes + stage * STEP_BACK * PITCH, rows_of(g, call.g, batch, head), call.g[2], start, call.queries, call.size);
-        load_numbers<STEP_BACK>(lses + stage * STEP_BACK, lse + row, start, call.queries);
-        load_numbers<STEP_BACK>(deltas + stage * STEP_BACK, delta + row, start, call.queries);
+        const scalar *from = rows_of(q, call.q, batch, head), *slopes_from = rows_of(g, call.g, batch, head);
+        load_tile<STEP_BACK>(queries + stage * PITCH, from, call.q[2], start, call.queries, call.size);
+        load_tile<STEP_BACK>(slopes + stage * PITCH, slopes_from, call.g[2], start, call.queries, call.size);
+        load_numbers<STEP_BACK>(lses + stage, lse + row, start, call.queries);
+        load_numbers<STEP_BACK>(deltas + stage, delta + row, start, call.queries);
     };
     load_tile<KEYS>(keys, rows_of(k, call.k, batch, key_head), call.k[2], first, call.keys, call.size);
     load_tile<KEYS>(values, rows_of(v, call.v, batch, key_head), call.v[2], first, call.keys, call.size);
@@ -256,7 +268,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_backward_keys
         if (step + 1 < steps) load(step + 1);
         cp_async_commit();
 
-        int head = key_head * group + step / per_head, start = (begin + step % per_head) * STEP_BACK, stage = step % 2 * STEP_BACK;
+        int head = key_head * group + step / per_head, stage = step % 2 * STEP_BACK;
+        int start = (begin + step % per_head) * STEP_BACK;
         const scalar *query = queries + stage * PITCH, *slope = slopes + stage * PITCH;
         const mask_t* m = MASKED ? mask + batch * call.mask[0] + head * call.mask[1] : nullptr;
         float s[1][STEP_BACK / 2] = {}, dp[1][STEP_BACK / 2] = {};
@@ -279,8 +292,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_backward_keys
     cp_async_wait<0>();
     __syncthreads();
     float factor_k[2] = {scale, scale}, factor_v[2] = {1.f, 1.f};
-    store_rows(rows_of(dk, call.k, batch, key_head), call.k[2], first + warp * 16, call.keys, call.size, acc_k[0], factor_k, key);
-    store_rows(rows_of(dv, call.v, batch, key_head), call.v[2], first + warp * 16, call.keys, call.size, acc_v[0], factor_v, value);
+    dk = rows_of(dk, call.k, batch, key_head), dv = rows_of(dv, call.v, batch, key_head);
+    store_rows(dk, call.k[2], first + warp * 16, call.keys, call.size, acc_k[0], factor_k, key);
+    store_rows(dv, call.v[2], first + warp * 16, call.keys, call.size, acc_v[0], factor_v, value);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_backward_queries_sm80(
@@ -340,8 +354,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) attention_backward_quer
         add_product<TALL, STEP_BACK>(acc, dp, key);                                                    // dQ += dS K
     }
     float factor[2] = {scale, scale};
+    dq = rows_of(dq, call.q, batch, head);
     #pragma unroll
-    for (int m = 0; m < TALL; m++)
-        store_rows(rows_of(dq, call.q, batch, head), call.q[2], first + (warp * TALL + m) * 16, call.queries, call.size, acc[m], factor,
-                   query + m * 16 * PITCH);
+    for (int m = 0; m < TALL; m++) {
+        scalar* rows = query + m * 16 * PITCH;
+        store_rows(dq, call.q[2], first + (warp * TALL + m) * 16, call.queries, call.size, acc[m], factor, rows);
+    }
 }

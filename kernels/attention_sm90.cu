@@ -1,8 +1,8 @@
 // Attention forward in half or bf16 for Hopper: TMA and wgmma, a producer and two consumers (Shah et al. 2024).
 //
 //   version                  idea
-//   attention_forward_sm90   one warpgroup keeps TMA loads of K and V going; two hold 64 queries each, P goes from register to register;
-//                            S of the next tile and O += P V of this one are multiplied while the softmax is computed
+//   attention_forward_sm90   one warpgroup keeps TMA loads of K and V going; two hold 64 queries each, P stays in registers;
+//                            O += P V of one tile is multiplied while the softmax of the next is computed
 //
 // Tiles in shared memory are blocks of 64 columns, each row 128 bytes, swizzled as wgmma reads them.  K is the K-major operand of
 // S = Q K^T, V the MN-major one of O += P V: neither is ever transposed.  Heads are padded to HEAD by TMA's zeros, as are tails.
@@ -45,7 +45,8 @@ __device__ __forceinline__ void add_product(float (&acc)[32], const uint32_t (&a
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward_sm90(
         const __grid_constant__ CUtensorMap q, const __grid_constant__ CUtensorMap k, const __grid_constant__ CUtensorMap v,
-        STRIDED const mask_t* mask, const __grid_constant__ CUtensorMap o, OUT float* lse, Call call, float scale, float kept_scale) {
+        STRIDED const mask_t* mask, const __grid_constant__ CUtensorMap o, OUT float* lse, Call call, float scale,
+        float kept_scale) {
     extern __shared__ __align__(1024) unsigned char shared[];
     unsigned char *query = shared, *keys = query + QUERY_BYTES, *values = keys + STAGES * TILE_BYTES;
     unsigned char* out = values + STAGES * TILE_BYTES;                       // as large as query
@@ -99,22 +100,24 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward_sm90(
     uint32_t p[STEP / 16][4];
 
     auto multiply_keys = [&](int step) {                                     // start S = Q K^T
+        unsigned char *rows = query + consumer * ROWS * ROW, *key = keys + step % STAGES * TILE_BYTES;
         mbar_wait(&key_full[step % STAGES], step / STAGES % 2);
         wgmma_fence();
         #pragma unroll
         for (int kk = 0; kk < HEAD / 16; kk++) {
             int block = kk / 4, within = kk % 4 * 32;
-            rows_times_rows(s, wgmma_desc(query + block * QUERIES * ROW + consumer * ROWS * ROW + within, 16, 8 * ROW),
-                            wgmma_desc(keys + step % STAGES * TILE_BYTES + block * STEP * ROW + within, 16, 8 * ROW), kk > 0, scalar());
+            rows_times_rows(s, wgmma_desc(rows + block * QUERIES * ROW + within, 16, 8 * ROW),
+                            wgmma_desc(key + block * STEP * ROW + within, 16, 8 * ROW), kk > 0, scalar());
         }
         wgmma_commit();
     };
     auto multiply_values = [&](int step) {                                   // start O += P V
+        unsigned char* value = values + step % STAGES * TILE_BYTES;
         mbar_wait(&value_full[step % STAGES], step / STAGES % 2);
         wgmma_fence();
         #pragma unroll
         for (int kk = 0; kk < STEP / 16; kk++)
-            add_product(acc, p[kk], wgmma_desc(values + step % STAGES * TILE_BYTES + kk * 16 * ROW, STEP * ROW, 8 * ROW), scalar());
+            add_product(acc, p[kk], wgmma_desc(value + kk * 16 * ROW, STEP * ROW, 8 * ROW), scalar());
         wgmma_commit();
     };
     auto softmax = [&](int step) {                                           // P of S, corrections for O
@@ -126,7 +129,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward_sm90(
     auto pack = [&](int step) {                                              // P as the operand of the next product
         #pragma unroll
         for (int part = 0; part < 2; part++) {
-            uint32_t kept = DROPOUT ? dropout_bits<STEP / 32, false>(call, of, i, step * STEP + part * STEP / 2 + lane % 4 * 2) : 0;
+            int j = step * STEP + part * STEP / 2 + lane % 4 * 2;
+            uint32_t kept = DROPOUT ? dropout_bits<STEP / 32, false>(call, of, i, j) : 0;
             #pragma unroll
             for (int n = 0; n < STEP / 4; n += 2) {
                 int m = part * STEP / 4 + n;
