@@ -4,7 +4,7 @@ A generator draws with NumPy's PCG64 on the host, whatever its device, so that o
 """
 import contextlib
 import operator
-import secrets
+import os
 import struct
 
 import numpy as np
@@ -32,13 +32,19 @@ class Generator:
             raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}") from None
         if not -2 ** 63 <= seed < 2 ** 64:
             raise ValueError(f"Overflow when unpacking long long: the seed {seed} is outside [-2^63, 2^64)")
-        self._seed = seed % 2 ** 64
-        self.numpy = np.random.Generator(np.random.PCG64(self._seed))
+        self._seed, self._numpy = seed % 2 ** 64, None
         return self
+
+    @property
+    def numpy(self):
+        """NumPy's generator, made when first drawn from: numpy.random takes long to import."""
+        if self._numpy is None:
+            self._numpy = np.random.Generator(np.random.PCG64(self._seed))
+        return self._numpy
 
     def seed(self):
         """Start a sequence from the system's randomness; returns its seed."""
-        return self.manual_seed(secrets.randbits(64)).initial_seed()
+        return self.manual_seed(random_bits(64)).initial_seed()
 
     def initial_seed(self):
         """The seed of the present sequence."""
@@ -71,6 +77,11 @@ class Generator:
         return f"<minitorch.Generator object on {self.device}, seeded with {self._seed}>"
 
 
+def random_bits(n):
+    """An int of n bits from the system's randomness."""
+    return int.from_bytes(os.urandom(8), "little") >> 64 - n
+
+
 default_generator = Generator()
 default_generator.seed()
 DEFAULTS = {"cpu": default_generator}      # kind of device -> its generator; a GPU's is made when first asked for
@@ -81,7 +92,7 @@ def default_for(device):
     """The default generator of a device (None: the CPU)."""
     kind = "cpu" if device is None else backend.device(device).type
     if kind not in DEFAULTS:
-        DEFAULTS[kind] = Generator(kind).manual_seed(seeds.get("seed", secrets.randbits(63)))
+        DEFAULTS[kind] = Generator(kind).manual_seed(seeds.get("seed", random_bits(63)))
     return DEFAULTS[kind]
 
 
@@ -108,7 +119,7 @@ def manual_seed(seed):
 
 def seed():
     """Seed the default generators from the system's randomness; returns the seed."""
-    return manual_seed(secrets.randbits(63)).initial_seed()
+    return manual_seed(random_bits(63)).initial_seed()
 
 
 def initial_seed():

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import stat
-import tempfile
 import zlib
 
 import numpy as np
@@ -133,6 +132,7 @@ def save(obj, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_seri
 @contextlib.contextmanager
 def replacing(path):
     """A temporary path beside `path`, which takes its place if the block succeeds and is removed if it fails."""
+    import tempfile                                  # takes longer to import than most of minitorch
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
     mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o666 & ~current_umask()

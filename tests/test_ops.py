@@ -9,8 +9,9 @@ from table import Wrong, cases, check_first, check_jvp, check_second, is_float, 
 
 import minitorch
 from minitorch import autograd
+from minitorch.autograd.call import one_call
 from minitorch.autograd.op import OPS
-from minitorch.backend import to_numpy
+from minitorch.backend import to_numpy, xp
 
 CASES = cases()
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
@@ -195,3 +196,41 @@ def test_a_wrong_derivative_is_caught(case):
         check_first(*prepare(case))
     with spoiled(case.call.op, one_entry_off), pytest.raises(Wrong):
         check_first(*prepare(case))
+
+
+# ---- how ops are called ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["exp", "neg", "mul", "sum", "transpose"])
+def test_a_replaced_forward_is_the_one_that_is_called(name, monkeypatch):
+    op, x = OPS[name].op, minitorch.tensor([[1., 2.], [3., 4.]], requires_grad=True)
+    args = {"mul": (x,), "transpose": (0, 1)}.get(name, ())
+    before, calls = OPS[name](x, *args), []
+    forward = op.forward
+
+    def counted(*arrays, **params):
+        calls.append(name)
+        return forward(*arrays, **params)
+    monkeypatch.setattr(op, "forward", counted)
+    after = OPS[name](x, *args)
+    assert calls == [name] and after.tolist() == before.tolist() and after.requires_grad
+
+
+def test_only_a_forward_that_is_one_call_is_taken_for_it():
+    assert one_call(OPS["exp"].op.forward) is np.exp
+    assert one_call(lambda input: xp(input).exp(input)) is np.exp
+    for forward in (lambda input: xp(input).exp(-input), lambda input: np.exp(input), lambda input, n: xp(input).exp(n),
+                    lambda input: xp(input).exp(input) + 1, lambda input: type(input).exp(input)):
+        assert one_call(forward) is None
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda x: minitorch.sum(x, 0, False, None, 5), "at most 4 arguments, 5 were given"),
+    (lambda x: minitorch.sum(x, 0, dim=0), "two values for argument 'dim'"),
+    (lambda x: minitorch.sum(x, 0, axes=0), "no argument 'axes'"),
+    (lambda x: OPS["roll"](x), "missing"),
+    (lambda x: minitorch.sum(), "missing|must be Tensor"),
+])
+def test_arguments_that_do_not_fit_are_told(call, message):
+    for x in (minitorch.ones(2), np.ones(2)):
+        with pytest.raises(TypeError, match=message):
+            call(x)

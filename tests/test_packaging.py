@@ -57,6 +57,15 @@ def test_an_editable_install_finds_the_kernels(source, tmp_path):
     assert found.split(maxsplit=1) == [minitorch.__version__, "['probe.cu', 'probe.cuh']\n"]
 
 
+def test_an_import_leaves_out_what_few_programs_need():
+    heavy = {"multiprocessing", "numpy.random", "tempfile", "minitorch.func", "minitorch.gradcheck", "minitorch.optim", "minitorch.utils"}
+    look = f"import sys, minitorch; print(sorted({heavy!r} & set(sys.modules)))"
+    assert run(sys.executable, "-c", look, cwd=ROOT) == "[]\n"
+    run(sys.executable, "-c", "import minitorch; minitorch.func.grad, minitorch.optim.SGD, minitorch.utils.data.DataLoader", cwd=ROOT)
+    with pytest.raises(AttributeError, match="module 'minitorch' has no attribute 'nothing'"):
+        minitorch.nothing  # noqa: B018
+
+
 def test_the_version_is_said_once():
     try:
         assert importlib.metadata.version("minitorch") == minitorch.__version__

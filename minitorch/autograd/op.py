@@ -39,13 +39,15 @@ class Op:
         self.differentiable, self.check, self.exact, self.scalars = differentiable, check, exact, scalars
         self.vjps, self.joint, self.narrow = (), None, None      # narrow: a kernel for 16-bit floats, where kernels run
         self.cases, self.plans = [], {}
-        ps = list(inspect.signature(forward).parameters.values())
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in ps)
-        self.arrays = tuple(p.name for p in ps if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL))
-        self.meta = tuple(p.name for p in ps if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
-        self.defaults = {p.name: p.default for p in ps if p.default is not p.empty}
+        code, names = forward.__code__, forward.__code__.co_varnames        # inspect.signature would be a third of the package's import
+        arrays, places, end = code.co_posonlyargcount, code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+        given = forward.__defaults__ or ()
+        self.variadic = bool(code.co_flags & inspect.CO_VARARGS)
+        self.arrays = names[:arrays] + names[end:end + self.variadic]
+        self.meta = names[arrays:end]
+        self.defaults = {**dict(zip(names[places - len(given):places], given)), **(forward.__kwdefaults__ or {})}
         self.meta_names = frozenset(self.meta)
-        self.required = sum(p.kind is p.POSITIONAL_ONLY and p.default is p.empty for p in ps)
+        self.required = max(0, min(arrays, places - len(given)))
         self.omitted = tuple(self.defaults.get(name) for name in self.arrays)    # what an array left out stands for
         self.needed = frozenset(m for m in self.meta if m not in self.defaults)
 
@@ -170,7 +172,8 @@ def composed(f=None, *, method=True, inplace=False, home="torch"):
     """A function written with ops: it needs no derivative, and stands in the same table."""
     if f is None:
         return lambda f: composed(f, method=method, inplace=inplace, home=home)
-    call, names = f, frozenset(inspect.signature(f).parameters)
+    call, code = f, inspect.unwrap(f).__code__
+    names = frozenset(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount])
     if "dim" in names:
         @functools.wraps(f)
         def call(*args, **kw):                       # takes NumPy's `axis` and `keepdims` too

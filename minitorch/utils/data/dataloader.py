@@ -6,10 +6,8 @@ again.  Batches come in the order of the sampler, whichever worker is first.
 import contextlib
 import functools
 import itertools
-import multiprocessing
 import time
 import weakref
-from multiprocessing.connection import wait
 
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
@@ -51,6 +49,7 @@ class DataLoader:
         self.persistent_workers, self.in_order = persistent_workers, in_order
         self.pin_memory, self.pin_memory_device = pin_memory, pin_memory_device
         if isinstance(multiprocessing_context, str):
+            import multiprocessing
             multiprocessing_context = multiprocessing.get_context(multiprocessing_context)
         self.multiprocessing_context = multiprocessing_context
         self.collate_fn = collate_fn if collate_fn is not None else default_collate if batch_sampler is not None else default_convert
@@ -139,6 +138,7 @@ class Workers:
     """The worker processes of a loader, and the pipes to and from each."""
 
     def __init__(self, loader, seed):
+        import multiprocessing                       # takes long; most programs have no workers
         context = loader.multiprocessing_context or multiprocessing.get_context()
         self.processes, self.tasks, self.results = [], [], []
         self.epoch, self.closed = 0, False
@@ -163,6 +163,7 @@ class Workers:
 
     def receive(self, worker, timeout):
         """The next answer of `worker`: (epoch, task, kind, content)."""
+        from multiprocessing.connection import wait
         pipe, process = self.results[worker], self.processes[worker]
         end = time.monotonic() + timeout if timeout else None
         while not pipe.poll(0):

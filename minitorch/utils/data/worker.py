@@ -4,13 +4,10 @@ Each worker has two pipes of its own and no lock that others share, so one that 
 its pipe ends, and the reader notices.  A thread in the worker sends, so that computing never waits for the reader.
 """
 import io
-import multiprocessing
 import pickle
-import queue
 import random as python_random
 import threading
 import traceback
-from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 
@@ -105,6 +102,7 @@ class Text(str):
 
 def packed(answer, place):
     """An answer as bytes; a Failure's where it cannot be pickled."""
+    from multiprocessing.reduction import ForkingPickler         # multiprocessing takes long to import; most programs have no workers
     buffer = io.BytesIO()
     try:
         ForkingPickler(buffer, pickle.HIGHEST_PROTOCOL).dump(answer)
@@ -137,6 +135,8 @@ def send_all(answers, pipe):
 def work(tasks, results, worker, num_workers, seed, dataset, make_fetcher, init_fn):
     """The life of a worker: read (epoch, task, indices) from pipe `tasks`, send (epoch, task, kind, content) to pipe `results`."""
     global info
+    import multiprocessing
+    import queue
     place = f"in DataLoader worker process {worker}"
     parent = multiprocessing.parent_process()
     answers = queue.SimpleQueue()
