@@ -55,6 +55,8 @@ relu.case(integers(3, low=-3))
 def hardtanh_of(input, /, min_val, max_val):
     """x moved into [min_val, max_val]."""
     if not dtypes.is_float(input.dtype):
+        if input.dtype.kind == "b":
+            raise RuntimeError("Bool inputs not supported for hardtanh")
         min_val, max_val = int(min_val), int(max_val)
         if input.dtype.kind == "u" and min_val < 0:
             raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")

@@ -10,7 +10,7 @@ from .choose import clamp
 from .exponential import log
 from .loss import reduced, reduction_of, require_tensors
 from .sigmoid import logsigmoid
-from .softmax import log_softmax_over
+from .softmax import check_float, log_softmax_over
 
 
 def places(target):
@@ -25,7 +25,11 @@ def cross_entropy_reference(input, other):
     return -log_softmax_over(input, dim=1).gather(1, index).squeeze(1)
 
 
-@op(numbers="half", home="", reference=cross_entropy_reference, called="cross_entropy_loss")
+def check_scores(input, other):
+    check_float(input)
+
+
+@op(numbers="half", home="", reference=cross_entropy_reference, called="cross_entropy_loss", check=check_scores)
 def cross_entropy_each(input, other, /):
     """log of the sum over c of e^x[n, c], minus x[n, other[n]]: (N, C, ...), (N, ...) -> (N, ...)."""
     y = input - input.max(axis=1, keepdims=True)

@@ -129,6 +129,9 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
     input: (B, N), a bag in each row; or (L,), where bag b starts at offsets[b] (include_last_offset: the last one only ends).
     per_sample_weights, in the shape of `input`, multiply the rows (mode "sum").  padding_idx: entries that count as absent.
     """
+    if not weight.dtype.is_floating_point:
+        raise RuntimeError("Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, BFloat16, Float, Double; "
+                           f"but got {weight.dtype} instead (while checking arguments for embedding_bag)")
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"mode has to be one of sum, mean or max, not {mode!r}")
     if per_sample_weights is not None and mode != "sum":

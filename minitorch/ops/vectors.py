@@ -54,7 +54,11 @@ linalg_cross.case(normal(3), normal(3))
 
 @composed(home="linalg")
 def vecdot(x, y, *, dim=-1):
-    """Dot products of vectors along `dim`, other axes broadcast."""
+    """Dot products of vectors along `dim`, other axes broadcast; RuntimeError for integers, or for two dtypes."""
+    if x.dtype is not y.dtype:
+        raise RuntimeError(f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type {x.dtype} and y of type {y.dtype} instead")
+    if not x.dtype.is_floating_point:
+        raise RuntimeError(f"linalg.vecdot: Expected a floating point or complex tensor as input. Got {x.dtype}")
     return (x * y).sum(dim)
 
 vecdot.case(normal(2, 3), normal(2, 3))
