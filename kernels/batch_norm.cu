@@ -61,9 +61,9 @@ extern "C" __global__ void batch_norm_simple(const scalar* x, const parameter* w
     }
 }
 
-extern "C" __global__ void batch_norm_backward_simple(const scalar* g, const scalar* x, const parameter* weight, const float* mean,
-                                                      const float* rstd, OUT scalar* dx, OUT parameter* dw, OUT parameter* db,
-                                                      int N, int C, int P) {
+extern "C" __global__ void
+batch_norm_backward_simple(const scalar* g, const scalar* x, const parameter* weight, const float* mean, const float* rstd,
+                           OUT scalar* dx, OUT parameter* dw, OUT parameter* db, int N, int C, int P) {
     Channel channel = {(int)blockIdx.x, C, P, N * P};
     float m = mean[channel.c], r = rstd[channel.c], sum = 0.f, dot = 0.f;
     for (int i = threadIdx.x; i < channel.count; i += blockDim.x) {
@@ -88,7 +88,9 @@ extern "C" __global__ void batch_norm_backward_simple(const scalar* g, const sca
 // ---- split: grid (C, parts); a block takes every gridDim.y-th chunk of its channel -------------------------------------
 
 // The number i of the channel that v[k] of a thread is, in the chunk that begins at `first`.
-__device__ __forceinline__ int number(int first, int k) { return first + (k / VECTOR * BLOCK + threadIdx.x) * VECTOR + k % VECTOR; }
+__device__ __forceinline__ int number(int first, int k) {
+    return first + (k / VECTOR * BLOCK + threadIdx.x) * VECTOR + k % VECTOR;
+}
 
 __device__ __forceinline__ void load_chunk(const scalar* x, const Channel& channel, int first, float (&v)[HELD]) {
 #pragma unroll
@@ -111,7 +113,8 @@ __device__ __forceinline__ void store_chunk(scalar* y, const Channel& channel, i
 // How many numbers of the channel are in a part, one of gridDim.y.
 __device__ __forceinline__ int size_of(int part, int count) {
     int size = 0;
-    for (int64_t first = (int64_t)part * CHUNK; first < count; first += (int64_t)gridDim.y * CHUNK) size += min(CHUNK, (int)(count - first));
+    for (int64_t first = (int64_t)part * CHUNK; first < count; first += (int64_t)gridDim.y * CHUNK)
+        size += min(CHUNK, (int)(count - first));
     return size;
 }
 
@@ -148,9 +151,9 @@ batch_norm_parts(const scalar* x, OUT float* means, OUT float* squares, int N, i
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK)
-batch_norm_split(const scalar* x, const parameter* weight, const parameter* bias, const float* means, const float* squares, OUT scalar* y,
-                 OUT float* mean, OUT float* rstd, parameter* running_mean, parameter* running_var, int N, int C, int P,
-                 float eps, float momentum) {
+batch_norm_split(const scalar* x, const parameter* weight, const parameter* bias, const float* means, const float* squares,
+                 OUT scalar* y, OUT float* mean, OUT float* rstd, parameter* running_mean, parameter* running_var,
+                 int N, int C, int P, float eps, float momentum) {
     Channel channel = {(int)blockIdx.x, C, P, N * P};
     means += (size_t)channel.c * gridDim.y;
     squares += (size_t)channel.c * gridDim.y;
@@ -181,8 +184,8 @@ batch_norm_split(const scalar* x, const parameter* weight, const parameter* bias
 
 // sums, dots (C, parts): the sum of g and of g d r in each part
 extern "C" __global__ void __launch_bounds__(BLOCK)
-batch_norm_backward_parts(const scalar* g, const scalar* x, const float* mean, const float* rstd, OUT float* sums, OUT float* dots,
-                          int N, int C, int P) {
+batch_norm_backward_parts(const scalar* g, const scalar* x, const float* mean, const float* rstd, OUT float* sums,
+                          OUT float* dots, int N, int C, int P) {
     Channel channel = {(int)blockIdx.x, C, P, N * P};
     float m = mean[channel.c], r = rstd[channel.c], u[HELD], v[HELD], sum = 0.f, dot = 0.f;
     for (int64_t first = (int64_t)blockIdx.y * CHUNK; first < channel.count; first += (int64_t)gridDim.y * CHUNK) {

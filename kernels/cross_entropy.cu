@@ -1,6 +1,6 @@
 // Cross entropy of scores x (rows, C) with one class t a row, and its gradient, in one pass over the scores.
 //
-//     loss = w_t (1 - s) L_t + s/C sum over c of w_c L_c,      L_c = log(sum of e^x) - x_c,      s: label smoothing, w: class weights
+//     loss = w_t (1 - s) L_t + s/C sum over c of w_c L_c,      L_c = log(sum of e^x) - x_c,      s: smoothing, w: class weights
 //     dx_c = w_t (1 - s) (p_c - [c = t]) + s/C (p_c sum of w - w_c),      p = softmax(x)
 //
 //   version     idea
@@ -9,7 +9,7 @@
 //   streamed    rows too long to hold (large vocabularies): one pass for all sums, one for the gradient
 //
 // The last two also write the gradient in place of the scores (..._in_place): no thread reads a score that another has replaced.
-// A row whose class is ignore_index gives 0; a class outside 0 to C - 1 gives NaN.  g: the gradient by each row's loss, null for 1.
+// A row whose class is ignore_index gives 0; a class outside 0 to C - 1 gives NaN.  g: the gradient by each loss, null for 1.
 #include "rows.cuh"
 
 #define NOT_A_NUMBER __int_as_float(0x7fffffff)
@@ -132,8 +132,8 @@ cross_entropy_in_place_held(scalar* x, const int64_t* target, const scalar* weig
 
 // ---- streamed ---------------------------------------------------------------------------------------------------
 
-__device__ __forceinline__ void streamed(const scalar* x, const int64_t* target, const scalar* weight, const float* g, float* loss,
-                                         scalar* dx, int columns, int64_t ignore_index, float smoothing) {
+__device__ __forceinline__ void streamed(const scalar* x, const int64_t* target, const scalar* weight, const float* g,
+                                         float* loss, scalar* dx, int columns, int64_t ignore_index, float smoothing) {
     int64_t row = blockIdx.x, start = row * columns;
     Terms terms(target[row], ignore_index, weight, columns, smoothing);
     float v[VECTOR], all = 0.f, sum_wx = 0.f;
@@ -176,8 +176,8 @@ __device__ __forceinline__ void streamed(const scalar* x, const int64_t* target,
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
-cross_entropy_streamed(const scalar* x, const int64_t* target, const scalar* weight, const float* g, OUT float* loss, OUT scalar* dx,
-                       int64_t rows, int columns, int64_t ignore_index, float smoothing) {
+cross_entropy_streamed(const scalar* x, const int64_t* target, const scalar* weight, const float* g, OUT float* loss,
+                       OUT scalar* dx, int64_t rows, int columns, int64_t ignore_index, float smoothing) {
     streamed(x, target, weight, g, loss, dx, columns, ignore_index, smoothing);
 }
 

@@ -135,7 +135,7 @@ __device__ __forceinline__ float block_max(float x) {
 
 struct MaxSum { float largest, sum; };
 
-// What to subtract before e^x: where every entry is -inf, 0, for -inf minus -inf would be NaN and spoil the parts it is merged with.
+// What to subtract before e^x: 0 where every entry is -inf, for -inf minus -inf is NaN and would spoil what it is merged with.
 __device__ __forceinline__ float origin(float largest) { return largest == -INF ? 0.f : largest; }
 
 template <int N> __device__ __forceinline__ MaxSum max_sum(const float* x) {

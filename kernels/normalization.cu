@@ -4,11 +4,11 @@
 //     dx = r (h - mean(h) - d r mean(h d r)),  h = g w;      dw = sum over rows of g d r;      db = sum over rows of g
 //
 //   version     idea
-//   simple      a block per row, a pass for each of its sums; backward: the same for dx, and a second reading by columns for dw and db
+//   simple      a block per row, a pass for each of its sums; backward: so for dx, a second reading by columns for dw, db
 //   held        a row is read once, 16 bytes at a time, and held in registers, by a few lanes, a warp or a block;
 //               backward: each of these goes through many rows and sums its part of dw and db on the way
 //
-// dw and db are summed in two stages without atomics, so they are the same every time: parts first, then column_sums over the parts.
+// dw and db are summed in two stages without atomics, so they are the same every time: parts first, then column_sums.
 #include "rows.cuh"
 
 #ifndef parameter                                    // the type of w and b
@@ -45,8 +45,9 @@ extern "C" __global__ void layer_norm_simple(const scalar* x, const parameter* w
     }
 }
 
-extern "C" __global__ void layer_norm_backward_simple(const scalar* g, const scalar* x, const parameter* weight, const float* mean,
-                                                      const float* rstd, OUT scalar* dx, int columns) {
+extern "C" __global__ void
+layer_norm_backward_simple(const scalar* g, const scalar* x, const parameter* weight, const float* mean, const float* rstd,
+                           OUT scalar* dx, int columns) {
     size_t start = (size_t)blockIdx.x * columns;
     float m = mean ? mean[blockIdx.x] : 0.f, r = rstd[blockIdx.x];
     g += start, x += start, dx += start;

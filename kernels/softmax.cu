@@ -27,7 +27,8 @@ extern "C" __global__ void softmax_simple(const scalar* x, OUT scalar* y, int co
     }
 }
 
-extern "C" __global__ void softmax_backward_simple(const scalar* g, const scalar* y, OUT scalar* dx, int columns, bool logarithm) {
+extern "C" __global__ void
+softmax_backward_simple(const scalar* g, const scalar* y, OUT scalar* dx, int columns, bool logarithm) {
     size_t start = (size_t)blockIdx.x * columns;
     g += start, y += start, dx += start;
     // d = sum of g y; of g for the logarithm
