@@ -7,6 +7,8 @@ is that small (verdict.py).
 
 All inputs move at once.  Where that fails each moves alone; inputs whose share would drown move without the others.
 """
+import functools
+
 import numpy as np
 
 from ..backend import to_numpy, xp
@@ -146,7 +148,7 @@ class Check:
 
     def moved(self, t, d):
         """The arrays moved by t d; d has None for an input that stays."""
-        return [a if v is None else (a + xp(a).asarray(t * v)).astype(a.dtype, copy=False) for a, v in zip(self.arrays, d)]
+        return [a if v is None else xp(a).asarray(a + xp(a).asarray(t * v), dtype=a.dtype) for a, v in zip(self.arrays, d)]
 
     def along(self, d):
         """The function t -> (K,): cotangents times f(x + t d) - f(x)."""
@@ -183,7 +185,7 @@ class Check:
         for _ in range(self.count):
             d = [signed(a.shape, self.rng) * s if i in todo else None for i, (a, s) in enumerate(zip(self.arrays, self.scales))]
             claims = self.claim.along(d)
-            F = self.along(d)
+            F = functools.cache(self.along(d))
             found = slopes(F, self.floor, self.unit, claims, self.around, max(3, (AFFORDED - self.problem.evaluations) // 2))
             self.around = found if all(k == "smooth" for k in found.kind) else self.around
             if not self.enter(todo, d, found, claims, F):

@@ -4,7 +4,8 @@ Central differences D(h) = (F(h) - F(-h)) / 2h over falling steps: their error i
 Two neighbours extrapolated to h = 0 (Richardson) give a value, and how much they differ a bound; the best of all wins, so that no
 step needs to be chosen.  A sweep begins with five steps and goes on while smaller ones may tell more.
 
-The noise is measured from the same values: of three neighbouring steps the combination that a h + b h^3 cannot change.
+The noise is measured from the same values: of three neighbouring steps the combinations that no a h + b h^3 changes in
+F(h) - F(-h), and no a h^2 + b h^4 in F(h) + F(-h).
 One-sided slopes that stay apart as h shrinks mean a kink, differences that stay finite a jump.  Several functions (the columns
 of F's values) are followed at once: evaluating F is what costs.
 """
@@ -24,11 +25,11 @@ class Slopes:
     error: np.ndarray                                # (K,) its bound
     noise: np.ndarray                                # (K,) of the function's values
     kind: list                                       # (K,) "smooth", "kink", "jump" or "not finite"
-    step: float                                      # of the best value
+    step: float                                      # of the best value, in the median
     steps: np.ndarray                                # (J,) all that were taken, falling
     odd: np.ndarray                                  # (J, K) (F(h) - F(-h)) / 2
     even: np.ndarray                                 # (J, K) F(h) + F(-h)
-    change: np.ndarray                               # (K,) the largest |F(h)| / h: what the function does nearby
+    change: np.ndarray                               # (K,) the largest |F(h)| / h beyond noise: what the function does nearby
 
     def remainder_order(self, slope):
         """(K,) the power of h with which (F(h) - F(-h)) / 2 - h slope shrinks: 3 for the right slope, 1 for a wrong one; NaN: all noise."""
@@ -46,7 +47,9 @@ class Slopes:
         return abs(self.value[k] - claim.value) <= claim.bound(self.error[k])
 
     def tells(self, k, claim):
-        """Whether function k is smooth, and its slope well known and as claimed."""
+        """Whether function k is smooth, and its slope well known and as claimed, or both are nothing."""
+        if self.change[k] == claim.size == 0:
+            return True
         return self.kind[k] == "smooth" and self.agrees(k, claim) and self.error[k] <= FAIR * claim.scale(self.value[k])
 
     def moves_in_stairs(self, k, claim):
@@ -91,49 +94,54 @@ def follow(F, steps):
 
 def concluded(steps, odd, even, floor, noise=None):
     """The Slopes that these values mean; noise: what is known of it from elsewhere."""
-    noise = np.fmax(np.fmax.reduce(blurs(steps, odd)[-3:], axis=0), floor if noise is None else noise)
-    value, error, step = extrapolated(steps, odd, noise)
+    noise = floor if noise is None else noise
+    noise_of_odd = np.fmax(noise, np.fmax.reduce(blurs(steps, odd, 1)[-3:], axis=0))
+    noise = np.fmax(noise_of_odd, np.fmax.reduce(blurs(steps, even / 2, 2)[-3:], axis=0))
+    value, error, used = extrapolated(steps, odd, noise)
     with np.errstate(invalid="ignore", over="ignore"):
-        change = np.nanmax((np.abs(odd) + np.abs(even) / 2) / steps[:, None], axis=0, initial=0.0)
-    kinds = [kind_of(steps, odd[:, k], even[:, k], noise[k], floor[k]) for k in range(len(floor))]
-    return Slopes(value, error, noise, kinds, step, steps, odd, even, change)
+        change = (np.abs(odd) + np.abs(even) / 2 - 4 * noise) / steps[:, None]
+        change = np.nanmax(np.where(steps[:, None] >= used, change, 0.0), axis=0, initial=0.0)
+    kinds = [kind_of(steps, odd[:, k], even[:, k], noise_of_odd[k], floor[k]) for k in range(len(floor))]
+    return Slopes(value, error, noise, kinds, float(np.median(used)), steps, odd, even, change)
 
 
-def blurs(steps, odd):
-    """(J - 2, K) what is left of three neighbouring odd parts once a h + b h^3 is taken away, on the scale of one value's noise."""
+def blurs(steps, values, power):
+    """(J - 2, K) what is left of values at three neighbouring steps once a h^power + b h^(power + 2) is taken away, on the scale
+    of one value's noise.
+    """
     rows = []
     for j in range(len(steps) - 2):
         h = steps[j:j + 3] / steps[j]
-        w = np.cross(h, h ** 3)
+        w = np.cross(h ** power, h ** (power + 2))
         with np.errstate(invalid="ignore", over="ignore"):
-            rows.append(np.abs(w @ odd[j:j + 3]) / np.sqrt(w @ w))
+            rows.append(np.abs(w @ values[j:j + 3]) / np.sqrt(w @ w))
     return np.array(rows)
 
 
 def extrapolated(steps, odd, noise):
-    """(value, error bound, step) of the best of all differences and of their extrapolations."""
+    """(value, error bound, smallest step used), each (K,), of the best of all differences and of their extrapolations."""
     h = steps[:, None]
     with np.errstate(invalid="ignore", over="ignore"):
         D, blur = odd / h, noise / h
         q = (h[:-1] / h[1:]) ** 2
         R = (q * D[1:] - D[:-1]) / (q - 1)
         blur_of_R = np.hypot(q * blur[1:], blur[:-1]) / (q - 1)
-        values = np.concatenate([R, D[:-1]])
-        errors = np.concatenate([np.maximum(np.abs(R - D[1:]), 2 * blur_of_R), np.maximum(np.abs(R - D[:-1]), 2 * blur[:-1])])
-        smaller = [*range(2, len(steps)), len(steps), *range(1, len(steps))]       # the steps that a value does not rest on
+        apart = np.abs(R - D[1:])                    # R's step away from the nearer difference: the error of that one
+        values = np.concatenate([R, D[1:]])
+        errors = np.concatenate([np.maximum(apart, 2 * blur_of_R), 2 * np.maximum(apart, blur[1:])])
+        smaller = [*range(2, len(steps) + 1)] * 2    # the steps below those that a value rests on
         for i, j in enumerate(smaller):              # must agree with it, as far as their noise lets them tell
             if j < len(steps):
                 rest = np.abs(values[i] - D[j:]) - 4 * blur[j:]
                 errors[i] = np.fmax(errors[i], np.fmax.reduce(rest, axis=0))
         errors = np.where(np.isfinite(values) & np.isfinite(errors), errors, np.inf)
     i, k = errors.argmin(axis=0), np.arange(D.shape[1])
-    used = np.concatenate([steps[1:], steps[:-1]])
-    return values[i, k], errors[i, k], float(np.median(used[i]))
+    return values[i, k], errors[i, k], np.tile(steps[1:], 2)[i]
 
 
 def worth_going_on(found, floor, claims, step):
     """Whether the next smaller step could tell more about any of the functions."""
-    latest = np.fmax(blurs(found.steps, found.odd)[-1], floor)
+    latest = np.fmax(blurs(found.steps, found.odd, 1)[-1], floor)
     for k, claim in enumerate(claims):
         seen, error, agrees = claim.scale(found.value[k]), found.error[k], found.agrees(k, claim)
         known = agrees and (error <= FINE * seen or error <= 1e-9 * found.change[k])

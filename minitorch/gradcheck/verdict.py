@@ -7,7 +7,7 @@ from .differences import FIRST
 from .report import CORRECT, NOT_DIFFERENTIABLE, NOT_FINITE, TOO_NOISY, VACUOUS, WRONG
 
 SURE = 1e-3                                          # a slope known no better than this share of its size is noise
-FAR = (30.0, 1e3)                                    # steps at which to look where nothing moves nearby
+FAR = (3.0, 10.0, 30.0, 100.0, 1e3)                  # steps at which to look where nothing moves nearby
 RANK = [CORRECT, VACUOUS, TOO_NOISY, WRONG, NOT_DIFFERENTIABLE, NOT_FINITE]
 
 
@@ -42,10 +42,10 @@ def reasoned(found, k, value, bound, claim, sure, F):
         return WRONG, ""
     if found.change[k] == 0 and claim.size == 0:     # nothing moves, nothing is claimed
         return (VACUOUS, VAGUE) if moves_unseen(F, k, found.noise[k]) else (CORRECT, "the results do not depend on it")
-    if bound <= sure * seen:
+    if bound <= sure * seen or seen <= bound <= sure * found.change[k]:    # a zero is seen sharply beside what F does nearby
         return CORRECT, ""
-    if seen <= bound:                                # a zero: seen sharply beside what the function does nearby, or not at all
-        return (CORRECT, "") if bound <= sure * found.change[k] else (VACUOUS, VAGUE)
+    if seen <= found.error[k] + claim.own:
+        return VACUOUS, VAGUE
     return TOO_NOISY, f"rounding noise of {found.noise[k]:.1e} in the results hides the slope"
 
 
@@ -54,5 +54,5 @@ VAGUE = "the gradient is smaller than what could be seen here: neither right nor
 
 def moves_unseen(F, k, noise):
     """Whether a function that nothing moves nearby moves far out, so slowly that nearby it would drown in rounding."""
-    rates = [abs(F(t)[k]) / t for t in FAR]
+    rates = [abs(F(sign * t)[k]) / t for t in FAR for sign in (1, -1)]
     return any(0 < rate * FIRST < 10 * noise for rate in rates)
