@@ -20,6 +20,7 @@ ON_GPU = {                                           # what "auto" means for arr
     "norm": "kernel",                                # layer, RMS and batch norm
     "activation": "kernel",
     "attention": "kernel",                           # no (L, S) matrix of scores in memory
+    "dropout": "kernel",                             # random numbers made where they are used, not on the host
     "embedding": "kernel",                           # the gradient of a table
     "conv": "kernel",                                # the library way copies every window
     "pool": "kernel",

@@ -2,11 +2,12 @@
 import math
 
 from .. import dtypes
+from ..autograd import routes
 from ..autograd.op import composed, keep, op
 from ..backend import is_array, xp
 from ..cases import booleans, normal
 from ..tensor import Tensor, wrap
-from .dropout import dropout
+from .dropout import dropout, seed_for
 from .softmax import softmax
 
 
@@ -49,8 +50,8 @@ def repeated(t, heads):
     return t.reshape((*lead, H, 1, *tail)).expand((*lead, H, heads // H, *tail)).reshape((*lead, heads, *tail))
 
 
-def by_ops(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, dropout_p=0.0):
-    """Attention written with ops."""
+def by_ops(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, drop=0.0, seed=None):
+    """Attention written with ops.  seed: of the random stream that drops probabilities; None: the default generator's."""
     query, key, value, mask = [wrap(t) if is_array(t) else t for t in (query, key, value, mask)]
     if groups > 1:
         key, value = repeated(key, query.shape[-3]), repeated(value, query.shape[-3])
@@ -66,7 +67,9 @@ def by_ops(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, d
     p = softmax(scores if blind is None else scores.masked_fill(blind, 0.0), -1)
     if blind is not None:
         p = p.masked_fill(blind, 0.0)
-    return (dropout(p, dropout_p) if dropout_p > 0 else p) @ value
+    if drop > 0:
+        p = dropout(p, drop) if seed is None else p * wrap(kept(p.array, drop, seed))
+    return p @ value
 
 
 # ---- the same as one step --------------------------------------------------------------------------------
@@ -92,25 +95,34 @@ def probabilities(query, key, mask, causal, scale):
     return p
 
 
+def kept(p, drop, seed):
+    """What dropout multiplies probabilities with, 0 or 1 / (1 - drop): the kernels' random numbers, drawn by NumPy."""
+    from ..kernels.attention_reference import dropout_reference
+    *heads, L, S = p.shape
+    return xp(p).asarray(dropout_reference(seed, drop, math.prod(heads), L, S).astype(p.dtype)).reshape(p.shape)
+
+
 def to_heads(t, groups):
     """(..., H, S, E) with each head `groups` times in a row."""
     return t if groups == 1 else xp(t).repeat(t, groups, axis=-3)
 
 
 @op(numbers="half", home="", reference=by_ops, called="scaled_dot_product_attention")
-def attend(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1):
-    """softmax(q k^T * scale + mask) v; each head of key and value serves `groups` heads of query."""
+def attend(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, drop=0.0, seed=0):
+    """softmax(q k^T * scale + mask) v; each head of key and value serves `groups` heads of query; dropout by the random stream `seed`."""
     p = probabilities(query, to_heads(key, groups), mask, causal, scale)
-    return keep(p @ to_heads(value, groups), p=p, lse=None)
+    return keep((p * kept(p, drop, seed) if drop else p) @ to_heads(value, groups), p=p, lse=None)
 
 
 @attend.joint_vjp
-def _(g, query, key, value, mask, y, p, lse, causal, scale, groups, wanted):
-    return attend_gradient(g, query, key, value, mask, y, p, lse, causal=causal, scale=scale, groups=groups, by_mask=3 in wanted)
+def _(g, query, key, value, mask, y, p, lse, causal, scale, groups, drop, seed, wanted):
+    return attend_gradient(g, query, key, value, mask, y, p, lse, causal=causal, scale=scale, groups=groups, drop=drop, seed=seed,
+                           by_mask=3 in wanted)
 
 
 @op(numbers="half", home="", differentiable=False, called="scaled_dot_product_attention_backward")
-def attend_gradient(input, query, key, value, mask=None, y=None, p=None, lse=None, /, causal=False, scale=1.0, groups=1, by_mask=False):
+def attend_gradient(input, query, key, value, mask=None, y=None, p=None, lse=None, /, causal=False, scale=1.0, groups=1, drop=0.0, seed=0,
+                    by_mask=False):
     """The gradients of query, key, value and, if wanted, mask, from that of attend's result y.
 
     p: the probabilities, or instead lse: the logarithms of the sums that they were divided by; without both they are computed again.
@@ -118,8 +130,10 @@ def attend_gradient(input, query, key, value, mask=None, y=None, p=None, lse=Non
     g, k, v = input, to_heads(key, groups), to_heads(value, groups)
     p = probabilities(query, k, mask, causal, scale) if p is None else p
     gp = g @ v.swapaxes(-1, -2)                                            # (..., L, S)
+    factor = kept(p, drop, seed) if drop else 1
+    gp *= factor
     gs = p * (gp - (gp * p).sum(axis=-1, keepdims=True))
-    gk, gv = (gs * scale).swapaxes(-1, -2) @ query, p.swapaxes(-1, -2) @ g
+    gk, gv = (gs * scale).swapaxes(-1, -2) @ query, (p * factor).swapaxes(-1, -2) @ g
     if groups > 1:
         gk, gv = (t.reshape(*t.shape[:-3], t.shape[-3] // groups, groups, *t.shape[-2:]).sum(axis=-3) for t in (gk, gv))
     return (gs @ k * scale, gk, gv, gs) if by_mask else (gs @ k * scale, gk, gv)
@@ -139,21 +153,23 @@ def in_four_axes(query, key, value, mask):
 
 
 @attend.kernel("attention", contiguous=False)
-def _(kernels, query, key, value, mask=None, causal=False, scale=1.0, groups=1):
+def _(kernels, query, key, value, mask=None, causal=False, scale=1.0, groups=1, drop=0.0, seed=0):
     found = in_four_axes(query, key, value, mask)
     if found is None or found[0].shape[1] != found[1].shape[1] * groups:
         return NotImplemented
-    y, lse = kernels.attention_forward(*found, causal=causal, scale=scale)
+    y, lse = kernels.attention_forward(*found, causal=causal, scale=scale, dropout=drop, seed=seed)
     return keep(y.reshape(query.shape), p=None, lse=lse)
 
 
 @attend_gradient.kernel("attention", contiguous=False)
-def _(kernels, input, query, key, value, mask=None, y=None, p=None, lse=None, causal=False, scale=1.0, groups=1, by_mask=False):
+def _(kernels, input, query, key, value, mask=None, y=None, p=None, lse=None, causal=False, scale=1.0, groups=1, drop=0.0, seed=0,
+      by_mask=False):
     found = in_four_axes(query, key, value, mask) if lse is not None and not by_mask else None
     if found is None:
         return NotImplemented
     q, k, v, mask = found
-    gs = kernels.attention_backward(input.reshape(q.shape), q, k, v, y.reshape(q.shape), lse, mask, causal=causal, scale=scale)
+    gs = kernels.attention_backward(input.reshape(q.shape), q, k, v, y.reshape(q.shape), lse, mask, causal=causal, scale=scale,
+                                    dropout=drop, seed=seed)
     return tuple([g.reshape(t.shape) for g, t in zip(gs, (query, key, value))])
 
 
@@ -168,17 +184,23 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     check_attention(query, key, value, attn_mask, is_causal)
     groups = groups_of(query, key, value) if enable_gqa else 1
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    if dropout_p > 0:
+    if not dropout_p:
+        return attend(query, key, value, attn_mask, causal=is_causal, scale=scale, groups=groups)
+    arrays = [t if t is None else t.array for t in (query, key, value, attn_mask)]
+    if routes.kernels_for("attention", arrays[0]) is None or in_four_axes(*arrays) is None or dropout_p >= 1:
         return by_ops(query, key, value, attn_mask, is_causal, scale, groups, dropout_p)
-    return attend(query, key, value, attn_mask, causal=is_causal, scale=scale, groups=groups)
+    seed = seed_for(arrays[0])
+    return attend(query, key, value, attn_mask, causal=is_causal, scale=scale, groups=groups, drop=dropout_p, seed=seed)
 
 
 attend.case(normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 2), normal(4, 6))
 attend.case(normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 5), booleans(2, 1, 4, 6), scale=0.5)
 attend.case(normal(2, 4, 5), normal(2, 4, 5), normal(2, 4, 5), causal=True)
 attend.case(normal(2, 4, 3, 5), normal(2, 2, 3, 5), normal(2, 2, 3, 5), causal=True, groups=2)
+attend.case(normal(2, 2, 4, 5), normal(2, 2, 6, 5), normal(2, 2, 6, 5), drop=0.3, seed=7)
 attend_gradient.case(normal(2, 3, 4, 5), normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 5), booleans(4, 6))
 attend_gradient.case(normal(2, 4, 3, 5), normal(2, 4, 3, 5), normal(2, 2, 3, 5), normal(2, 2, 3, 5), causal=True, groups=2)
+attend_gradient.case(normal(3, 4, 5), normal(3, 4, 5), normal(3, 6, 5), normal(3, 6, 5), drop=0.3, seed=7)
 scaled_dot_product_attention.case(normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 2))
 scaled_dot_product_attention.case(normal(2, 4, 5), normal(2, 6, 5), normal(2, 6, 2), is_causal=True)
 scaled_dot_product_attention.case(normal(4, 5), normal(6, 5), normal(6, 2), scale=0.3)

@@ -1,5 +1,6 @@
 """Dropout: zeroing at random while training, elements or whole channels, and its form for self-normalising networks."""
 from .. import backend, dtypes
+from ..autograd import routes
 from ..autograd.op import HOMES, composed, op
 from ..autograd.views import in_place
 from ..cases import booleans, normal
@@ -20,6 +21,23 @@ def masked_scale(input, other, /, scale):
 masked_scale.vjp(lambda g, other, scale: masked_scale(g, other, scale), None)
 masked_scale.case(normal(3, 4), booleans(3, 4), scale=2.0)
 masked_scale.case(normal(2, 3, 4), booleans(2, 3, 1), scale=1.25)
+
+
+@op(numbers="half", home="", called="dropout")
+def drop_by_seed(input, /, p, seed):
+    """x / (1 - p) with probability 1 - p, else 0, by the random stream `seed`: what the kernel draws where the numbers are."""
+    from ..kernels.elementwise import kept as kept_by
+    return masked_scale.op.forward(input, backend.xp(input).asarray(kept_by(input.size, p, seed, 0)).reshape(input.shape), 1 / (1 - p))
+
+drop_by_seed.vjp(lambda g, p, seed: drop_by_seed(g, p, seed))
+drop_by_seed.kernel("dropout")(lambda kernels, input, p, seed: kernels.dropout(input, p, seed))
+drop_by_seed.case(normal(3, 4), p=0.4, seed=3)
+drop_by_seed.case(normal(2, 3, 5), p=0.1, seed=2**40)
+
+
+def seed_for(array):
+    """The seed of a random stream for the device of `array`, from its default generator."""
+    return int(source(None, backend.device_of(array)).integers(2**63))
 
 
 def kept(input, p, channels):
@@ -44,6 +62,8 @@ def dropped(name, input, p, training, inplace, channels=None):
     check(input, p, training, name)
     if not training or p == 0:
         return input
+    if channels is None and not inplace and p < 1 and routes.kernels_for("dropout", input.array) is not None:
+        return drop_by_seed(input, p=p, seed=seed_for(input.array))
     return (scale_in_place if inplace else masked_scale)(input, kept(input, p, channels), scale=1 / (1 - p) if p < 1 else 1)
 
 

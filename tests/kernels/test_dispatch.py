@@ -163,6 +163,37 @@ def test_double_backward_through_kernels():
     near([found], [expected], 1e-10)
 
 
+def test_dropout_draws_on_the_kernel_and_repeats_with_its_seed():
+    x = minitorch.ones(40, 50).requires_grad_()
+
+    def draw():
+        minitorch.manual_seed(5)
+        y = F.dropout(x, 0.3)
+        return y.array, autograd.grad(y.sum(), [x])[0].array
+    with kernels.simulated(), kernels.launches() as ran:
+        y, g = draw()
+        again, _ = draw()
+    assert ran.names == ["dropout"] and len(ran) == 4
+    np.testing.assert_array_equal(y, g)              # of ones: the same mask forward and backward
+    np.testing.assert_array_equal(y, again)
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)} and abs((y > 0).mean() - 0.7) < 0.05
+
+
+def test_attention_drops_on_its_kernel():
+    rng = np.random.default_rng(0)
+    q, k, v = (minitorch.tensor(rng.normal(size=(1, 2, 8, 8)).astype("f4")).requires_grad_() for _ in range(3))
+
+    def draw(p):
+        minitorch.manual_seed(5)
+        y = F.scaled_dot_product_attention(q, k, v, dropout_p=p)
+        return [y.array, *(g.array for g in autograd.grad((y * y).sum(), [q, k, v]))]
+    with kernels.simulated(), kernels.launches() as ran:
+        first, second, without = draw(0.5), draw(0.5), draw(0.0)
+    assert any(name.startswith("attention_backward") for name in ran.names)
+    near(first, second, 1e-6)
+    assert np.abs(first[0] - without[0]).max() > 0.1
+
+
 # ---- the choice of families -----------------------------------------------------------------------------------
 
 def test_a_family_can_be_left_to_the_library():
