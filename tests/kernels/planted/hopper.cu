@@ -1,4 +1,5 @@
 // Correct kernels in which tests/kernels/planted.py plants bugs: TMA, mbarriers, wgmma, clusters.
+#include "kernel.cuh"
 #include "ptx.cuh"
 
 // y = 2 x for x (64 * tiles, 64): one thread loads tiles by TMA two deep, all double them, one stores them.

@@ -1,4 +1,5 @@
 // Correct kernels in which tests/kernels/planted.py plants bugs: warps that hand tiles to each other, asynchronous copies.
+#include "kernel.cuh"
 #include "ptx.cuh"
 
 // The first warp doubles rows of 32 and hands them over, in two buffers, to the second, which turns them round.
