@@ -12,7 +12,7 @@ from . import views
 from .engine import Output, next_number
 from .mode import mode, restricted
 from .numbers import prepared, rounded
-from .plan import BOTH, CONSTANT, FIRST, NOTHING, OUTPUT, Kept, MultiNode, OpNode, recorded
+from .plan import BOTH, CONSTANT, FIRST, NOTHING, OUTPUT, SECOND, Kept, MultiNode, OpNode, recorded
 from .watch import made, watchers
 
 F32, F64, ndarray = dtypes.F32, dtypes.F64, np.ndarray
@@ -129,6 +129,8 @@ def binary(op, slow=None):
             step.saved = (a, ca, ca[0], b, cb, cb[0])
         elif plan.simple is NOTHING:
             step.saved = ()
+        elif plan.simple is SECOND:                  # like x * 2
+            step.saved = (b, cb, cb[0])
         else:
             step.saved, step.meta = plan.collect((a, b), (ca, cb), y, counter, {}, {})
         if watchers:

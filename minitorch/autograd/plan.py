@@ -96,8 +96,8 @@ class Plan:
 
 
 Y = -1
-NOTHING, FIRST, BOTH, OUTPUT = range(4)              # what most plans keep, for calls that need not ask for more
-SIMPLE = {(): NOTHING, (0,): FIRST, (0, 1): BOTH, (Y,): OUTPUT}
+NOTHING, FIRST, SECOND, BOTH, OUTPUT = range(5)      # what most plans keep, for calls that need not ask for more
+SIMPLE = {(): NOTHING, (0,): FIRST, (1,): SECOND, (0, 1): BOTH, (Y,): OUTPUT}
 
 
 def is_output(name):
