@@ -73,7 +73,11 @@ class Check:
         for r, n in zip(self.reports, p.names):
             if n in p.wrote_to:
                 r.verdict, r.note = WRITES, "the function changed the numbers of this input, which the caller still holds"
-        return Report(name, self.reports, [tuple(y.shape) for y in ys], p.evaluations, self.seed, self.shadow, p.pulls)
+        return Report(name, self.reports, [tuple(y.shape) for y in ys], p.evaluations, self.seed, self.shadow, p.pulls, self.what())
+
+    def what(self):
+        """What is checked, in words."""
+        return "forward derivative" if self.forward else "second derivative" if isinstance(self.problem, SecondOrder) else "gradient"
 
     # ---- the course of a check ------------------------------------------------------------------------------
 
@@ -129,7 +133,7 @@ class Check:
 
         self.heights: for each set, the largest factor by which an output's cotangents were divided.
         """
-        scales = [max(scale_of(y), 4 / float(np.finfo("f8" if self.shadow else d).max)) for y, d in zip(self.ys, self.dtypes)]
+        scales = [max(scale_of(y), 1e-4 if d == np.float16 and not self.shadow else 0.0) for y, d in zip(self.ys, self.dtypes)]
         count = len(self.ys)
         seen = [range(count)] * (2 if count == 1 and self.ys[0].size > 1 else 1)
         if count > 1:
@@ -167,7 +171,7 @@ class Check:
         """Judge the inputs `todo`: together, then those apart that need it."""
         if not todo:
             return
-        fine = self.measure(todo)
+        fine = (len(todo) == 1 or not self.forward) and self.measure(todo)
         while fine and len(todo) > 1:
             drowned = [i for i in todo if self.claim.drowned(i)]
             if drowned == todo:

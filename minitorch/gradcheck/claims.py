@@ -11,7 +11,11 @@ from ..backend import to_numpy, xp
 from .directions import signed
 from .report import NOT_FINITE, WRONG
 
-NUDGE = 64                                           # rounding units
+
+def nudge(unit):
+    """A step of some rounding units that changes little else."""
+    return min(64 * unit, max(1e-4, 2 * unit))
+
 
 
 @dataclasses.dataclass
@@ -63,7 +67,7 @@ class Gradients:
     def along(self, d):
         """A Claim for each set of cotangents."""
         if self.shaken is None:
-            nudged = [self.pull(us, self.check.moved(NUDGE * self.check.unit, d)) for us in self.check.cotangents]
+            nudged = [self.pull(us, self.check.moved(nudge(self.check.unit), d)) for us in self.check.cotangents]
             self.shaken = [[b - a for a, b in zip(*pair)] for pair in zip(self.gradients, nudged)]
         return [Claim.of([g * v for g, v in zip(gs, d) if v is not None], [g * v for g, v in zip(rest, d) if v is not None], self.check.unit)
                 for gs, rest in zip(self.gradients, self.shaken)]
@@ -89,7 +93,7 @@ class Gradients:
 
 
 class Tangents:
-    """Claims of forward mode."""
+    """Claims of forward mode, which does not tell the inputs' shares apart: each input is measured alone."""
 
     def __init__(self, check):
         self.check = check
@@ -103,16 +107,12 @@ class Tangents:
 
     def along(self, d):
         """A Claim for each set of cotangents."""
-        here, there = self.push(d), self.push(d, self.check.moved(NUDGE * self.check.unit, d))
+        here, there = self.push(d), self.push(d, self.check.moved(nudge(self.check.unit), d))
         for y, t in zip(self.check.ys, here):
             if y.shape != t.shape:
                 raise ValueError(f"check: the claimed tangent has shape {t.shape}, the output {y.shape}")
         return [Claim.of([u * t for u, t in zip(us, here)], [u * (b - a) for u, a, b in zip(us, here, there)], self.check.unit)
                 for us in self.check.cotangents]
-
-    def drowned(self, i):
-        """Forward mode does not tell the inputs' shares apart: each is measured alone."""
-        return True
 
     def slope(self, i, k, v):
         """The claimed slope when input i alone moves along v, for cotangents k."""

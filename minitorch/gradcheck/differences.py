@@ -13,9 +13,9 @@ import dataclasses
 
 import numpy as np
 
-FIRST, COUNT, MOST = 0.1, 5, 13                      # the largest step, the steps of a sweep's beginning, and of its end
+FIRST, COUNT, MOST = 0.1, 5, 13                      # the largest step (in float64), the steps of a sweep's beginning, and of its end
 DOUBLE = float(np.finfo("f8").eps)
-FINE, FAIR = 1e-7, 1e-4                              # an error bar, relative: small enough to stop, or to stop where noise is in sight
+FINE, FAIR = 1e-7, 1e-4                              # relative error bars: small enough to stop at once, or where noise is in sight
 
 
 @dataclasses.dataclass
@@ -46,11 +46,11 @@ class Slopes:
         """Whether a claim lies within the error bar."""
         return abs(self.value[k] - claim.value) <= claim.bound(self.error[k])
 
-    def tells(self, k, claim):
+    def tells(self, k, claim, fair):
         """Whether function k is smooth, and its slope well known and as claimed, or both are nothing."""
         if self.change[k] == claim.size == 0:
             return True
-        return self.kind[k] == "smooth" and self.agrees(k, claim) and self.error[k] <= FAIR * claim.scale(self.value[k])
+        return self.kind[k] == "smooth" and self.agrees(k, claim) and self.error[k] <= fair * claim.scale(self.value[k])
 
     def moves_in_stairs(self, k, claim):
         """Whether F stands still close to 0, exactly, and goes as claimed further out: a function rounded to few digits."""
@@ -66,20 +66,21 @@ def slopes(F, floor, unit, claims, around=None, most=COUNT):
     claims: (K,) what the slopes are said to be: a sweep ends early only where it agrees.  around: the Slopes of a like function,
     of whose steps the best and its neighbours may be enough.  most: how many steps to try there, before a sweep from the top.
     """
-    ratio = 10.0 ** min(1.0, np.log(unit) / np.log(DOUBLE))
+    digits = min(1.0, np.log(unit) / np.log(DOUBLE))                       # as a share of float64's: with fewer, larger and closer steps
+    first, ratio, fair = FIRST ** digits, 10.0 ** digits, max(FAIR, 16 * unit)
     if around is not None:
-        found = sweep(F, around.step * ratio ** np.array([1.0, 0.0, -1.0]), ratio, most, floor, claims, around.noise)
-        if all(found.tells(k, c) for k, c in enumerate(claims)):
+        found = sweep(F, around.step * ratio ** np.array([1.0, 0.0, -1.0]), ratio, most, floor, claims, fair, around.noise)
+        if all(found.tells(k, c, fair) for k, c in enumerate(claims)):
             return found
-    return sweep(F, FIRST * ratio ** -np.arange(COUNT, dtype="f8"), ratio, MOST, floor, claims)
+    return sweep(F, first * ratio ** -np.arange(COUNT, dtype="f8"), ratio, MOST, floor, claims, fair)
 
 
-def sweep(F, steps, ratio, most, floor, claims, noise=None):
+def sweep(F, steps, ratio, most, floor, claims, fair, noise=None):
     """The Slopes from these steps and up to `most`, each smaller by `ratio`; noise: what is known of it from elsewhere."""
     steps, odd, even = follow(F, steps)
     while True:
         found = concluded(steps, odd, even, floor, noise)
-        if len(steps) >= most or not worth_going_on(found, floor, claims, steps[-1] / ratio):
+        if len(steps) >= most or not worth_going_on(found, floor, claims, fair, steps[-1] / ratio):
             return found
         more = follow(F, steps[-1:] / ratio)
         steps, odd, even = (np.concatenate(pair) for pair in zip((steps, odd, even), more))
@@ -139,7 +140,7 @@ def extrapolated(steps, odd, noise):
     return values[i, k], errors[i, k], np.tile(steps[1:], 2)[i]
 
 
-def worth_going_on(found, floor, claims, step):
+def worth_going_on(found, floor, claims, fair, step):
     """Whether the next smaller step could tell more about any of the functions."""
     latest = np.fmax(blurs(found.steps, found.odd, 1)[-1], floor)
     for k, claim in enumerate(claims):
@@ -150,7 +151,7 @@ def worth_going_on(found, floor, claims, step):
             return True
         if known or hopeless:
             continue
-        if not agrees or error > FAIR * seen or 20 * latest[k] / step < error:
+        if not agrees or error > fair * seen or 20 * latest[k] / step < error:
             return True
     return False
 

@@ -4,271 +4,263 @@
     score = gradcheck.kill_rate(mutants, test)       # test() must raise for a mutant that it notices
     print(score)
 
-Two kinds: mistakes in the text of a derivative (a wrong operator, sign, constant, a term or factor left out, operands exchanged),
-made in its syntax tree; and mistakes in what it returns (a factor, a sign, one entry, zeros, a transpose, an offset).
+A mutant is a derivative with one mistake (mistakes.py).  Planted in the place of the right one it is killed if the test fails.
+What no test can notice, because the derivative is the same everywhere (probes.py), is equivalent and does not count; what differs
+somewhere and yet passes has survived, and the score says where to look.
 """
 import ast
 import contextlib
-import copy
 import dataclasses
-import functools
 import inspect
-import textwrap
-import types
 
 import numpy as np
 
 from ..autograd.function import Function
-from ..backend import is_array, to_numpy, xp
-from ..tensor import Tensor
+from . import probes
+from .mistakes import syntax_of, with_stale_context, wrong_forms
 
-FACTOR = 1.01
+SHOWN = 30                                           # survivors in a printed score
 
 
 @dataclasses.dataclass
 class Mutant:
     """One wrong derivative: `with mutant.planted(): ...` puts it in the place of the right one."""
-    target: str                                      # whose derivative
+    place: object                                    # where it belongs: an OpPlace, FunctionPlace or PlainPlace
     mistake: str                                     # in words
-    put: object                                      # put(function) makes `function` the derivative
-    right: object
-    wrong: object
-    outcome: str = ""                                # "killed" or "survived", once tried
+    wrong: object                                    # the function with the mistake
+    outcome: str = ""                                # "killed", "equivalent" or "survived", once tried
+    evidence: str = ""                               # what killed it, or where it differs although it survived
+
+    @property
+    def target(self):
+        return self.place.name
 
     @contextlib.contextmanager
     def planted(self):
-        self.put(self.wrong)
+        self.place.put(self.wrong)
         try:
             yield self
         finally:
-            self.put(self.right)
+            self.place.put(self.place.right)
 
     def __str__(self):
         return f"{self.target}: {self.mistake}"
 
 
-def mutants(target):
-    """Every mutant of the derivatives of an op, of a Function's backward, or of a plain function (whose mutants are in `.wrong`)."""
+def mutants(target, count=None, seed=0):
+    """Every mutant of the derivatives of an op, of a Function's backward, or of a plain function; `count`: that many, drawn by `seed`.
+
+    TypeError for anything else.
+    """
     op = getattr(target, "op", None)
     if op is not None:
-        return of_op(op)
-    if isinstance(target, type) and issubclass(target, Function):
-        right = inspect.getattr_static(target, "backward")
-        return [Mutant(target.__name__, mistake, lambda f: setattr(target, "backward", f if isinstance(f, staticmethod) else staticmethod(f)),
-                       right, wrong) for mistake, wrong in wrong_forms(right.__func__)]
-    if not callable(target):
+        places = [OpPlace(op, i) for i, f in enumerate(op.vjps) if f is not None] if op.joint is None else [OpPlace(op, None)]
+    elif isinstance(target, type) and issubclass(target, Function):
+        places = [FunctionPlace(target)]
+    elif callable(target):
+        places = [PlainPlace(target)]
+    else:
         raise TypeError(f"mutants: expected an op, a Function or a function, not {type(target).__name__}")
-    return [Mutant(target.__name__, mistake, lambda f: None, target, wrong) for mistake, wrong in wrong_forms(target)]
-
-
-def of_op(op):
-    found = []
-    for i, f in enumerate(op.vjps):
-        if f is not None:
-            def put(g, i=i):
-                op.vjps = op.vjps[:i] + (g,) + op.vjps[i + 1:]
-                op.plans.clear()
-            found += [Mutant(f"{op.name}, by {op.arrays[min(i, len(op.arrays) - 1)]}", m, put, f, w) for m, w in wrong_forms(f)]
-    if op.joint is not None:
-        def put_joint(g):
-            op.joint = g
-            op.plans.clear()
-        found += [Mutant(op.name, m, put_joint, op.joint, w) for m, w in wrong_forms(op.joint)]
+    found = [Mutant(place, mistake, wrong) for place in places for mistake, wrong in place.forms()]
+    if count is not None and count < len(found):
+        found = [found[i] for i in sorted(np.random.default_rng(seed).choice(len(found), count, replace=False))]
     return found
 
 
-def wrong_forms(f):
-    """(the mistake in words, the function with it) for every mutant of a function."""
-    yield from in_text(f)
-    for mistake, change in RESULTS.items():
-        yield mistake, with_result(f, change)
-
-
-# ---- mistakes in what is returned --------------------------------------------------------------------------------------
-
-def one_entry(g):
-    g = g.copy()
-    flat = g.reshape(-1)
-    if flat.size:
-        flat[int(abs(flat).argmax())] *= FACTOR
-    return flat.reshape(g.shape)
-
-
-RESULTS = {
-    "the result times 1.01": lambda g: g * FACTOR,
-    "the result with the wrong sign": lambda g: -g,
-    "the result plus 0.01": lambda g: g + 0.01,
-    "one entry of the result off by a hundredth": one_entry,
-    "the result all zeros": lambda g: g * 0,
-}
-
-
-def with_result(f, change):
-    """f, with every float array of its result changed."""
-    def changed(g):
-        if isinstance(g, tuple | list):
-            return type(g)([changed(v) for v in g])
-        if isinstance(g, Tensor):
-            return Tensor.clone(g) * 0 + Tensor(change(to_numpy(g.array))) if g.dtype.is_floating_point else g
-        return xp(g).asarray(change(g)).astype(g.dtype) if is_array(g) and g.dtype.kind in "fV" else g
-
-    @functools.wraps(f)
-    def wrong(*args, **kw):
-        return changed(f(*args, **kw))
-    return wrong
-
-
-# ---- mistakes in the text -----------------------------------------------------------------------------------------------
-
-def in_text(f):
-    """Mutants of a function's syntax tree; none where its source cannot be found."""
+def result_names(f, count):
+    """Names for the results of a function that returns several: of as many as its text says, else of `count`."""
     node = syntax_of(f)
-    if node is None:
-        return
-    for place in list(ast.walk(node)):
-        for mistake, replacement in replacements(place):
-            wrong = copy.deepcopy(node, {id(place): replacement})
-            made = compiled(wrong, f)
-            if made is not None:
-                yield mistake, made
+    ends = [] if node is None else [node.body] if isinstance(node, ast.Lambda) else [n.value for n in ast.walk(node) if isinstance(n, ast.Return)]
+    counts = {len(e.elts) for e in ends if isinstance(e, ast.Tuple | ast.List)}
+    n = counts.pop() if len(counts) == 1 and len(ends) == 1 else count
+    return [f"result {i}" for i in range(n)] if n > 1 else []
 
 
-SWAPPED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
-SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
+# ---- the places of derivatives: what stands there, how to replace it, at which inputs to look ---------------------------
+
+class OpPlace:
+    """The derivative of an op by its array number i; i is None for one function that gives all of them."""
+    plain = False
+
+    def __init__(self, op, i):
+        self.op, self.i = op, i
+        self.right = op.joint if i is None else op.vjps[i]
+        self.name = op.name if i is None else f"{op.name}, by {op.arrays[min(i, len(op.arrays) - 1)]}"
+
+    def forms(self):
+        op, arrays = self.op, () if self.i is not None else self.op.arrays
+        results = ["the first result", "the last result"] if arrays and op.variadic else \
+            [f"the gradient of {name}" for name in arrays] if len(arrays) > 1 else []
+        known = {"g", "wanted", *op.meta, *[f"{a}_shape" for a in op.arrays]}
+        saved = [p for p in inspect.signature(self.right).parameters if p not in known]
+        return wrong_forms(self.right, results, saved)
+
+    def put(self, f):
+        op, i = self.op, self.i
+        if i is None:
+            op.joint = f
+        else:
+            op.vjps = op.vjps[:i] + (f,) + op.vjps[i + 1:]
+        op.plans.clear()
+
+    def recording(self):
+        return contextlib.nullcontext()              # an op brings its own cases
+
+    def probes(self):
+        return probes.of_op(self.op)
+
+    def key(self):
+        return id(self.op)
 
 
-def replacements(node):
-    """(mistake, what stands in place of `node`) for one place of a syntax tree."""
-    def text(n):
-        return ast.unparse(n)
-    if isinstance(node, ast.BinOp):
-        kind, left, right = type(node.op), node.left, node.right
-        if is_shape(left) or is_shape(right):
-            return
-        if kind in SWAPPED:
-            other = SWAPPED[kind]
-            yield f"`{text(node)}` with {SIGNS[other]} for {SIGNS[kind]}", ast.BinOp(left, other(), right)
-        if kind in (ast.Add, ast.Sub):
-            yield f"`{text(node)}` without its first term", right if kind is ast.Add else ast.UnaryOp(ast.USub(), right)
-            yield f"`{text(node)}` without its second term", left
-        if kind in (ast.Mult, ast.Div):
-            yield f"`{text(node)}` without its second factor", left
-            if kind is ast.Mult:
-                yield f"`{text(node)}` without its first factor", right
-        if kind is ast.MatMult:
-            yield f"`{text(node)}` with its operands exchanged", ast.BinOp(right, ast.MatMult(), left)
-        if kind is ast.Pow:
-            yield f"`{text(node)}` with an exponent one larger", ast.BinOp(left, ast.Pow(), ast.BinOp(right, ast.Add(), ast.Constant(1)))
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
-        yield f"`{text(node)}` without its minus", node.operand
-    elif isinstance(node, ast.Constant) and type(node.value) is float:
-        yield f"{node.value} off by a hundredth", ast.Constant(node.value * FACTOR or 0.01)
+class FunctionPlace:
+    """The backward (or vjp) of an autograd.Function."""
+    plain = False
 
+    def __init__(self, target):
+        self.target, self.name = target, target.__name__
+        self.method = "backward" if target.vjp is Function.vjp else "vjp"
+        self.own = self.method in vars(target)       # else inherited
+        self.static = inspect.getattr_static(target, self.method)
+        self.right = getattr(target, self.method)
+        self.calls = []
 
-def is_shape(node):
-    """Whether an expression is a text, a tuple or list, or speaks of shapes, where arithmetic is no derivative."""
-    return isinstance(node, ast.Tuple | ast.List | ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, str) \
-        or any(isinstance(n, ast.Attribute) and n.attr in ("shape", "ndim", "size") or isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
-               and n.func.id in ("len", "range", "tuple") for n in ast.walk(node))
+    def forms(self):
+        yield from wrong_forms(self.right, result_names(self.right, 1))
+        yield "the saved tensors stale: their entries in reverse order", with_stale_context(self.right)
 
+    def put(self, f):
+        if f is not self.right:
+            setattr(self.target, self.method, staticmethod(f))
+        elif self.own:
+            setattr(self.target, self.method, self.static)
+        else:
+            delattr(self.target, self.method)
 
-@functools.cache
-def module_tree(filename):
-    with open(filename, encoding="utf-8") as file:
-        return ast.parse(file.read())
+    @contextlib.contextmanager
+    def recording(self):
+        """Within this block the calls of apply are noted."""
+        own, apply = vars(self.target).get("apply"), self.target.apply
 
-
-def syntax_of(f):
-    """The lambda or def of a function, from its source file; None where it cannot be told."""
-    f = inspect.unwrap(f)
-    code = getattr(f, "__code__", None)
-    if code is None:
-        return None
-    try:
-        tree = module_tree(code.co_filename)
-    except (OSError, SyntaxError):
+        def noted(cls, *args):
+            self.calls.append(args)
+            return apply(*args)
+        self.target.apply = classmethod(noted)
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(f)))
-        except (OSError, SyntaxError, TypeError):
-            return None
-        tree = ast.increment_lineno(tree, code.co_firstlineno - 1)
-    names = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
-    found = [n for n in ast.walk(tree) if isinstance(n, ast.Lambda | ast.FunctionDef) and first_line(n) == code.co_firstlineno
-             and tuple(a.arg for a in [*n.args.posonlyargs, *n.args.args, *n.args.kwonlyargs]) == names]
-    if len(found) > 1:                               # several on one line: the one that compiles to the same
-        found = [n for n in found if (c := compiled(n, f)) is not None and c.__code__.co_code == code.co_code
-                 and c.__code__.co_names == code.co_names and c.__code__.co_consts == code.co_consts]
-    return found[0] if found else None
+            yield
+        finally:
+            if own is None:
+                del self.target.apply
+            else:
+                self.target.apply = own
+
+    def probes(self):
+        return probes.of_calls(self.target.apply, self.calls[:4])
+
+    def key(self):
+        return id(self)
 
 
-def first_line(node):
-    return min([node.lineno, *[d.lineno for d in getattr(node, "decorator_list", [])]])
+class PlainPlace:
+    """A function that computes a derivative, as its caller holds it: the test is given the mutant."""
+    plain = True
 
+    def __init__(self, f):
+        self.right = self.standing = f
+        self.name = getattr(f, "__name__", type(f).__name__)
+        self.calls = []
 
-def compiled(node, f):
-    """A function from a changed syntax tree, with the globals, defaults and closed-over values of f; None if it does not compile."""
-    f = inspect.unwrap(f)
-    code = f.__code__
-    if isinstance(node, ast.Lambda):
-        inner = ast.Return(node)
-        body = [inner]
-    else:
-        node = copy.copy(node)
-        node.decorator_list = []
-        body = [node, ast.Return(ast.Name(node.name, ast.Load()))]
-    outer = ast.FunctionDef("outer", ast.arguments([], [ast.arg(n) for n in code.co_freevars], None, [], [], None, []), body, [])
-    module = ast.fix_missing_locations(ast.Module([outer], []))
-    try:
-        room = {}
-        exec(compile(module, code.co_filename, "exec"), f.__globals__, room)
-        made = room["outer"](*[c.cell_contents for c in f.__closure__ or ()])
-    except (SyntaxError, TypeError, ValueError):
-        return None
-    made = types.FunctionType(made.__code__, f.__globals__, f.__name__, f.__defaults__, made.__closure__)
-    made.__kwdefaults__ = f.__kwdefaults__
-    return made
+    def forms(self):
+        parameters = list(inspect.signature(self.right).parameters.values())
+        saved = [p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return wrong_forms(self.right, result_names(self.right, 1), saved)
+
+    def put(self, f):
+        self.standing = f
+
+    def recording(self):
+        return contextlib.nullcontext()
+
+    def noted(self, *args, **kw):
+        """The right derivative, which notes its arguments."""
+        if not kw:
+            self.calls.append(args)
+        return self.right(*args, **kw)
+
+    def probes(self):
+        return probes.of_arguments(lambda: self.standing, self.calls[:4])
+
+    def key(self):
+        return id(self)
 
 
 # ---- the score ----------------------------------------------------------------------------------------------------------
 
 @dataclasses.dataclass
 class Score:
-    """How many mutants a test noticed."""
-    killed: list
-    survived: list
+    """What became of mutants: killed by a test, survived although they differ somewhere, or equivalent."""
+    killed: list = dataclasses.field(default_factory=list)
+    survived: list = dataclasses.field(default_factory=list)
+    equivalent: list = dataclasses.field(default_factory=list)
 
     @property
     def rate(self):
-        """The share that was noticed; NaN without mutants."""
+        """The share of the true mistakes that was noticed; NaN without any."""
         total = len(self.killed) + len(self.survived)
         return len(self.killed) / total if total else float("nan")
 
     def __str__(self):
-        rows = [f"{len(self.killed)} of {len(self.killed) + len(self.survived)} mutants killed ({100 * self.rate:.1f} %)"]
-        return "\n".join(rows + [f"  survived: {m}" for m in self.survived])
+        rows = [f"{len(self.killed)} of {len(self.killed) + len(self.survived)} mutants killed ({100 * self.rate:.1f} %), "
+                f"{len(self.equivalent)} more are equivalent"]
+        rows += [f"  survived: {m}\n      differs at {m.evidence}" for m in self.survived[:SHOWN]]
+        return "\n".join(rows + [f"  and {len(self.survived) - SHOWN} more survived"] * (len(self.survived) > SHOWN))
 
     def __add__(self, other):
-        return Score(self.killed + other.killed, self.survived + other.survived)
+        return Score(self.killed + other.killed, self.survived + other.survived, self.equivalent + other.equivalent)
 
 
 def kill_rate(mutants, test):
-    """Plant each mutant and run test(): a Score.  A mutant is killed when test raises; the test must pass without mutants.
+    """Plant each mutant and run the test: a Score.  A mutant is killed when the test raises.
 
-    mutants: of this module's mutants(), or a target for it.  AssertionError if the test fails on the right derivative.
+    mutants: of this module's mutants(), or a target for it.  test: called without arguments; for mutants of a plain function with
+    the function that is to stand for the derivative.  AssertionError if the test fails on the right derivative.
     """
     mutants = mutants if isinstance(mutants, list) else globals()["mutants"](mutants)
+    places = list({id(m.place): m.place for m in mutants}.values())
     try:
-        test()
+        with contextlib.ExitStack() as stack:
+            for place in places:
+                stack.enter_context(place.recording())
+            for f in [p.noted for p in places if p.plain] or [None]:
+                run(test, f)
     except Exception as error:
         raise AssertionError(f"kill_rate: the test fails without any mutant: {error}") from error
-    score = Score([], [])
+    score, settled = Score(), {}
     for m in mutants:
         with m.planted():
-            try:
-                with np.errstate(all="ignore"):
-                    test()
-                m.outcome = "survived"
-            except Exception:
-                m.outcome = "killed"
-        (score.killed if m.outcome == "killed" else score.survived).append(m)
+            m.evidence = why_killed(test, m.wrong if m.place.plain else None)
+        m.outcome = "killed" if m.evidence else ""
+        if not m.outcome:
+            key = m.place.key()
+            if key not in settled:
+                settled[key] = [p.settle() for p in m.place.probes()]
+            with m.planted():
+                m.evidence = probes.seen_apart(settled[key])
+            m.outcome = "survived" if m.evidence or not settled[key] else "equivalent"
+            m.evidence = m.evidence or ("" if settled[key] else "inputs that nobody tried: no case and no recorded call")
+        getattr(score, m.outcome).append(m)
     return score
+
+
+def run(test, f):
+    with np.errstate(all="ignore"):
+        test() if f is None else test(f)
+
+
+def why_killed(test, f):
+    """What the test raised, in one line; "" if it passed."""
+    try:
+        run(test, f)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}".split("\n")[0]
+    return ""

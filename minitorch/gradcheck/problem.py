@@ -50,7 +50,9 @@ class Problem:
         """The floating-point results for `arrays`.  fresh: nobody else holds them, so that writes to them need no watch."""
         self.evaluations += 1
         copies = [laid_out(a, b) if fresh else like_layout(a) for a, b in zip(arrays, self.arrays)]
-        ys = [array_of(y) for y in flat(self.call(copies)) if is_float_array(y)]
+        results = flat(self.call(copies))
+        refuse_complex(results, "result")
+        ys = [array_of(y) for y in results if is_float_array(y)]
         if not fresh:
             self.wrote_to |= {name for name, a, c in zip(self.names, arrays, copies) if not same(a, c)}
         return ys
@@ -201,11 +203,12 @@ def is_float_array(x):
     return isinstance(x, float | np.floating) or hasattr(x, "__array__") and is_float(np.asarray(x).dtype)
 
 
-def refuse_complex(inputs):
-    for i, x in enumerate(inputs):
+def refuse_complex(values, what="input"):
+    """TypeError if one of the values is complex."""
+    for i, x in enumerate(values):
         kind = getattr(getattr(x, "dtype", None), "kind", "")
         if isinstance(x, complex) or kind == "c":
-            raise TypeError(f"check: input {i} is complex; give real and imaginary parts as two real inputs")
+            raise TypeError(f"check: {what} {i} is complex: give its real and imaginary parts as two real {what}s")
 
 
 def flat(y):

@@ -78,6 +78,7 @@ class Report:
     seed: int
     shadow: bool = False                             # whether the function was also run in float64
     gradients: int = 0                               # evaluations of the derivative
+    what: str = "gradient"                           # of the function that was checked
 
     @property
     def ok(self):
@@ -100,7 +101,7 @@ class Report:
     def __str__(self):
         outputs = ", ".join(str(s) for s in self.outputs)
         cost = f"{self.evaluations} evaluations, {self.gradients} of the derivative" + (", compared in float64" if self.shadow else "")
-        rows = [f"gradient of {self.name}: {self.verdict} (outputs {outputs}; {cost}, seed {self.seed})"]
+        rows = [f"{self.what} of {self.name}: {self.verdict} (outputs {outputs}; {cost}, seed {self.seed})"]
         for i in self.inputs:
             rows.append("  " + i.line())
             if not i.ok:
@@ -127,7 +128,7 @@ class Report:
                 axes.loglog(steps, np.maximum(errors, 1e-300), "o-", label=f"{i.name}: {i.verdict}")
         axes.set_xlabel("step h")
         axes.set_ylabel("|(F(h) - F(-h)) / 2h - claimed slope|")
-        axes.set_title(f"gradient of {self.name}")
+        axes.set_title(f"{self.what} of {self.name}")
         axes.legend()
         if path is not None:
             figure.savefig(path)

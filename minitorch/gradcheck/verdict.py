@@ -6,7 +6,7 @@ import numpy as np
 from .differences import FIRST
 from .report import CORRECT, NOT_DIFFERENTIABLE, NOT_FINITE, TOO_NOISY, VACUOUS, WRONG
 
-SURE = 1e-3                                          # a slope known no better than this share of its size is noise
+SURE = 1e-3                                          # a slope known no better than this share of its size is noise (in float16 6 %)
 FAR = (3.0, 10.0, 30.0, 100.0, 1e3)                  # steps at which to look where nothing moves nearby
 RANK = [CORRECT, VACUOUS, TOO_NOISY, WRONG, NOT_DIFFERENTIABLE, NOT_FINITE]
 
@@ -23,7 +23,7 @@ class Judged:
 def of(found, k, claim, unit, F):
     """The verdict on the claim for function k of the Slopes `found` of F."""
     value, bound = found.value[k], claim.bound(found.error[k])
-    name, note = reasoned(found, k, value, bound, claim, max(SURE, 32 * unit), F)
+    name, note = reasoned(found, k, value, bound, claim, max(SURE, 64 * unit), F)
     return Judged(name, note, bound, (RANK.index(name), abs(value - claim.value) / (bound or 1.0) if np.isfinite(value) else 0.0))
 
 
