@@ -2,15 +2,22 @@
 where there is nothing to be right about."""
 import os
 import shutil
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import standin
 
 import minitorch
 from minitorch import autograd, gradcheck
 from minitorch.gradcheck import check
 from minitorch.gradcheck.report import (CORRECT, NOT_DIFFERENTIABLE, NOT_FINITE, RANDOM, TOO_NOISY, VACUOUS, WRITES, WRONG)
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import gradcheck_functions as functions  # noqa: E402
 
 F64 = minitorch.float64
 
@@ -67,6 +74,31 @@ def test_a_kink_near_the_point_does_not_disturb(point):
     assert verdict((np.abs, lambda g, x: g * np.sign(x)), np.array([1.0, point, -2.0])) == CORRECT
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_random_functions_with_right_gradients_raise_no_alarm(seed):
+    f = functions.random_function(seed)
+    report = check(f, f.inputs, seed=seed)
+    assert report.ok, f"{f}\n{report}"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_functions_with_a_gradient_slightly_off_do(seed):
+    f = functions.random_function(seed)
+
+    class Off(autograd.Function):                                         # the identity, with a gradient a hundredth too large
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 1.01
+    place = seed % len(f.inputs)
+    report = check(lambda *xs: f(*[Off.apply(x) if i == place else x for i, x in enumerate(xs)]), f.inputs, seed=seed, find=False)
+    assert report.inputs[place].verdict in (WRONG, TOO_NOISY), f"{f}\n{report}"
+    assert report.verdict == WRONG, f"{f}\n{report}"
+
+
 # ---- nothing to be right about ------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("f, x", [
@@ -75,6 +107,30 @@ def test_a_kink_near_the_point_does_not_disturb(point):
     (lambda x: (x > 0.5).to(F64) * x, [0.5, 1.0])])
 def test_kinks_ties_and_jumps_at_the_point_are_named(f, x):
     assert verdict(f, minitorch.tensor(x, dtype=F64)) == NOT_DIFFERENTIABLE
+
+
+@pytest.mark.parametrize("kind, verdicts", [("kink", NOT_DIFFERENTIABLE), ("jump", NOT_DIFFERENTIABLE), ("noise", TOO_NOISY), ("vacuous", VACUOUS)])
+def test_constructed_cases_are_named_as_what_they_are(kind, verdicts):
+    reports = []
+    for seed in range(1000, 1025):
+        f, vjp, x = functions.CONSTRUCTED[kind](np.random.default_rng(seed))
+        reports.append(check((f, vjp), x, seed=seed))
+    named = [r.verdict == verdicts and (kind not in ("kink", "jump") or r.inputs[0].kind == kind) for r in reports]
+    assert sum(named) >= 24, "\n".join(str(r) for r, right in zip(reports, named) if not right)
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-4, 1e-7])
+def test_jumps_beside_the_point_do_not_disturb(distance):
+    x = np.round(randn(30)) + np.where(randn(30, seed=1) > 0, distance, 0.3)
+    assert verdict((lambda x: np.floor(x) + x ** 2, lambda g, x: 2 * g * x), x) == CORRECT
+    assert verdict((lambda x: np.floor(x) + x ** 2, lambda g, x: 2.01 * g * x), x) == WRONG
+
+
+def test_a_flat_spot_with_a_slope_around_it_is_not_taken_for_the_slope():
+    def shrink(x):                                                        # zero within a ten-thousandth of zero, either side
+        return np.sign(x) * np.maximum(np.abs(x) - 1e-4, 0)
+    assert verdict((shrink, lambda g, x: 0 * g), np.zeros(3)) == CORRECT
+    assert verdict((shrink, lambda g, x: g), np.zeros(3)) != CORRECT
 
 
 def test_a_gradient_below_what_can_be_seen_is_vacuous():
@@ -102,6 +158,13 @@ def test_random_functions_are_named():
     assert verdict(lambda x: minitorch.nn.functional.dropout(x, 0.5), minitorch.tensor(randn(200), dtype=F64)) == RANDOM
 
 
+def test_a_random_function_is_not_random_once_it_is_seeded():
+    def f(x):
+        minitorch.manual_seed(3)
+        return minitorch.nn.functional.dropout(x, 0.5)
+    assert verdict(f, minitorch.tensor(randn(200), dtype=F64)) == CORRECT
+
+
 def test_functions_that_write_to_their_input_are_named():
     def f(x):
         x *= 2
@@ -113,6 +176,8 @@ def test_functions_that_write_to_their_input_are_named():
 def test_what_f_raises_comes_through():
     with pytest.raises(ZeroDivisionError):
         check((lambda x: 1 / 0, lambda g, x: g), randn(3))
+    with pytest.raises(ZeroDivisionError):
+        check((lambda x: x, lambda g, x: 1 / 0), randn(3))
 
 
 def test_a_domain_that_ends_nearby_is_respected():
@@ -128,6 +193,8 @@ def test_a_domain_that_ends_nearby_is_respected():
 def test_complex_inputs_are_refused():
     with pytest.raises(TypeError, match="complex"):
         check((np.sin, lambda g, x: g), np.ones(3, complex))
+    with pytest.raises(TypeError, match="result 0 is complex"):
+        check((lambda x: x * 1j, lambda g, x: g), np.ones(3))
 
 
 def test_integers_and_booleans_are_passed_along_unchecked():
@@ -151,6 +218,14 @@ def test_the_same_array_twice_is_two_inputs():
     x = minitorch.tensor(randn(3, 3))
     assert check(lambda a, b: a @ b, (x, x)).ok
     assert check((lambda a, b: a * b, lambda g, a, b: (g * b, 2 * g * a)), (x.numpy(), x.numpy())).inputs[1].verdict == WRONG
+
+
+def test_inputs_that_share_memory_are_still_told_apart():
+    base = randn(8)
+    report = check((lambda a, b: a[:6] * b, lambda g, a, b: (np.append(g * b, [0, 0]), g * a[:6] * 1.5)), (base, base[2:]))
+    assert report.inputs[0].verdict == CORRECT and report.inputs[1].verdict == WRONG
+    x = minitorch.tensor(randn(4, 4))
+    assert check(lambda a, b: (a * b).sin(), (x, x.T)).ok
 
 
 def test_zero_size_inputs():
@@ -199,6 +274,40 @@ def test_a_mistake_in_the_narrow_type_alone_is_seen(dtype):
             y[3] *= 1.5
         return y.astype(x.dtype)
     assert verdict((np.sin, vjp), randn(40, dtype=dtype)) == WRONG
+
+
+@pytest.mark.parametrize("dtype, off", [("float32", 1.01), ("float16", 1.3)])
+def test_a_function_that_knows_one_narrow_type_is_measured_by_its_own_noise(dtype, off):
+    def f(x):
+        if x.dtype != dtype:
+            raise TypeError("another type")
+        return np.sin(x.astype("f4")).astype(dtype)
+
+    def vjp(g, x, factor=1.0):
+        return (factor * g.astype("f4") * np.cos(x.astype("f4"))).astype(dtype)
+    x = randn(40, dtype=dtype)
+    report = check((f, vjp), x)
+    assert report.ok and not report.shadow and report.evaluations <= 40, report
+    assert verdict((f, lambda g, x: vjp(g, x, off)), x) == WRONG
+
+
+def test_what_is_not_differentiated_follows_into_float64():
+    x, w = minitorch.randn(6, 5, requires_grad=True), minitorch.randn(5, 4)
+    model = minitorch.nn.Linear(5, 4)
+    model.bias.requires_grad_(False)
+    assert check(lambda x, w: (x @ w).tanh(), (x, w)).shadow
+    assert check(model, x).shadow
+
+
+@pytest.mark.parametrize("scales", [(1, 1), (1e-8, 1e8)])
+def test_cupy_arrays(scales):
+    with standin.installed() as cupy:
+        a, b = (cupy.asarray(s * randn(3, 4, seed=i)) for i, s in enumerate(scales))
+        f = (lambda a, b: cupy.sin(a / scales[0]) * b, lambda g, a, b: (g * b * cupy.cos(a / scales[0]) / scales[0], g * cupy.sin(a / scales[0])))
+        assert check(f, (a, b)).ok
+        assert check((f[0], lambda g, a, b: tuple(1.01 * v for v in f[1](g, a, b))), (a, b)).verdict == WRONG
+        x = minitorch.tensor(randn(3, 4), device="cuda")
+        assert check(lambda x: (x @ x.T).tanh(), x).ok and check(lambda x: (x @ x.T).tanh(), x.float(), order=2).ok
 
 
 def test_two_million_entries_take_seconds():
@@ -251,6 +360,60 @@ def test_kernels_and_their_derivatives():
     assert check(kernels.softmax, randn(3, 7)).ok
     wrong = (kernels.softmax, lambda g, x: 2 * kernels.softmax_backward(g, kernels.softmax(x)))
     assert check(wrong, randn(3, 7)).verdict == WRONG
+
+
+class Sine(autograd.Function):
+    recorded = True
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, g):
+        x, = ctx.saved_tensors
+        return g * (x.cos() if Sine.recorded else x.detach().cos())
+
+
+def test_second_order(monkeypatch):
+    x, w = minitorch.tensor(randn(3, 4)), minitorch.tensor(randn(4, 2))
+    report = check(lambda x, w: (x @ w).tanh(), (x, w), order=2)
+    assert report.ok and [r.name for r in report.inputs] == ["x", "w", "cotangent 0"] and "second derivative" in str(report)
+    assert check(minitorch.nn.Sequential(minitorch.nn.Linear(4, 3), minitorch.nn.Tanh()), minitorch.randn(5, 4), order=2).ok
+    assert check(Sine, x).ok and check(Sine, x, order=2).ok
+    monkeypatch.setattr(Sine, "recorded", False)
+    assert check(Sine, x).ok and not check(Sine, x, order=2).ok
+    assert check(Sine, x, order=2).inputs[0].bug.startswith("a gradient that was never computed")
+    with pytest.raises(TypeError, match="order=2"):
+        check((np.sin, lambda g, x: g * np.cos(x)), randn(3), order=2)
+    with pytest.raises(ValueError, match="order"):
+        check(Sine, x, order=3)
+
+
+def test_forward_mode():
+    x, w = minitorch.tensor(randn(3, 4)), minitorch.tensor(randn(4, 2))
+    report = check(lambda x, w: ((x @ w).tanh(), w.exp()), (x, w), forward=True)
+    assert report.ok and "forward derivative" in str(report)
+
+    def jvp(ts, a, b):
+        return ts[0] * np.cos(a) + b * ts[1] * 2
+
+    f = (lambda a, b: np.sin(a) + b ** 2, jvp)
+    wrong = (f[0], lambda ts, a, b: jvp(ts, a, b) + 1e-6 * ts[0][2])
+    assert check(f, (randn(5), randn(5)), forward=True).ok
+    report = check(wrong, (randn(5), randn(5)), forward=True)
+    assert report.inputs[0].verdict == WRONG and report.inputs[0].worst[1] == (2,) and report.inputs[1].ok
+
+
+def test_forward_mode_in_a_narrow_type():
+    def jvp(t, x):
+        y = t * np.cos(x)
+        if x.dtype == np.float32:
+            y[3] *= 1.5
+        return y.astype(x.dtype)
+    assert verdict((np.sin, lambda t, x: t * np.cos(x)), randn(40, dtype="f4"), forward=True) == CORRECT
+    assert verdict((np.sin, jvp), randn(40, dtype="f4"), forward=True) == WRONG
 
 
 # ---- what a report says -------------------------------------------------------------------------------------------------
