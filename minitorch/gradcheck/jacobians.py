@@ -152,11 +152,13 @@ def numerical(f, inputs, outputs, eps, chosen):
         column = []
         for i in np.ndindex(x.array.shape):
             here = x.array[i].copy()
-            x.array[i] = here - eps
-            below = values(chosen(f(*inputs)))
-            x.array[i] = here + eps
-            above = values(chosen(f(*inputs)))
-            x.array[i] = here
+            try:
+                x.array[i] = here - eps
+                below = values(chosen(f(*inputs)))
+                x.array[i] = here + eps
+                above = values(chosen(f(*inputs)))
+            finally:
+                x.array[i] = here
             with np.errstate(all="ignore"):
                 column.append([(b - a).reshape(-1) / (2 * np.float64(eps)).astype(b.dtype) for a, b in zip(below, above)])
         columns.append(column)
