@@ -10,6 +10,7 @@ not compile, spills registers to memory, or has its wgmma serialised.
 """
 import argparse
 import collections
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -20,6 +21,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import source
@@ -141,13 +143,27 @@ def built(text, name, options):
     return nvrtc().compile(text, name, options)
 
 
-@functools.cache
+def on_disk(kind):
+    """A decorator: what a function of (text, name, options) finds is kept from one run to the next, in JSON."""
+    def enter(f):
+        @functools.cache
+        @functools.wraps(f)
+        def read_or_made(text, name, options):
+            key = hashlib.sha256("\0".join((nvrtc().version(), text, *options, *AS_CUPY)).encode()).hexdigest()[:32]
+            kept = CACHE / f"{key}.{kind}.json"
+            if not kept.is_file():
+                CACHE.mkdir(parents=True, exist_ok=True)
+                fresh = kept.with_suffix(f".{os.getpid()}")
+                fresh.write_text(json.dumps(f(text, name, options)), encoding="utf-8")
+                fresh.replace(kept)
+            return json.loads(kept.read_text(encoding="utf-8"))
+        return read_or_made
+    return enter
+
+
+@on_disk("report")
 def reported(text, name, options):
-    """({kernel's name: figures}, warnings) of a whole source, kept on disk from one run to the next."""
-    key = hashlib.sha256("\0".join((nvrtc().version(), text, *options, *AS_CUPY)).encode()).hexdigest()[:32]
-    kept = CACHE / f"{key}.json"
-    if kept.is_file():
-        return json.loads(kept.read_text(encoding="utf-8"))
+    """({kernel's name: figures}, warnings) of a whole source."""
     _, log = built(text, name, options)
     figures = {}
     for part in re.split(r"ptxas info\s*: Compiling entry function '", log)[1:]:
@@ -156,16 +172,12 @@ def reported(text, name, options):
             "registers": number(r"Used (\d+) registers"), "shared": number(r"(\d+) bytes smem"), "stack": number(r"(\d+) bytes stack frame"),
             "spills": number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads")}
     warnings = [line.strip() for line in log.splitlines() if "warning" in line.lower() or BAD.search(line)]
-    found = figures, list(dict.fromkeys(warnings))
-    CACHE.mkdir(parents=True, exist_ok=True)
-    fresh = kept.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(found), encoding="utf-8")
-    fresh.replace(kept)
-    return found
+    return figures, list(dict.fromkeys(warnings))
 
 
-@functools.cache
+@on_disk("instructions")
 def disassembled(text, name, options):
+    """{kernel's name: {instruction: count}} of a whole source."""
     return nvrtc().instructions(built(text, name, options)[0])
 
 
@@ -205,10 +217,19 @@ def rows(kernels):
                 yield label, arch, None, [str(error)]
 
 
+def prepared(source_of):
+    """Compile and disassemble a source; its errors are met again by who asks for the figures."""
+    with contextlib.suppress(CompileError):
+        reported(*source_of)
+        disassembled(*source_of)
+
+
 def measured(names=(), say=lambda line: None):
     """({"nvrtc": version, "kernels": {source: {label: {architecture: figures}}}}, faults in words); each kernel is said when done."""
     found, bad = {}, []
     chosen = {label: k for label, k in variants().items() if not names or any(n in label for n in names)}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:         # NVRTC and nvdisasm run beside each other; what they find is kept
+        list(pool.map(prepared, {text_and_options(k, arch) for k in chosen.values() for arch in architectures(k)}))
     for label, arch, figures, wrong in rows(chosen):
         if figures:
             source_of = chosen[label].path.name
