@@ -36,6 +36,6 @@ setup(
     packages=find_packages(include=["minitorch", "minitorch.*"])
     + ["minitorch.kernels"] + [f"minitorch.kernels.{name}" for name in find_packages("kernels")],
     package_dir={"minitorch": "minitorch", "minitorch.kernels": "kernels"},
-    package_data={"minitorch.kernels": ["**/*.cu", "**/*.cuh"]},
+    package_data={"minitorch.kernels": ["**/*.cu", "**/*.cuh", "**/*.h", "**/*.cpp"]},
     zip_safe=False,
 )

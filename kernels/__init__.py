@@ -16,5 +16,6 @@ from .normalization import layer_norm, layer_norm_backward, rms_norm, rms_norm_b
 from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from .recurrent import gru_cell, gru_cell_backward, lstm_cell, lstm_cell_backward
 from .settings import simulated, using
+from .simulator import SimulatorError, profile
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from .tensor_map import TensorMap

@@ -26,9 +26,6 @@
 #define PTX_ONLY_AT cusim_place at = cusim_here()
 #define PTX_SM90
 #define PTX_SM90A
-#ifndef CUSIM_RUNTIME
-#include "simulator/transition.h"
-#endif
 #else
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>

@@ -13,11 +13,15 @@ class Settings:
     """mode: "fast"; "check" finds races, bounds, uninitialised reads, missing waits.
     order: in which threads and blocks take turns.  asynchronous: when copies and tensor cores finish: at the wait ("lazy"),
     at once ("eager"), or either ("random").  seed: of the random choices.
+    time_limit: seconds that one launch may take, 0 for any time.  threads: of the host, on which blocks run; with one, every run
+    is the same (mode="check" always runs on one).
     """
     mode: str = "fast"
     order: str = "forward"
     asynchronous: str = "lazy"
     seed: int = 0
+    time_limit: float = 60.0
+    threads: int = 1
     ops: bool = False                                # whether minitorch's ops on NumPy arrays run on the kernels
 
     def __post_init__(self):

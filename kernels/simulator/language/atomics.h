@@ -1,0 +1,35 @@
+// Atomic functions: load, change, swap if nobody came between.
+#pragma once
+
+template <class T, class Change> CUSIM_MODEL __attribute__((noinline)) T cusim_modify(T* p, Change change, cusim_place at) {
+    T old_value, new_value;
+    cusim_atomic_begin((void*)p, sizeof(T), at);
+    do {
+        cusim_atomic_load(p, &old_value, sizeof(T));
+        new_value = change(old_value);
+    } while (!cusim_atomic_swap(p, &old_value, &new_value, sizeof(T)));
+    return old_value;
+}
+
+#define CUSIM_ATOMIC(NAME, NEW_VALUE) \
+    template <class T> inline T NAME(T* p, typename cusim_same<T>::type value, cusim_place at = cusim_here()) { \
+        return cusim_modify(p, [=](T old) -> T { return NEW_VALUE; }, at); \
+    } \
+    template <class T> inline T NAME##_block(T* p, typename cusim_same<T>::type value, cusim_place at = cusim_here()) { \
+        return NAME(p, value, at); \
+    }
+CUSIM_ATOMIC(atomicAdd, (T)(old + value))
+CUSIM_ATOMIC(atomicSub, (T)(old - value))
+CUSIM_ATOMIC(atomicMax, old > value ? old : value)
+CUSIM_ATOMIC(atomicMin, old < value ? old : value)
+CUSIM_ATOMIC(atomicExch, value)
+CUSIM_ATOMIC(atomicOr, (T)(old | value))
+CUSIM_ATOMIC(atomicAnd, (T)(old & value))
+CUSIM_ATOMIC(atomicXor, (T)(old ^ value))
+CUSIM_ATOMIC(atomicInc, old >= value ? T(0) : (T)(old + 1))
+CUSIM_ATOMIC(atomicDec, old == 0 || old > value ? value : (T)(old - 1))
+
+template <class T>
+inline T atomicCAS(T* p, typename cusim_same<T>::type expected, typename cusim_same<T>::type value, cusim_place at = cusim_here()) {
+    return cusim_modify(p, [=](T old) -> T { return old == expected ? value : old; }, at);
+}

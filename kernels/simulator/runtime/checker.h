@@ -1,0 +1,47 @@
+// The checker: looks at every access of a kernel compiled with hooks at its loads and stores, and at those of asynchronous units.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include "report.h"
+#include "shadow.h"
+
+namespace cusim {
+
+struct ThreadState;
+struct BlockState;
+
+// An access of the running thread, anywhere in memory.
+void check_access(const void* p, size_t bytes, Access access, Site site);
+
+// An access to shared memory by an asynchronous unit: `agent`, at its time `clock`, on behalf of `issuer`.
+// by_proxy: TMA and wgmma, which see ordinary stores only after fence.proxy.async.
+struct UnitAccess {
+    BlockState* block;                               // whose shared memory
+    const ThreadState* issuer;
+    unsigned agent;
+    uint32_t clock;
+    bool by_proxy;
+    Site site;
+};
+void check_unit_access(const UnitAccess& unit, const void* p, size_t bytes, Access access);
+
+inline void advance(ThreadState* t);                 // the running thread's own clock: what follows is later than what was released
+
+// ---- between clusters
+void take_fence(bool device);
+void check_atomic(const void* p, size_t bytes, Site site);               // an atomic access, which acquires and releases
+void forget_releases();
+
+// ---- profile.cpp
+void profile_access(const void* p, size_t bytes, Access access, Site site, bool shared);
+void finish_profile_of_block();
+void profile_flops(cusim_place at, long flops);
+void profile_block_entered(const void* program_counter);
+
+}  // namespace cusim
+
+#include "machine.h"
+
+namespace cusim {
+inline void advance(ThreadState* t) { t->knows.row[t->agent()]++; }
+}
