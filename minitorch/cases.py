@@ -60,6 +60,12 @@ class definite(Draw):
         return a @ a.swapaxes(-1, -2) / self.shape[-1] + 2 * np.eye(self.shape[-1])
 
 
+class invertible(Draw):
+    """Square matrices without any symmetry, well conditioned."""
+    def draw(self, rng):
+        return rng.normal(size=self.shape) / self.shape[-1] + 2 * np.eye(self.shape[-1])
+
+
 class integers(Draw):
     """Whole numbers from `low` up to, not including, `high`."""
     differentiable = False

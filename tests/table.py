@@ -70,12 +70,25 @@ def leaf(a):
 
 
 def dot(ts, us):
-    """The sum of all products: a number that depends on every result, with random weights."""
-    total = None
-    for t, u in zip(ts, us):
-        term = (t * wrap(u)).sum()
-        total = term if total is None else total + term
-    return total
+    """The sum of all products, in NumPy: with random weights `us` a number that depends on every result."""
+    return sum(float((to_numpy(t.array) * u).sum()) for t, u in zip(ts, us))
+
+
+def pull(ys, us, leaves, create_graph=False):
+    """The gradients of the leaves for the cotangents `us` of the results ys; None for a leaf that no result depends on.
+
+    The cotangents go straight into backward: an op's derivative must not pass through that same op in the check's own sum.
+    """
+    pairs = [(y, u) for y, u in zip(ys, us) if y.requires_grad]
+    if not pairs:
+        return [None] * len(leaves)
+    us = [u if isinstance(u, Tensor) else wrap(u.astype(y.array.dtype, copy=False)) for y, u in pairs]
+    return autograd.grad([y for y, _ in pairs], leaves, us, create_graph=create_graph, allow_unused=True)
+
+
+def products(gs, vs):
+    """Of each gradient with a direction, as numbers; none for a gradient that is None."""
+    return [float((to_numpy(g.array) * v).sum()) for g, v in zip(gs, vs) if g is not None]
 
 
 def direction(x, rng):
@@ -102,34 +115,25 @@ def check_first(f, xs, rng, eps=1e-4):
     ys = [y for y in f(leaves) if is_float(y)]
     us = [np.asarray(rng.normal(size=y.shape)) for y in ys]
     vs = [direction(x, rng) for x in xs]
-    out = dot(ys, us)
-    if out is None or not out.requires_grad:
+    if not any(y.requires_grad for y in ys):
         return False
-    gs = autograd.grad(out, leaves, allow_unused=True)
+    gs = pull(ys, us, leaves)
     for g, x in zip(gs, xs):
         assert g is None or (g.array.shape == x.shape and g.array.dtype == x.dtype), "a gradient's shape or dtype differs from its input's"
-    terms = [float((to_numpy(g.array) * v).sum()) for g, v in zip(gs, vs) if g is not None]
+    terms = products(gs, vs)
 
     def value(points):
         with minitorch.no_grad():
-            return float(dot([y for y in f([wrap(p) for p in points]) if is_float(y)], us).array)
+            return dot([y for y in f([wrap(p) for p in points]) if is_float(y)], us)
     compare(slope(value, xs, vs, eps), sum(terms), sum(map(abs, terms)), "first derivative")
     return True
 
 
-def gradient_function(f, count, us, ws):
-    """x, u -> <grad(<f(x), u>), w>: the gradient, made a function of one number to differentiate again."""
+def gradient_function(f, count):
+    """x, u -> the gradients of <f(x), u> by x, recorded: a function to differentiate again."""
     def second(leaves):
         xs, us = leaves[:count], leaves[count:]
-        ys = [y for y in f(xs) if is_float(y)]
-        total = None
-        for y, u in zip(ys, us):
-            term = (y * u).sum()
-            total = term if total is None else total + term
-        if total is None or not any(y.requires_grad for y in ys):
-            return []
-        gs = autograd.grad(total, xs, create_graph=True, allow_unused=True)
-        return [g * wrap(w) for g, w in zip(gs, ws) if g is not None]
+        return [g for g in pull([y for y in f(xs) if is_float(y)], us, xs, create_graph=True) if g is not None]
     return second
 
 
@@ -137,23 +141,16 @@ def check_second(f, xs, rng, eps=1e-4):
     """The gradient of f, as a function of the inputs and of the incoming gradient, checked as f was."""
     with minitorch.no_grad():
         ys = [y for y in f([wrap(x) for x in xs]) if is_float(y)]
-    us = [np.asarray(rng.normal(size=y.shape)) for y in ys]
-    ws = [np.asarray(rng.normal(size=x.shape)) for x in xs]
-    g = gradient_function(f, len(xs), us, ws)
-    points = [*xs, *us]
+    points = [*xs, *[np.asarray(rng.normal(size=y.shape)) for y in ys]]
+    g = gradient_function(f, len(xs))
     leaves = [leaf(p) for p in points]
     outs = g(leaves)
+    ws = [np.asarray(rng.normal(size=o.shape)) for o in outs]
     vs = [direction(p, rng) for p in points]
-    total = None
-    for o in outs:
-        total = o.sum() if total is None else total + o.sum()
-    terms = []
-    if total is not None and total.requires_grad:
-        gs = autograd.grad(total, leaves, allow_unused=True)
-        terms = [float((to_numpy(h.array) * v).sum()) for h, v in zip(gs, vs) if h is not None]
+    terms = products(pull(outs, ws, leaves), vs)
 
     def value(ps):
-        return sum(float(o.sum().array) for o in g([leaf(p) for p in ps]))
+        return dot(g([leaf(p) for p in ps]), ws)
     compare(slope(value, points, vs, eps), sum(terms), sum(map(abs, terms)), "second derivative")
 
 
@@ -164,22 +161,13 @@ def check_jvp(f, xs, rng, eps=1e-4):
     us = [leaf(np.zeros(y.shape)) for y in ys]
     vs = [direction(x, rng) for x in xs]
     ts = [np.asarray(rng.normal(size=y.shape)) for y in ys]
-    total = None
-    for y, u in zip(ys, us):
-        if y.requires_grad:
-            term = (y * u).sum()
-            total = term if total is None else total + term
-    if total is None:
+    if not any(y.requires_grad for y in ys):
         return
-    gs = autograd.grad(total, leaves, create_graph=True, allow_unused=True)
-    along = dot([g for g in gs if g is not None], [v for g, v in zip(gs, vs) if g is not None])
-    if along is None or not along.requires_grad:
-        jv = [None] * len(us)
-    else:
-        jv = autograd.grad(along, us, allow_unused=True)
-    terms = [float((to_numpy(j.array) * t).sum()) for j, t in zip(jv, ts) if j is not None]
+    gs = pull(ys, us, leaves, create_graph=True)
+    pairs = [(g, v) for g, v in zip(gs, vs) if g is not None]
+    terms = products(pull([g for g, _ in pairs], [v for _, v in pairs], us), ts)
 
     def value(points):
         with minitorch.no_grad():
-            return float(dot([y for y in f([wrap(p) for p in points]) if is_float(y)], ts).array)
+            return dot([y for y in f([wrap(p) for p in points]) if is_float(y)], ts)
     compare(slope(value, xs, vs, eps), sum(terms), sum(map(abs, terms)), "jvp")

@@ -96,6 +96,7 @@ def is_float_value(g):
 def with_result(f, change, k=None):
     """f with a change of its result, or of result number k."""
     def changed(g):
+        g = np.asarray(g) if isinstance(g, np.generic) else g              # NumPy gives numbers where arrays have no axes
         if not is_float_value(g):
             return g
         found = change(g)

@@ -18,7 +18,9 @@ from ..tensor import Tensor, wrap
 from .problem import flat
 
 SEEDS = (1001, 1002, 1003)
-ROUNDING = 16 * float(np.finfo("f8").eps)            # of the largest entry
+ROUNDING = 1e-12                                     # of the largest entry
+POLE = 1e14
+SCALED = ("large", "tiny")                           # numbers at which second derivatives are rounding too
 
 
 @dataclasses.dataclass
@@ -29,9 +31,9 @@ class Probe:
     right: object = None                             # what the right derivative computes; None where it raises
 
     def settle(self):
-        """Remember what the right derivative, planted now, computes; again, to be sure that it is always the same."""
+        """Remember what the right derivative, planted now, computes: if it is the same every time, and no pole, where it is rounding."""
         self.right = outcome(self.run)
-        if self.right is not None and difference(self.right, outcome(self.run)):
+        if self.right is not None and (size_of(self.right) > POLE or difference(self.right, outcome(self.run))):
             self.right = None
         return self
 
@@ -49,7 +51,7 @@ def difference(right, wrong):
     """In words, how two lists of arrays differ by more than rounding; "" where they do not."""
     if wrong is None:
         return "an error"
-    size = max((float(np.abs(a[np.isfinite(a)]).max(initial=0)) for a in right if a is not None and a.dtype.kind == "f"), default=0.0)
+    size = size_of(right)
     for a, b in zip(right, wrong):
         if a is None or b is None:
             if a is not b and any(x is not None and np.any(x) for x in (a, b)):
@@ -63,6 +65,11 @@ def difference(right, wrong):
             i = tuple(int(v) for v in np.argwhere(apart)[0])
             return f"{b[i]:.6g} for {a[i]:.6g}"
     return "" if len(right) == len(wrong) else f"{len(wrong)} results for {len(right)}"
+
+
+def size_of(arrays):
+    """The largest finite float of several arrays."""
+    return max((float(np.abs(a[np.isfinite(a)]).max(initial=0)) for a in arrays if a is not None and a.dtype.kind == "f"), default=0.0)
 
 
 def seen_apart(probes):
@@ -113,9 +120,19 @@ def moved_parameters(value, others):
     return [v for i, v in enumerate(found) if repr(v) != repr(value) and repr(v) not in map(repr, found[:i])]
 
 
-def variants(arrays, seeds=()):
-    """(words, arrays) for lists of which the float arrays hold other numbers; `seeds`: with random ones too."""
+def variants(arrays, seeds=(), values=()):
+    """(words, arrays) for lists of which the float arrays hold other numbers, or the others stand in another order.
+
+    seeds: with random numbers too.  values: numbers with a meaning for the call, to stand on.
+    """
     floats = [i for i, a in enumerate(arrays) if is_array(a) and is_float(a.dtype)]
+    others = [i for i, a in enumerate(arrays) if is_array(a) and i not in floats]
+    for v in values:
+        yield f"{v} in every other entry", [np.where(np.arange(a.size).reshape(a.shape) % 2, a, a.dtype.type(v)) if i in floats else a
+                                            for i, a in enumerate(arrays)]
+    for i in others:
+        yield f"array {i} in reverse order", [*arrays[:i], arrays[i].reshape(-1)[::-1].reshape(arrays[i].shape), *arrays[i + 1:]]
+        yield f"array {i} moved by one", [*arrays[:i], np.roll(arrays[i], 1), *arrays[i + 1:]]
     for seed in seeds:
         rng = np.random.default_rng(seed)
         yield f"random numbers (seed {seed})", [np.asarray(rng.normal(size=a.shape) * spread(a), dtype=a.dtype) if i in floats else a
@@ -130,8 +147,11 @@ def spread(a):
     return float(np.sqrt(np.mean(np.square(a.astype("f8"))))) or 1.0 if a.size else 1.0
 
 
-def gradients(call, args, second):
-    """The gradients of a call by its float arrays, for a fixed random cotangent; `second`: then the gradients of these."""
+def gradients(call, args, second, only=None):
+    """The gradients of a call by its float arrays, for fixed random cotangents; `second`: then the gradients of these.
+
+    only: the number of the one result that gets a cotangent.
+    """
     leaves = []
 
     def tensor(x):
@@ -148,6 +168,7 @@ def gradients(call, args, second):
     rng = np.random.default_rng(0)
     with enable_grad():
         ys = [y for y in flat(call(*[tensor(x) for x in args])) if isinstance(y, Tensor) and y.requires_grad]
+        ys = ys if only is None else ys[only:only + 1]
         us = [wrap(rng.normal(size=y.shape).astype(y.array.dtype)).requires_grad_(second) for y in ys]
         gs = autograd.grad(ys, leaves, us, allow_unused=True, create_graph=second) if ys else []
         found = [None if g is None else g.array for g in gs]
@@ -177,8 +198,8 @@ def of_op(op):
 
 
 def of_case(op, label, args, params, elsewhere):
-    def probe(where, args, params, second=False):
-        return Probe(f"{label}, {where}", lambda: gradients(lambda *arrays: op.call(*arrays, **params), args, second))
+    def probe(where, args, params, second=False, only=None):
+        return Probe(f"{label}, {where}", lambda: gradients(lambda *arrays: op.call(*arrays, **params), args, second, only))
 
     def drawn(x, seed):
         rng = np.random.default_rng(seed)
@@ -190,18 +211,33 @@ def of_case(op, label, args, params, elsewhere):
     params = drawn(params, SEEDS[0])
     nested = [isinstance(a, tuple | list) for a in args]
     if not any(nested):
-        for where, changed in variants(list(args)):
-            yield probe(where, changed, params)
+        given = [params.get(name, op.defaults.get(name)) for name in op.meta] + list(args)
+        values = [v for v in given if isinstance(v, int | float) and not isinstance(v, bool)]
+        for where, changed in variants(list(args), (), sorted({s * v for v in values for s in (1, -1)})):
+            yield probe(where, changed, params, not where.startswith(SCALED))
     yield probe("sizes of one", drawn(one, SEEDS[0]), params)
+    count = results_of(op, args, params)
+    alone = range(count) if count > 1 else ()        # a derivative may refuse to be asked for all at once
+    for k in alone:
+        yield probe(f"result {k} alone", args, params, False, k)
     for name in {**op.defaults, **params}:
         if name in op.meta:
             for value in moved_parameters(params.get(name, op.defaults.get(name)), elsewhere.get(name, ())):
                 if not isinstance(value, Draw):
-                    yield probe(f"{name}={value}", args, {**params, name: value})
+                    for k in (None, *alone):
+                        yield probe(f"{name}={value}" + ("" if k is None else f", result {k} alone"), args, {**params, name: value}, False, k)
     for i, a in enumerate(args):
         if isinstance(a, int | float) and not isinstance(a, bool):
             for value in NUMBERS:
                 yield probe(f"{value} as argument {i}", [*args[:i], value, *args[i + 1:]], params)
+
+
+def results_of(op, args, params):
+    """How many results a call has; 0 where it raises."""
+    try:
+        return len(flat(op.call(*[[wrap(v) for v in a] if isinstance(a, list) else wrap(a) if is_array(a) else a for a in args], **params)))
+    except Exception:
+        return 0
 
 
 def resized(d):

@@ -150,6 +150,7 @@ def threshold_of(input, /, threshold, value):
 
 threshold_of.vjp(lambda g, input, threshold: only(g, ~(input <= threshold)))
 threshold_of.case(distinct(3, 4), 0.1, 20.0)
+threshold_of.case(distinct(5, 5), 0.1, 20.0)
 
 
 @composed(home="torch functional", method=False)

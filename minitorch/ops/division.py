@@ -99,6 +99,7 @@ remainder.vjp(lambda g: g,
 remainder.case(distinct(3, 4), positive(3, 4))
 remainder.case(distinct(2, 1, 4), positive(3, 1))
 remainder.case(distinct(3, 4), -0.3)
+remainder.case(distinct(8, 9), positive(8, 9))           # quotients of several sizes
 remainder.case(integers(3, 4, low=-9, high=9), 4)
 remainder.case(7, integers(3, low=1))
 
@@ -114,4 +115,5 @@ fmod.vjp(lambda g: g,
 fmod.case(distinct(3, 4), positive(3, 4))
 fmod.case(distinct(2, 1, 4), positive(3, 1))
 fmod.case(distinct(3, 4), -0.3)
+fmod.case(distinct(8, 9), positive(8, 9))
 fmod.case(integers(3, 4, low=-9, high=9), 4)

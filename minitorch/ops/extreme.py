@@ -162,6 +162,7 @@ def found_along(name, x, dim, keepdim):
 for _f in (max_of_all, min_of_all):
     _f.vjp(lambda g, input, y: g * shares_of_ties(input, y, None, True))
     _f.case(distinct(3, 4))
+    _f.case(np.array([[0.5, 1.7], [0.2, -0.4]]))     # both in the last column
 for _f in (max_along, min_along):
     _f.vjp(lambda g, y1, input_shape, dim: to_place(g, y1, dim, input_shape))
     _f.case(distinct(3, 4), 1)
@@ -260,6 +261,7 @@ def middle(input, /, skip_nan):
 middle.vjp(lambda g, input, y: g * shares_of_ties(input, y, None, True))
 middle.case(distinct(3, 4), False)
 middle.case(distinct(3, 3), True)
+middle.case(np.array([[0.5, 0.2], [1.7, -0.4]]), False)
 
 
 def no_elements():

@@ -362,6 +362,7 @@ def _(g, tensors_shape):
 
 
 blocks_on_diagonal.case(normal(2, 3), normal(1, 2), normal(3, 1))
+blocks_on_diagonal.case(normal(2, 1), normal(2, 3))
 
 
 @composed(method=False)

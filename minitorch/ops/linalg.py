@@ -6,7 +6,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
-from ..cases import definite, normal
+from ..cases import definite, invertible, normal
 from .choose import where
 from .matmul import matmul, times_zero
 from .reduce import sum
@@ -64,6 +64,7 @@ def inv(input, /):
 inv.vjp(lambda g, y: -matmul(flipped(y), matmul(g, flipped(y))))
 inv.case(definite(3, 3))
 inv.case(definite(2, 3, 3))
+inv.case(invertible(3, 3))
 inv.case(normal(1, 1))
 
 
@@ -73,6 +74,7 @@ def inverse(input):
     return inv(input)
 
 inverse.case(definite(3, 3))
+inverse.case(invertible(3, 3))
 inverse.case(definite(2, 4, 4))
 inverse.case(normal(1, 1))
 
@@ -90,6 +92,7 @@ def _(g, y, input, wanted):
 solved.case(definite(3, 3), normal(3, 2))
 solved.case(definite(2, 3, 3), normal(3, 1))
 solved.case(definite(3, 3), normal(2, 3, 2))
+solved.case(invertible(3, 3), normal(3, 2))
 
 
 @composed(home="linalg")
@@ -112,6 +115,7 @@ def solve(A, B, *, left=True):
 
 solve.case(definite(3, 3), normal(3))
 solve.case(definite(3, 3), normal(3, 2))
+solve.case(invertible(3, 3), normal(3, 2))
 solve.case(definite(2, 3, 3), normal(2, 3))
 solve.case(definite(2, 3, 3), normal(4, 3), left=False)
 
@@ -126,6 +130,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     return solve(A + identity(A.detach()) if unitriangular else A, B, left=left)
 
 solve_triangular.case(definite(3, 3), normal(3, 2), upper=True)
+solve_triangular.case(invertible(3, 3), normal(3, 2), upper=True)
 solve_triangular.case(definite(2, 3, 3), normal(4, 3), upper=False, left=False)
 solve_triangular.case(definite(3, 3), normal(3, 2), upper=False, unitriangular=True)
 
@@ -164,6 +169,7 @@ def _(g, y, input):
 cofactors.case(normal(3, 3))
 cofactors.case(normal(2, 4, 4))
 cofactors.case(definite(2, 2))
+cofactors.case(invertible(3, 3))
 
 
 @op(home="torch linalg")
@@ -176,6 +182,7 @@ slogdet.vjp(lambda g, input: g[1].reshape((*g[1].shape, 1, 1)) * flipped(inv(inp
 slogdet.case(normal(3, 3))
 slogdet.case(normal(2, 4, 4))
 slogdet.case(definite(2, 2))
+slogdet.case(invertible(3, 3))
 
 
 @composed
@@ -185,6 +192,7 @@ def logdet(input):
     return where(sign < 0, float("nan"), logabsdet)
 
 logdet.case(definite(3, 3))
+logdet.case(invertible(3, 3))
 logdet.case(definite(2, 4, 4))
 logdet.case(np.array([[2.0, 1.0], [1.5, 1.0]]))
 
@@ -209,6 +217,7 @@ def matrix_power(input, n):
 
 matrix_power.case(normal(3, 3), 5)
 matrix_power.case(definite(2, 3, 3), -2)
+matrix_power.case(invertible(3, 3), -2)
 matrix_power.case(normal(2, 2), 0)
 
 

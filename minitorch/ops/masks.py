@@ -43,6 +43,7 @@ masked_fill.vjp(lambda g, mask: masked_fill(g, mask, 0),
                 lambda g, mask: only(g, mask))
 masked_fill.case(normal(3, 4), booleans(3, 4), 0.5)
 masked_fill.case(normal(3, 1), booleans(4), normal())
+masked_fill.case(normal(2, 3), np.array([[False, True, True], [True, False, True]]), normal())
 masked_fill.case(normal(2, 3), np.array([True, False, True]), -3)
 
 
@@ -106,6 +107,7 @@ entries_into.vjp(lambda g, mask: masked_entries(g, mask))
 entries_into.case(normal(2), np.array([[True, False], [False, True]]), shape=(2, 2))
 entries_into.case(normal(0), np.array([False, False]), shape=(2,))
 entries_into.case(normal(3), np.array([True, True, True]), shape=(3,))
+entries_into.case(normal(3), np.array([[False, True], [True, True]]), shape=(2, 2))
 
 
 @composed

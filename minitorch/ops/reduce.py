@@ -79,6 +79,7 @@ def mean(input, /, dim=None, keepdim=False, dtype=None):
 mean.vjp(lambda g, input_shape, dim: spread(g * inverse(count(input_shape, dim)), dim, input_shape))
 mean.case(normal(3, 4))
 mean.case(normal(3, 4), 1)
+mean.case(normal(3, 4), 0)
 mean.case(normal(2, 3, 4), (0, 2), True)
 mean.case(normal(), -1)
 mean.case(integers(3, 4), 0, dtype="float32")

@@ -37,6 +37,7 @@ def slice_into(input, /, shape, index):
 
 slice_into.vjp(lambda g, index: slice_of(g, index=index))
 slice_into.case(normal(4), shape=(3, 4), index=(1, ...))
+slice_into.case(normal(2, 3), shape=(3, 4), index=(slice(0, 3, 2), slice(1, None)))
 slice_into.case(normal(2, 1, 3), shape=(3, 4), index=(slice(0, 3, 2), None, slice(1, None)))
 slice_into.case(normal(), shape=(3,), index=(2, ...))
 

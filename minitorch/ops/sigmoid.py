@@ -46,6 +46,7 @@ def softplus(input, /, beta=1.0, threshold=20.0):
 softplus.vjp(lambda g, input, beta, threshold: pick(input * beta > threshold, g, g * sigmoid(input * beta)))
 softplus.case(normal(3, 4))
 softplus.case(distinct(60, 60), 2, 30)
+softplus.case(distinct(3, 4), 2.0, 0.5)                  # so low that the two branches differ
 softplus.case(normal(), beta=-0.5)
 
 
