@@ -177,7 +177,8 @@ PROGRAMS = [Program(*row) for row in [
     ("fast, wrong", lambda mt: gradcheck(mt, custom(mt, backward=lambda g: g * 3), f64(mt), fast_mode=True), G,
      "Jacobian mismatch for output 0 with respect to input 0,\nnumerical:"),
     ("fast, wrong in the second input", lambda mt: gradcheck(mt, lambda x, y: x * custom(mt, backward=lambda g: g)(y), f64(mt), f64(mt),
-                                                            fast_mode=True), G, "Jacobian mismatch for output 0 with respect to input 1,\nnumerical:"),
+                                                             fast_mode=True), G,
+     "Jacobian mismatch for output 0 with respect to input 1,\nnumerical:"),
     ("fast, within rtol", lambda mt: gradcheck(mt, custom(mt, backward=lambda g: g * 2.01), f64(mt), fast_mode=True, rtol=0.1, atol=0.1), True),
     ("forward mode of a custom function", lambda mt: gradcheck(mt, custom(mt), f64(mt), check_forward_ad=True), NotImplementedError,
      "You must implement the jvp function for custom autograd.Function", (True, "")),          # here it is made by differentiating backward
