@@ -71,6 +71,16 @@ def test_every_mistake_in_a_derivative_is_noticed(name):
     assert not survivors, score
 
 
+def test_mistakes_where_broadcasting_is_undone_are_noticed(monkeypatch):
+    def checks(sum_to):
+        with monkeypatch.context() as m:
+            m.setattr(engine, "sum_to", sum_to)
+            for case in own_cases()["add"] + own_cases()["mul"] + own_cases()["addcmul"]:
+                check_first(*prepare(case))
+    score = gradcheck.kill_rate(engine.sum_to, checks)
+    assert len(score.killed) > 8 and not score.survived, score
+
+
 def test_excuses_are_few():
     assert len(EXCUSED) < 0.01 * sum(len(gradcheck.mutants(OPS[name])) for name in DIFFERENTIABLE)
 

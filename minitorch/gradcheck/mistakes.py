@@ -108,7 +108,7 @@ def with_result(f, change, k=None):
         if not isinstance(found, tuple | list):
             return changed(found)
         at = None if k is None else k % len(found)
-        return [changed(g) if at is None or i == at else g for i, g in enumerate(found)]
+        return type(found)([changed(g) if at is None or i == at else g for i, g in enumerate(found)])
     return wrong
 
 

@@ -55,6 +55,7 @@ def mutants(target, count=None, seed=0):
     op = getattr(target, "op", None)
     if op is not None:
         places = [OpPlace(op, i) for i, f in enumerate(op.vjps) if f is not None] if op.joint is None else [OpPlace(op, None)]
+        places += [ReferencePlace(op)] if op.reference is not None else []
     elif isinstance(target, type) and issubclass(target, Function):
         places = [FunctionPlace(target)]
     elif callable(target):
@@ -111,6 +112,20 @@ class OpPlace:
 
     def key(self):
         return id(self.op)
+
+
+class ReferencePlace(OpPlace):
+    """The reference of an op, from which its second derivatives come."""
+
+    def __init__(self, op):
+        self.op, self.right, self.name = op, op.reference, f"the reference of {op.name}"
+
+    def forms(self):
+        return wrong_forms(self.right)
+
+    def put(self, f):
+        self.op.reference = f
+        self.op.plans.clear()
 
 
 class FunctionPlace:
