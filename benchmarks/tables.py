@@ -10,17 +10,21 @@ import re
 from pathlib import Path
 
 import memory
+import nvrtc
 import overhead
 import timing
 
 README = Path(__file__).parent.parent / "README.md"
-TABLES = {"overhead": overhead.table, "memory": memory.table}
+TABLES = {"overhead": overhead.table, "memory": memory.table, "nvrtc": nvrtc.table}
+WHERE = {"nvrtc": nvrtc.where}                       # where figures come from, if not from this machine's clock
 MARKED = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def text(name):
     """The table `name` and a line on where it was measured."""
     figures = timing.read(name)
+    if name in WHERE:
+        return f"{TABLES[name](figures)}\n\n{WHERE[name](figures)}\n"
     versions = f"Python {figures['python']}, NumPy {figures['numpy']}, PyTorch {figures['torch']}"
     return f"{TABLES[name](figures)}\n\n{versions}; {figures['cpu']}, one thread. `python benchmarks/{name}.py`\n"
 
