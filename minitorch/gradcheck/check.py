@@ -186,8 +186,9 @@ class Check:
         """Judge the inputs `todo`, which move together; True when all is correct."""
         for i in todo:
             self.reports[i].verdict = CORRECT
-        for _ in range(self.count):
-            d = [signed(a.shape, self.rng) * s if i in todo else None for i, (a, s) in enumerate(zip(self.arrays, self.scales))]
+        for n in range(self.count):
+            sizes = self.scales if n == 0 or len(todo) == 1 else self.evened(todo)
+            d = [signed(a.shape, self.rng) * size if i in todo else None for i, (a, size) in enumerate(zip(self.arrays, sizes))]
             claims = self.claim.along(d)
             F = functools.cache(self.along(d))
             found = slopes(F, self.floor, self.unit, claims, self.around, max(3, (AFFORDED - self.problem.evaluations) // 2))
@@ -196,17 +197,24 @@ class Check:
                 return False
         return True
 
+    def evened(self, todo):
+        """Sizes of a direction in which no input drowns the others: each has the share of the least, down to a millionth of its scale."""
+        shares = {i: self.claim.share(i) for i in todo}
+        least = min([s for s in shares.values() if s > 0], default=0.0)
+        return [s * max(1e-6, min(1.0, least / shares[i])) if shares.get(i) else s for i, s in enumerate(self.scales)]
+
     def enter(self, todo, d, found, claims, F):
         """Put into the reports what a direction says of the inputs that moved; True if all is correct."""
         judged = [verdict.of(found, k, claim, self.unit, F) for k, claim in enumerate(claims)]
         k = max(range(len(judged)), key=lambda k: judged[k].weight)
         worst, claim = judged[k], claims[k].value
+        self.bounds = np.array([j.bound for j in judged])
         order = found.remainder_order(np.array([c.value for c in claims]))[k]
         for i in todo:
             r = self.reports[i]
             r.verdict, r.note, r.kind, r.order = worst.verdict, worst.note, found.kind[k], order
             r.numeric, r.claimed, r.error, r.bound = found.value[k], claim, abs(found.value[k] - claim), worst.bound
-            r.power = np.fmin(r.power, worst.bound * self.heights[k] / (LOW * self.scales[i] * LOW))
+            r.power = np.fmin(r.power, worst.bound * self.heights[k] / (LOW * np.abs(d[i]).min()))
             with np.errstate(all="ignore"):
                 r.trace = found.steps, np.abs(found.odd[:, k] / found.steps - claim)
             r.evidence = d[i], k, found.step

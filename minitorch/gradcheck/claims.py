@@ -72,12 +72,15 @@ class Gradients:
         return [Claim.of([g * v for g, v in zip(gs, d) if v is not None], [g * v for g, v in zip(rest, d) if v is not None], self.check.unit)
                 for gs, rest in zip(self.gradients, self.shaken)]
 
+    def share(self, i):
+        """The size of what input i contributes to the slopes when it moves by its scale."""
+        return self.check.scales[i] * float(np.sqrt(sum(np.vdot(gs[i], gs[i]) for gs in self.gradients)))
+
     def drowned(self, i):
-        """Whether a mistake of a thousandth in this input's share would have gone unseen among the others'."""
-        r = self.check.reports[i]
-        d = r.evidence[0]
-        share = max(float(np.sqrt(np.vdot(v := gs[i] * d, v))) for gs in self.gradients)
-        return share * 1e-3 < r.bound or share == 0
+        """Whether a mistake of a thousandth in this input's share would have gone unseen among the others', in any set of cotangents."""
+        d = self.check.reports[i].evidence[0]
+        shares = np.array([float(np.sqrt(np.vdot(v := gs[i] * d, v))) for gs in self.gradients])
+        return not shares.any() or bool(((shares > 0) & (shares * 1e-3 < self.check.bounds)).any())
 
     def slope(self, i, k, v):
         """The claimed slope when input i alone moves along v, for cotangents k."""
