@@ -252,6 +252,20 @@ def test_what_was_overwritten_gets_no_gradient():
     assert x.grad.array.tolist() == [0, 0, 0]
 
 
+def test_rrelu_draws_a_slope_for_each_negative_element():
+    minitorch.manual_seed(0)
+    x = minitorch.full((N,), -1.0, requires_grad=True)
+    y = functional["rrelu"](x, 0.1, 0.3, training=True)
+    slopes = -y.detach().array
+    assert 0.1 <= slopes.min() < 0.101 and 0.299 < slopes.max() <= 0.3 and abs(slopes.mean() - 0.2) < 0.001
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.array, slopes)
+    assert functional["rrelu"](minitorch.ones(3), training=True).tolist() == [1, 1, 1]
+    np.testing.assert_allclose(functional["rrelu"](-minitorch.ones(3), 0.1, 0.3).array, -0.2)
+    with pytest.raises(RuntimeError, match="Lower bound should be less than or equal to the upper bound"):
+        functional["rrelu"](x, 0.5, 0.2)
+
+
 # ---- dropout ---------------------------------------------------------------------------------------------------
 
 def test_dropout_drops_at_its_rate_and_keeps_the_mean():

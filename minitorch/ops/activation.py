@@ -7,11 +7,15 @@ import functools
 from .. import dtypes
 from ..autograd.op import HOMES, composed, op
 from ..autograd.views import in_place
-from ..backend import xp
+from ..backend import device_of, xp
 from ..cases import distinct, integers, normal
 from ..convert import refuse_overflow
+from ..dtypes import F32
+from ..random import source
+from ..tensor import wrap
 from .choose import choose, only, pick
 from .exponential import exp
+from .random import placed, uniform
 from .trigonometric import tanh
 
 in_place = functools.cache(in_place)
@@ -140,6 +144,24 @@ prelu.case(distinct(3), normal(1))
 prelu.case(distinct(), normal())
 
 
+@composed(home="torch functional", method=False)
+def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
+    """leaky_relu with the mean of lower and upper as its slope; while training with one drawn evenly between them for each element.
+
+    RuntimeError for lower > upper.
+    """
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    device = device_of(input.array)
+    slopes = uniform(source(None, device), input.array.shape, F32) * (upper - lower) + lower
+    return (in_place(prelu_of) if inplace else prelu_of)(input, wrap(placed(slopes.astype(input.array.dtype), device)))
+
+rrelu.case(distinct(3, 4))
+rrelu.case(distinct(3, 4), 0.25, 0.25, True)
+
+
 @op(home="", called="threshold", numbers="half")
 def threshold_of(input, /, threshold, value):
     """x above the threshold, else `value`."""
@@ -212,7 +234,7 @@ selu.case(distinct(60, 60))
 selu.case(normal())
 
 
-for _f in (relu, hardtanh, leaky_relu, threshold, elu, celu, selu):          # functional.relu_ and its like
+for _f in (relu, hardtanh, leaky_relu, rrelu, threshold, elu, celu, selu):          # functional.relu_ and its like
     for _place in _f.home:
         HOMES[_place][_f.__name__ + "_"] = functools.partial(_f, inplace=True)
 
