@@ -1,0 +1,158 @@
+"""minitorch.gradcheck on minitorch itself: every case of every op, and every kind of module, gets the verdict "correct"."""
+import numpy as np
+import pytest
+from table import cases
+
+import minitorch
+from minitorch import nn
+from minitorch.autograd.op import OPS
+from minitorch.gradcheck import check
+from minitorch.gradcheck.report import CORRECT
+from minitorch.nn.module import Module
+
+# Functions with floating-point results that have no derivative, as in PyTorch: these must not claim one either.
+CONSTANT = {
+    "bincount": "counts of integers; of its weights PyTorch has no derivative",
+    "histc": "counts",
+    **{name: "said to be not differentiable" for name, call in OPS.items() if call.op is not None and not call.op.differentiable},
+}
+# Functions that read one triangle of a symmetric matrix, and share its gradient between both: checked as functions of a whole matrix.
+READ_ONE_TRIANGLE = ("cholesky", "linalg.eigh", "linalg.eigvalsh")
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda c: c.id)
+def test_every_case_of_every_op(case):
+    drawn = case.draw()
+    if case.name in CONSTANT:
+        ys = case.run(drawn, [minitorch.tensor(a, requires_grad=True) for a in case.floats(drawn)])
+        assert not any(y.requires_grad for y in ys)
+        return
+
+    def f(*leaves):
+        if case.name in READ_ONE_TRIANGLE:
+            leaves = [(x + x.mT) / 2 for x in leaves]
+        return case.run(drawn, leaves)
+    report = check(f, tuple(case.floats(drawn)), name=case.id)
+    assert report.verdict == CORRECT, report
+
+
+# ---- modules -----------------------------------------------------------------------------------------------------------
+
+def randn(*shape, seed=0):
+    """Numbers away from zero, where activations have their kinks."""
+    v = np.random.default_rng(seed).normal(size=shape)
+    return minitorch.tensor(v + np.copysign(0.01, v))
+
+
+def distinct(*shape):
+    n = int(np.prod(shape))
+    return minitorch.tensor((np.random.default_rng(0).permutation(n) - n // 2 + 0.37).reshape(shape) * 0.1)
+
+
+def probabilities(*shape):
+    return minitorch.tensor(np.random.default_rng(1).uniform(0.1, 0.9, size=shape))
+
+
+def logs(*shape):
+    return randn(*shape).log_softmax(-1)
+
+
+def signs(*shape):
+    return minitorch.tensor(np.random.default_rng(1).choice([-1.0, 1.0], shape))
+
+
+CLASSES = minitorch.tensor([2, 0, 1, 1])
+ACTIVATIONS = """CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid Mish PReLU RReLU ReLU ReLU6 SELU
+SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink""".split()
+
+
+def sized(name, d):
+    return getattr(nn, f"{name}{d}d")
+
+
+# name: a function that gives a module and its inputs
+MODULES = {
+    **{name: lambda name=name: (getattr(nn, name)().eval(), randn(4, 6)) for name in ACTIVATIONS},
+    **{name: lambda name=name: (getattr(nn, name)(-1), randn(4, 6)) for name in ("Softmax", "LogSoftmax", "Softmin")},
+    "Threshold": lambda: (nn.Threshold(0.1, 2.0), randn(4, 6)),
+    "Softmax2d": lambda: (nn.Softmax2d(), randn(2, 3, 4, 2)),
+    "Linear": lambda: (nn.Linear(3, 4), randn(5, 3)),
+    "Bilinear": lambda: (nn.Bilinear(3, 4, 2), randn(5, 3), randn(5, 4, seed=1)),
+    "Embedding": lambda: (nn.Embedding(5, 3), minitorch.tensor([[1, 4], [1, 0]])),
+    "EmbeddingBag": lambda: (nn.EmbeddingBag(5, 3), minitorch.tensor([[1, 4], [1, 0]])),
+    "Flatten": lambda: (nn.Flatten(), randn(2, 3, 4)),
+    "Unflatten": lambda: (nn.Unflatten(1, (2, 3)), randn(2, 6)),
+    "Sequential": lambda: (nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), randn(5, 3)),
+    "Fold": lambda: (nn.Fold((4, 5), 2), randn(2, 12, 12)),
+    "Unfold": lambda: (nn.Unfold(2), randn(2, 3, 4, 5)),
+    "PixelShuffle": lambda: (nn.PixelShuffle(2), randn(1, 8, 3, 2)),
+    "PixelUnshuffle": lambda: (nn.PixelUnshuffle(2), randn(1, 2, 4, 6)),
+    "ChannelShuffle": lambda: (nn.ChannelShuffle(2), randn(1, 4, 3, 2)),
+    **{f"Conv{d}d": lambda d=d: (sized("Conv", d)(2, 3, 2, padding=1), randn(2, 2, *[4, 3, 2][:d])) for d in (1, 2, 3)},
+    **{f"ConvTranspose{d}d": lambda d=d: (sized("ConvTranspose", d)(2, 3, 2, stride=2), randn(2, 2, *[4, 3, 2][:d])) for d in (1, 2, 3)},
+    **{f"MaxPool{d}d": lambda d=d: (sized("MaxPool", d)(2), distinct(2, 2, *[4, 4, 2][:d])) for d in (1, 2, 3)},
+    **{f"AvgPool{d}d": lambda d=d: (sized("AvgPool", d)(2), randn(2, 2, *[4, 4, 2][:d])) for d in (1, 2, 3)},
+    **{f"LPPool{d}d": lambda d=d: (sized("LPPool", d)(3, 2), randn(2, 2, *[4, 4, 2][:d]).abs() + 0.5) for d in (1, 2, 3)},
+    **{f"AdaptiveAvgPool{d}d": lambda d=d: (sized("AdaptiveAvgPool", d)(2), randn(2, 2, *[5, 4, 3][:d])) for d in (1, 2, 3)},
+    **{f"AdaptiveMaxPool{d}d": lambda d=d: (sized("AdaptiveMaxPool", d)(2), distinct(2, 2, *[5, 4, 3][:d])) for d in (1, 2, 3)},
+    **{f"BatchNorm{d}d": lambda d=d: (sized("BatchNorm", d)(3), randn(4, 3, *[3, 2, 2][:d])) for d in (1, 2, 3)},
+    **{f"InstanceNorm{d}d": lambda d=d: (sized("InstanceNorm", d)(3, affine=True), randn(2, 3, *[5, 2, 2][:d])) for d in (1, 2, 3)},
+    "GroupNorm": lambda: (nn.GroupNorm(2, 4), randn(3, 4, 5)),
+    "LayerNorm": lambda: (nn.LayerNorm((3, 4)), randn(2, 3, 4)),
+    "RMSNorm": lambda: (nn.RMSNorm(4), randn(2, 3, 4)),
+    "LocalResponseNorm": lambda: (nn.LocalResponseNorm(2), randn(2, 4, 3)),
+    **{name: lambda name=name: (getattr(nn, name)(0.5).eval(), randn(2, 3, 4, 2, 2))
+       for name in ("Dropout", "AlphaDropout", "Dropout3d", "FeatureAlphaDropout")},
+    "Dropout1d": lambda: (nn.Dropout1d(0.5).eval(), randn(2, 3, 4)),
+    "Dropout2d": lambda: (nn.Dropout2d(0.5).eval(), randn(2, 3, 4, 2)),
+    "L1Loss": lambda: (nn.L1Loss(), randn(4, 3), randn(4, 3, seed=1)),
+    "MSELoss": lambda: (nn.MSELoss(), randn(4, 3), randn(4, 3, seed=1)),
+    "SmoothL1Loss": lambda: (nn.SmoothL1Loss(), randn(4, 3), randn(4, 3, seed=1)),
+    "HuberLoss": lambda: (nn.HuberLoss(), randn(4, 3), randn(4, 3, seed=1)),
+    "CrossEntropyLoss": lambda: (nn.CrossEntropyLoss(label_smoothing=0.1), randn(4, 3), CLASSES),
+    "NLLLoss": lambda: (nn.NLLLoss(), randn(4, 3), CLASSES),
+    "BCELoss": lambda: (nn.BCELoss(), probabilities(4, 3), probabilities(4, 3)),
+    "BCEWithLogitsLoss": lambda: (nn.BCEWithLogitsLoss(), randn(4, 3), probabilities(4, 3)),
+    "KLDivLoss": lambda: (nn.KLDivLoss(reduction="batchmean"), logs(4, 3), probabilities(4, 3)),
+    "PoissonNLLLoss": lambda: (nn.PoissonNLLLoss(), randn(4, 3), probabilities(4, 3)),
+    "GaussianNLLLoss": lambda: (nn.GaussianNLLLoss(), randn(4, 3), randn(4, 3, seed=1), probabilities(4, 3)),
+    "HingeEmbeddingLoss": lambda: (Fixed(nn.HingeEmbeddingLoss(), signs(4, 3)), randn(4, 3)),
+    "SoftMarginLoss": lambda: (Fixed(nn.SoftMarginLoss(), signs(4, 3)), randn(4, 3)),
+    "MarginRankingLoss": lambda: (Fixed(nn.MarginRankingLoss(0.3), signs(4)), randn(4), randn(4, seed=1)),
+    "CosineEmbeddingLoss": lambda: (Fixed(nn.CosineEmbeddingLoss(), signs(4)), randn(4, 3), randn(4, 3, seed=1)),
+    "CosineSimilarity": lambda: (nn.CosineSimilarity(), randn(4, 3), randn(4, 3, seed=1)),
+    "PairwiseDistance": lambda: (nn.PairwiseDistance(), randn(4, 3), randn(4, 3, seed=1)),
+    "MultiMarginLoss": lambda: (nn.MultiMarginLoss(), randn(4, 3), CLASSES),
+    "MultiLabelMarginLoss": lambda: (nn.MultiLabelMarginLoss(), randn(2, 4), minitorch.tensor([[3, 0, -1, 1], [0, -1, 0, 0]])),
+    "MultiLabelSoftMarginLoss": lambda: (Fixed(nn.MultiLabelSoftMarginLoss(), (signs(4, 3) + 1) / 2), randn(4, 3)),
+    "TripletMarginLoss": lambda: (nn.TripletMarginLoss(), randn(4, 3), randn(4, 3, seed=1), randn(4, 3, seed=2)),
+    "TripletMarginWithDistanceLoss": lambda: (nn.TripletMarginWithDistanceLoss(), randn(4, 3), randn(4, 3, seed=1), randn(4, 3, seed=2)),
+}
+
+
+class Fixed(Module):
+    """A loss whose last argument is given once and for all."""
+
+    def __init__(self, loss, target):
+        super().__init__()
+        self.loss, self.target = loss, nn.Buffer(target)
+
+    def forward(self, *inputs):
+        return self.loss(*inputs, self.target)
+
+
+CONTAINERS = {"Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList"}           # these compute nothing
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_and_their_parameters(name):
+    minitorch.manual_seed(0)
+    module, *inputs = MODULES[name]()
+    report = check(module.double(), tuple(inputs), name=name)
+    assert report.verdict == CORRECT, report
+    assert len(report.inputs) >= len(list(module.parameters()))
+
+
+def test_every_module_is_checked():
+    every = {n for n in dir(nn) if isinstance(getattr(nn, n), type) and issubclass(getattr(nn, n), Module)}
+    assert every == {*MODULES, *CONTAINERS}
