@@ -22,8 +22,8 @@ typedef std::chrono::steady_clock Time;
 
 std::atomic<bool> time_is_up{false};
 std::atomic<int64_t> deadline{0};                    // 0: no launch runs
-std::mutex watch_mutex;
-std::condition_variable bell;                        // wakes the watching thread
+std::mutex& watch_mutex = *new std::mutex;           // these two are never destroyed: the watching thread waits on them until the
+std::condition_variable& bell = *new std::condition_variable;            // process is gone, and destroying them would wait for it
 bool asleep = false;
 pid_t owner = 0;                                     // of the watching thread: it does not survive a fork
 std::vector<pthread_t> runners;                      // OS threads inside kernels
