@@ -1,9 +1,9 @@
 """Helpers for training loops: gradients cut to a size, parameters as one vector."""
 import math
 
-from ..autograd.mode import no_grad
-from ..backend import xp
-from ..tensor import Tensor, wrap
+from ...autograd.mode import no_grad
+from ...backend import xp
+from ...tensor import Tensor, wrap
 
 
 def with_gradients(parameters):
@@ -65,7 +65,7 @@ def clip_grad_value_(parameters, clip_value, foreach=None):
 
 def parameters_to_vector(parameters):
     """All parameters' numbers one after the other, as one differentiable vector."""
-    from .. import cat
+    from ... import cat
     return cat([p.reshape((-1,)) for p in parameters])
 
 
