@@ -1,6 +1,7 @@
 """gradcheck.check gives the right verdict: on wrong gradients of every kind, on correct ones that are hard to check, and at points
 where there is nothing to be right about."""
 import os
+import re
 import shutil
 import sys
 import time
@@ -468,6 +469,14 @@ def test_a_report_prints_plots_and_is_raised(tmp_path):
     pytest.importorskip("matplotlib")
     report.plot(tmp_path / "error.png")
     assert (tmp_path / "error.png").stat().st_size > 1000
+
+
+def test_the_readme_shows_what_a_report_says(capsys):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    program, shown = re.search(r"```python\n([^`]*gradcheck\.check[^`]*)```\n\n```\n(.*?)```", readme, re.DOTALL).groups()
+    exec(program, {})
+    numbers = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")                       # the last digits are the processor's
+    assert numbers.sub("0", capsys.readouterr().out) == numbers.sub("0", shown)
 
 
 # ---- blame --------------------------------------------------------------------------------------------------------------

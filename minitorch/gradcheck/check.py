@@ -85,10 +85,10 @@ class Check:
         """Fill the reports."""
         again = self.problem.value(self.problem.arrays)
         if len(ys) != len(again) or not all(same(a, b) for a, b in zip(ys, again)):
-            return self.all(RANDOM, "two calls with the same inputs gave different results: fix its random numbers (a seed) to check it")
+            return self.judge_all(RANDOM, "two calls with the same inputs gave different results: fix its random numbers (a seed) to check it")
         bad = [i for i, y in enumerate(ys) if not np.isfinite(to_numpy(y).astype("f8", copy=False)).all()]
         if bad:
-            return self.all(NOT_FINITE, f"output {bad[0]} holds NaN or infinity at this point")
+            return self.judge_all(NOT_FINITE, f"output {bad[0]} holds NaN or infinity at this point")
         self.dtypes = [y.dtype for y in ys]
         self.ys = [to_numpy(y).astype("f8", copy=False) for y in self.in_double(ys)]
         units = [np.finfo("f8").eps if self.shadow else narrow.unit_of(y) for y in ys]
@@ -97,8 +97,8 @@ class Check:
         self.draw_cotangents()
         self.floor = np.array([self.rounding(us, units) for us in self.cotangents])
         self.claim = (Tangents if self.forward else Gradients)(self)
-        for r, a in zip(self.reports, self.arrays):
-            r.note = r.note or ("" if a.size else "it has no entries")
+        for r in self.reports:
+            r.note = r.note or ("" if np.prod(r.shape) else "it has no entries")
         todo = [i for i, r in enumerate(self.reports) if r.ok and self.arrays[i].size]
         self.measure_all(todo)
         if self.shadow:
@@ -109,7 +109,8 @@ class Check:
                     locate.worst(self, i, r)
         return None
 
-    def all(self, verdict, note):
+    def judge_all(self, verdict, note):
+        """The same verdict for every input."""
         for r in self.reports:
             r.verdict, r.note = verdict, note
 
@@ -198,10 +199,11 @@ class Check:
         return True
 
     def evened(self, todo):
-        """Sizes of a direction in which no input drowns the others: each has the share of the least, down to a millionth of its scale."""
+        """Sizes of a direction in which no input drowns the others: each has the share of the least, as far as its dtype can follow."""
+        smallest = max(1e-6, min(1.0, 1e4 * self.unit))
         shares = {i: self.claim.share(i) for i in todo}
         least = min([s for s in shares.values() if s > 0], default=0.0)
-        return [s * max(1e-6, min(1.0, least / shares[i])) if shares.get(i) else s for i, s in enumerate(self.scales)]
+        return [s * max(smallest, min(1.0, least / shares[i])) if shares.get(i) else s for i, s in enumerate(self.scales)]
 
     def enter(self, todo, d, found, claims, F):
         """Put into the reports what a direction says of the inputs that moved; True if all is correct."""
