@@ -113,7 +113,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward_sm90(
     };
     auto multiply_values = [&](int step) {                                   // start O += P V
         unsigned char* value = values + step % STAGES * TILE_BYTES;
-        mbar_wait(&value_full[step % STAGES], step / STAGES % 2);
         wgmma_fence();
         #pragma unroll
         for (int kk = 0; kk < STEP / 16; kk++)
@@ -140,19 +139,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) attention_forward_sm90(
         }
     };
 
+    auto await_values = [&](int step) { mbar_wait(&value_full[step % STAGES], step / STAGES % 2); };
+
     mbar_wait(query_full, 0);
     multiply_keys(0);
     wgmma_wait<0>();
     if (leader) mbar_arrive(&key_empty[0]);
     softmax(0);
     pack(0);
+    await_values(0);
     for (int step = 1; step < steps; step++) {
         multiply_keys(step);
         multiply_values(step - 1);
         wgmma_wait<1>();                                                     // S is there
         if (leader) mbar_arrive(&key_empty[step % STAGES]);
         softmax(step);
-        wgmma_wait<0>();                                                     // O is there
+        await_values(step);                                                  // a loop: without one the compiler would put
+        wgmma_wait<0>();                                                     // the next wait before the softmax.  O is there
         if (leader) mbar_arrive(&value_empty[(step - 1) % STAGES]);
         #pragma unroll
         for (int n = 0; n < HEAD / 2; n++) acc[n] *= correction[n / 2 % 2];

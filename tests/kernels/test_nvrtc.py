@@ -1,5 +1,6 @@
 """Every kernel compiled for real GPUs by NVRTC, which needs none: no errors, no spills, no serialised wgmma."""
 import json
+import subprocess
 
 import pytest
 
@@ -38,6 +39,16 @@ def test_compiles_without_spills(together, arch):
 def test_compiles_in_double(together, arch):
     for kernel in together:
         assert nvrtc.compiled(kernel, arch, double=True)["registers"] > 0
+
+
+def test_hopper_attention_computes_a_softmax_while_a_product_runs(tmp_path):
+    """The assembler may move a wait for wgmma up to the beginning of its block; then nothing overlaps."""
+    kernel = next(k for k, _ in LAUNCHED if k.name == "attention_forward_sm90" and k.define["HEAD"] == "128" and len(k.define) == 2)
+    (tmp_path / "cubin").write_bytes(nvrtc.built(*nvrtc.text_and_options(kernel, "sm_90a"))[0])
+    text = subprocess.run([nvrtc.nvrtc().disassembler, "-c", str(tmp_path / "cubin")], capture_output=True, text=True, check=True).stdout
+    first = text.index("WARPGROUP.DEPBAR.LE gsb0, 0x1")                        # the scores are there
+    then = text.index("WARPGROUP.DEPBAR.LE gsb0, 0x0", first)                  # and now O += P V is done
+    assert text.count("MUFU.EX2", first, then) >= 64, "exponentials of 64 entries a thread between the two waits"
 
 
 SPILLS = """
