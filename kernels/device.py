@@ -9,7 +9,7 @@ from .signature import TYPES, members
 from .tensor_map import TensorMap
 
 OLDEST = 80                                          # sm_80, Ampere: cp.async, bf16 on tensor cores
-STATIC = 48 * 1024                                   # bytes of dynamic shared memory that need no permission
+STATIC = 48 * 1024                                   # bytes of shared memory, static and dynamic, that need no permission
 NULL = np.uint64(0)                                  # what a kernel sees where None was given
 
 
@@ -88,8 +88,8 @@ def compiled(kernel, double, where):
             raise ValueError(f"{kernel!r}: the compiled module has no '{kernel.name}': declare it extern \"C\"") from error
         raise RuntimeError(f"{kernel!r} cannot be loaded: {error}") from error
     structs = {i: size for i, p in enumerate(kernel.parameters) if not p.pointer and p.type not in TYPES and (size := size_of(function, i))}
-    return function, {"limit": device.attributes["MaxSharedMemoryPerBlockOptin"] - function.shared_size_bytes, "allowed": STATIC,
-                      "structs": structs}
+    static = function.shared_size_bytes
+    return function, {"limit": device.attributes["MaxSharedMemoryPerBlockOptin"] - static, "allowed": STATIC - static, "structs": structs}
 
 
 def size_of(function, i):

@@ -99,7 +99,7 @@ class RawKernel:
     num_regs, shared_size_bytes = 40, 1024
 
     def __init__(self, module, name):
-        self.module, self.name, self.allowed = module, name, 48 * 1024
+        self.module, self.name, self.allowed = module, name, 48 * 1024 - self.shared_size_bytes
         self.kernel = types.SimpleNamespace(ptr=1)
 
     @property
