@@ -54,6 +54,13 @@ class Slopes:
             return True
         return self.kind[k] == "smooth" and self.agrees(k, claim) and self.error[k] <= fair * claim.scale(self.value[k])
 
+    def one_sided(self, k):
+        """(slope to the left, slope to the right) of function k, at the smallest step at which they stand out from its noise."""
+        clear = np.flatnonzero(np.abs(self.even[:, k]) > 100 * self.noise[k])
+        j = clear[-1] if len(clear) else 0
+        mean, half = self.odd[j, k] / self.steps[j], self.even[j, k] / 2 / self.steps[j]
+        return mean - half, mean + half
+
     def moves_in_stairs(self, k, claim):
         """Whether F stands still close to 0, exactly, and goes as claimed further out: a function rounded to few digits."""
         still = self.odd[-1, k] == self.even[-1, k] == 0

@@ -51,10 +51,10 @@ class InputReport:
     def details(self):
         """What speaks for a verdict that is not `correct`."""
         rows = [self.note] if self.note else []
-        if np.isfinite(self.numeric) or np.isfinite(self.claimed):
+        if self.verdict != NOT_DIFFERENTIABLE and (np.isfinite(self.numeric) or np.isfinite(self.claimed)):
             rows.append(f"slope by differences {self.numeric:.12g}, claimed {self.claimed:.12g}: apart by {self.error:.2e}, "
                         f"explained up to {self.bound:.2e}")
-        if np.isfinite(self.order):
+        if self.verdict == WRONG and np.isfinite(self.order):
             rows.append(f"the Taylor remainder shrinks as h^{self.order:.1f} (h^3 when the gradient is right, h when it is wrong)")
         if self.worst is not None:
             rows.append(f"worst entry: d output{shown(self.worst[0])} / d {self.name}{shown(self.worst[1])} is "

@@ -31,8 +31,10 @@ def reasoned(found, k, value, bound, claim, sure, F):
     """(verdict, what there is to say)"""
     if found.kind[k] == "not finite":
         return NOT_FINITE, "NaN or infinity at every step away from the point"
-    if found.kind[k] != "smooth":
-        return NOT_DIFFERENTIABLE, "its one-sided slopes differ: a kink" if found.kind[k] == "kink" else "it jumps"
+    if found.kind[k] == "kink":
+        return NOT_DIFFERENTIABLE, "a kink: the slope is {:.6g} to one side and {:.6g} to the other".format(*found.one_sided(k))
+    if found.kind[k] == "jump":
+        return NOT_DIFFERENTIABLE, "it jumps"
     if not np.isfinite(value) or not np.isfinite(bound):
         return NOT_FINITE, "NaN or infinity so near the point that no slope can be taken"
     seen = claim.scale(value)
