@@ -17,8 +17,11 @@ THREADS, CHUNK = 256, 4096                           # of a block; numbers that 
 
 
 @functools.lru_cache(maxsize=64)
-def chunks(sizes, library_of, device):
-    """(blocks, 3): for each block its tensor, its first number there, how many there are; on the device where the tensors are."""
+def chunks(sizes, library_of, where):
+    """(blocks, 3): for each block its tensor, its first number there, how many there are; on the device where the tensors are.
+
+    where: that device and the stream, on which alone the list is sure to have arrived.
+    """
     counts = [-(-n // CHUNK) for n in sizes]
     tensor = np.repeat(np.arange(len(sizes)), counts)
     first = np.concatenate([np.arange(c) for c in counts]) * CHUNK
@@ -65,8 +68,8 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, step, lr, betas, eps, weight
         x, g, m, v, *most = [[table[i] for i in chosen] for table in tables]
         library_of = xp(x[0])
         g = [library_of.ascontiguousarray(a) for a in g]
-        where = getattr(x[0], "device", None)
-        list_of_chunks = chunks(tuple([a.size for a in x]), library_of, getattr(where, "id", None))
+        where = None if library_of is np else (x[0].device.id, library_of.cuda.get_current_stream().ptr)
+        list_of_chunks = chunks(tuple([a.size for a in x]), library_of, where)
         kernel = library("adam.cu", "adam", {"scalar": scalar(x[0]), "moment": scalar(m[0])})
         kernel(len(list_of_chunks), THREADS, (x, g, m, v, most[0] if most else None, list_of_chunks, *numbers))
     return tuple(a for table in (tables[0], *tables[2:]) for a in table)

@@ -52,7 +52,8 @@ def home(kernel, args):
 def passed(kernel, p, a, where):
     """One argument as CuPy passes it: arrays by address, numbers in the exact type, structs as one item of a NumPy array."""
     if p.table and a is not None:
-        return table(tuple([0 if x is None else x.data.ptr for x in a]), where)
+        import cupy
+        return table(tuple([0 if x is None else x.data.ptr for x in a]), where, cupy.cuda.get_current_stream().ptr)
     if a is None:
         return NULL
     if p.pointer:
@@ -63,8 +64,11 @@ def passed(kernel, p, a, where):
 
 
 @functools.lru_cache(maxsize=256)
-def table(addresses, where):
-    """The addresses of a list of arrays as an array on the device; lists that come again, as an optimizer's, are copied there once."""
+def table(addresses, where, stream):
+    """The addresses of a list of arrays as an array on the device; lists that come again, as an optimizer's, are copied there once.
+
+    For each stream: on another one a kernel might read them before they are there.
+    """
     import cupy
     return cupy.asarray(np.array(addresses or (0,), np.uint64))
 

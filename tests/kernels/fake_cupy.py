@@ -126,6 +126,21 @@ class RawKernel:
 LAUNCHES, RAISED, FAIL, MODULES, REFUSE = [], [], [], [], []
 
 
+class Stream:
+    """cupy.cuda.Stream, which a `with` makes the current one."""
+    current = types.SimpleNamespace(ptr=0)
+
+    def __init__(self, ptr):
+        self.ptr = ptr
+
+    def __enter__(self):
+        self.before, Stream.current = Stream.current, self
+        return self
+
+    def __exit__(self, *error):
+        Stream.current = self.before
+
+
 class RawModule:
     def __init__(self, *, code=None, options=(), backend="nvrtc"):
         assert type(code) is str and type(options) is tuple and all(type(o) is str for o in options)
@@ -157,7 +172,7 @@ class Module(types.ModuleType):
 cupy = Module(np, "cupy")
 cupy.ndarray, cupy.asarray, cupy.RawModule = ndarray, asarray, RawModule
 cupy.cuda = types.SimpleNamespace(
-    Device=Device, compiler=types.SimpleNamespace(CompileException=CompileException),
+    Device=Device, Stream=Stream, get_current_stream=lambda: Stream.current, compiler=types.SimpleNamespace(CompileException=CompileException),
     driver=types.SimpleNamespace(CUDADriverError=CUDADriverError), runtime=types.SimpleNamespace(getDeviceCount=lambda: 2))
 
 

@@ -94,7 +94,10 @@ def test_a_table_of_arrays_becomes_their_addresses_once(cupy):
     xs = [cupy.asarray(np.ones(3, "f4")), None, cupy.asarray(np.ones(2, "f4"))]
     for _ in range(2):
         Kernel(text, "f")(1, 1, (xs, 3))
-    first, second = (launch.args[0] for launch in LAUNCHES)
+    with cupy.cuda.Stream(7):
+        Kernel(text, "f")(1, 1, (xs, 3))
+    first, second, elsewhere = (launch.args[0] for launch in LAUNCHES)
+    assert elsewhere is not first, "the copy may not have arrived for another stream"
     assert isinstance(first, fake_cupy.ndarray) and first.dtype == np.uint64 and first is second
     assert first.tolist() == [xs[0].data.ptr, 0, xs[2].data.ptr]
 
