@@ -91,8 +91,10 @@ def agree(f, got, args, params, dtype):
         with np.errstate(invalid="ignore"):          # equal infinities are no error, and NaN must meet NaN
             error = np.where((y == r) | np.isnan(y) & np.isnan(r), 0, np.abs(y - r))
         scale = max(np.abs(r[np.isfinite(r)]).max(initial=0), 1e-3)
+        if np.isnan(error).any():
+            raise Disagreement(f"{f.__name__}: {int(np.isnan(error).sum())} entries of result {i} are NaN where the reference is not, or the reverse")
         if not error.max(initial=0) <= f.tolerance[dtype] * scale:
-            raise Disagreement(f"{f.__name__}: result {i} is off by {np.nanmax(error) / scale:.2e} of the largest entry, "
+            raise Disagreement(f"{f.__name__}: result {i} is off by {error.max() / scale:.2e} of the largest entry, "
                                f"allowed is {f.tolerance[dtype]:.1e}")
 
 
