@@ -209,14 +209,19 @@ def table(figures):
                {"kink": "kinks", "jump": "jumps", "noise": "noise", "vacuous": "gradients below rounding"}.items()),
              ["most evaluations for a random function, of one input (of three)", f"{alarms['evaluations of one input']} ({alarms['evaluations']})"],
              ["evaluations, seconds for 10 million entries", f"{large['evaluations']}, {large['processor']:.0f}"]]
-    versions = f"PyTorch {figures['torch']}, JAX {figures['jax']}, autograd {figures['autograd']}"
-    return f"{timing.table(['wrong by', *columns], rows)}\n\n{versions}: the options they come with.\n\n{timing.table(['ours', ''], facts)}"
+    return f"{timing.table(['wrong by', *columns], rows)}\n\n{timing.table(['ours', ''], facts)}"
+
+
+def where(figures):
+    """What was compared, and on what."""
+    peers = f"PyTorch {figures['torch']}, JAX {figures['jax']}, autograd {figures['autograd']}, each with the options it comes with"
+    return f"Python {figures['python']}, NumPy {figures['numpy']}, {peers}; {figures['cpu']}. `python benchmarks/gradcheck_power.py`"
 
 
 def main():
     args = timing.options(__doc__).parse_args()
     figures = measure()
-    print(table(figures))
+    print(table(figures), where(figures), sep="\n\n")
     if args.json:
         timing.write("gradcheck_power", figures)
 

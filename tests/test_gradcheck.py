@@ -134,6 +134,14 @@ def test_a_flat_spot_with_a_slope_around_it_is_not_taken_for_the_slope():
     assert verdict((shrink, lambda g, x: g), np.zeros(3)) != CORRECT
 
 
+@pytest.mark.parametrize("f, said", [(np.abs, "slope is"), (np.sign, "jumps"), (np.floor, "jumps"), (lambda x: (x != 0) * 1.0, "jumps")])
+def test_the_entry_with_the_kink_or_the_jump_is_named(f, said):
+    x = randn(300, 4) ** 2 + 0.1
+    x[123, 2] = 0
+    report = check((f, lambda g, x: 0 * g), x)
+    assert said in report.inputs[0].note and report.inputs[0].note.endswith("at x[123, 2]"), report
+
+
 def test_a_gradient_below_what_can_be_seen_is_vacuous():
     assert verdict((lambda x: 1e8 + 1e-9 * x, lambda g, x: 0 * g), np.ones(4)) == VACUOUS
     assert verdict((lambda x: 1e8 + 1e-9 * x, lambda g, x: 1e-9 * g), np.ones(4)) == VACUOUS

@@ -17,7 +17,7 @@ from .claims import Gradients, Tangents
 from .differences import slopes
 from .directions import LOW, scale_of, signed
 from .problem import problem_of, same
-from .report import CORRECT, NOT_FINITE, RANDOM, WRITES, WRONG, InputReport, Report
+from .report import CORRECT, NOT_DIFFERENTIABLE, NOT_FINITE, RANDOM, WRITES, WRONG, InputReport, Report
 from .second import SecondOrder
 
 AFFORDED = 40                                        # evaluations of a function whose gradient is right
@@ -105,8 +105,10 @@ class Check:
             narrow.compare(self)
         if self.find:
             for i, r in enumerate(self.reports):
-                if r.verdict == WRONG and r.kind == "smooth" and r.evidence is not None:
+                if r.verdict == WRONG and r.evidence is not None:
                     locate.worst(self, i, r)
+                elif r.verdict == NOT_DIFFERENTIABLE:
+                    locate.unsmooth(self, i, r)
         return None
 
     def judge_all(self, verdict, note):

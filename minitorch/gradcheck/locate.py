@@ -1,4 +1,4 @@
-"""After a check has failed: which entry of the Jacobian is worst, and what kind of mistake it looks like.
+"""After a check has failed: which entry of the Jacobian is worst, and what kind of mistake it looks like; or which entry has the kink.
 
 The disagreement along a direction is a sum over entries: halving the entries that move, and keeping the half that disagrees
 more, finds the input's entry in log2(n) steps; halving the cotangent then finds the output's.
@@ -6,6 +6,7 @@ more, finds the input's entry in log2(n) steps; halving the cotangent then finds
 import numpy as np
 
 from ..backend import to_numpy
+from .report import shown
 
 FEW = 400                                            # entries up to which the whole gradient is compared to name the mistake
 
@@ -52,6 +53,29 @@ def worst(check, i, report):
             v[j] = abs(direction[j]) or 1.0
             right[j], claimed[j] = slope(v) / v[j], claim.slope(i, k, v) / v[j]
         report.bug = kind_of_mistake(right, claimed)
+
+
+def unsmooth(check, i, report):
+    """Add to the note of input i at which of its entries the function has the kink or the jump that was found, where one alone shows it."""
+    direction, k, _ = report.evidence
+    steps = report.trace[0]
+    h, size = float(steps[len(steps) // 2]), direction.size
+
+    def bend(places, h):
+        """How far F(h) and F(-h) lie from a straight line (for a jump: from F(0)) when only these entries move."""
+        v = np.zeros(size)
+        v[places] = direction.reshape(-1)[places]
+        F = check.along([v.reshape(direction.shape) if j == i else None for j in range(len(check.arrays))])
+        up, down = F(h)[k], F(-h)[k]
+        return abs(up + down) if report.kind == "kink" else abs(up) + abs(down)
+
+    places = np.arange(size)
+    while len(places) > 1:
+        first, second = places[:len(places) // 2], places[len(places) // 2:]
+        places = first if bend(first, h) >= bend(second, h) else second
+    here, closer = bend(places, h), bend(places, h / 10)
+    if here > 0 and closer > here / (20 if report.kind == "kink" else 2):  # a smooth one would shrink a hundredfold, or tenfold
+        report.note += f", at {report.name}{shown(np.unravel_index(int(places[0]), direction.shape) if direction.shape else ())}"
 
 
 def worst_output(check, i, entry, column):

@@ -65,6 +65,7 @@ class InputReport:
 
 
 def shown(index):
+    """An index as it is written behind a name."""
     return "[" + ", ".join(map(str, index)) + "]" if index else ""
 
 
