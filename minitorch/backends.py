@@ -24,6 +24,7 @@ ON_GPU = {                                           # what "auto" means for arr
     "embedding": "kernel",                           # the gradient of a table
     "conv": "kernel",                                # the library way copies every window
     "pool": "kernel",
+    "recurrent": "kernel",                           # the gates of LSTM and GRU cells
     "optimizer": "kernel",                           # Adam and AdamW: all parameters in one launch
     "matmul": "library",                             # cuBLAS
 }
