@@ -10,8 +10,10 @@ from minitorch import autograd
 from minitorch.autograd.op import OPS
 from minitorch.backend import to_numpy
 from minitorch.cases import walk, walk_arrays
+from minitorch.ops import later
 from minitorch.tensor import Tensor, wrap
 
+later.read_all()
 
 class Case:
     """One call from the table."""

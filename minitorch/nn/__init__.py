@@ -19,3 +19,22 @@ from .parameters import ParameterDict, ParameterList
 from .pooling import (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
                       AvgPool1d, AvgPool2d, AvgPool3d, LPPool1d, LPPool2d, LPPool3d, MaxPool1d, MaxPool2d, MaxPool3d)
 from .shape import ChannelShuffle, Flatten, Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold
+
+# Modules that few programs use, by the file that is read when one is first asked for.
+LATER = {name: file for file, names in {
+    "padding": """CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d ReflectionPad2d
+                  ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d""",
+    "upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
+}.items() for name in names.split()}
+
+
+def __getattr__(name):
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+    found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{LATER[name]}"), name)
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *LATER})

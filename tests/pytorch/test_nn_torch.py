@@ -127,6 +127,28 @@ nn.Fold((4, 5), (2, 2)) | 2,12,12
 nn.PixelShuffle(2) | 2,8,3,3
 nn.PixelUnshuffle(2) | 2,2,4,6
 nn.ChannelShuffle(2) | 2,6,3,3
+nn.ConstantPad1d(2, 3.5) | 2,3,4
+nn.ConstantPad2d((1, -1, 0, 2), 3.5) | 2,3,4,4
+nn.ConstantPad3d(1, 0.5) | 1,2,3,2,2
+nn.ZeroPad1d((1, 2)) | 2,3,4
+nn.ZeroPad2d((1, -1, 2, 0)) | 3,4,4
+nn.ZeroPad3d(1) | 1,2,3,2,2
+nn.ReflectionPad1d((3, 1)) | 2,3,4
+nn.ReflectionPad2d((2, 1, 1, 0)) | 2,3,4,3
+nn.ReflectionPad3d(1) | 1,2,3,2,4
+nn.ReplicationPad1d(2) | 3,4
+nn.ReplicationPad2d((1, 2, 3, 0)) | 2,3,4,4
+nn.ReplicationPad3d((1, 2, 0, 1, 3, 0)) | 1,2,3,2,2
+nn.CircularPad1d((1, 2)) | 2,3,4
+nn.CircularPad2d((1, 2, -1, 0)) | 2,3,4,4
+nn.CircularPad3d(1) | 1,2,3,2,2
+nn.Upsample(scale_factor=2) | 2,3,4
+nn.Upsample(7, mode="nearest-exact") | 2,3,4,5
+nn.Upsample(scale_factor=(1.7, 2.3), mode="bilinear") | 2,3,4,5
+nn.Upsample((7, 3), mode="bicubic", align_corners=True) | 2,3,4,5
+nn.Upsample(scale_factor=0.6, mode="trilinear", recompute_scale_factor=True) | 1,2,4,5,7
+nn.UpsamplingNearest2d(scale_factor=2) | 2,3,4,5
+nn.UpsamplingBilinear2d((7, 9)) | 2,3,4,5
 nn.CosineSimilarity() | 3,4 | 3,4
 nn.CosineSimilarity(0, 1e-3) | 3,4 | 3,4
 nn.PairwiseDistance(3.0, keepdim=True) | 3,4 | 3,4

@@ -1,0 +1,31 @@
+"""Ops that few programs use: a file of them is read when one of its names is first asked for.
+
+The names stand here by the place where users find them, as the homes of ops do.
+"""
+import importlib
+
+from ..autograd.op import HOMES
+
+FILES = {
+    "functional": {
+        "resample": "interpolate upsample upsample_bilinear upsample_nearest",
+    },
+    "torch": {},
+}
+WHERE = {home: {name: file for file, names in files.items() for name in names.split()} for home, files in FILES.items()}
+
+
+def find(home, name):
+    """The op of that name at `home`, its file read now; None where there is none."""
+    file = WHERE[home].get(name)
+    if file is None:
+        return None
+    importlib.import_module(f"{__package__}.{file}")
+    return HOMES[home][name]
+
+
+def read_all():
+    """Read every file: the op table is then complete."""
+    for files in FILES.values():
+        for file in files:
+            importlib.import_module(f"{__package__}.{file}")
