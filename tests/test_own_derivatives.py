@@ -7,7 +7,7 @@ import minitorch
 from minitorch import nn
 from minitorch.autograd.op import OPS
 from minitorch.gradcheck import check
-from minitorch.gradcheck.report import CORRECT
+from minitorch.gradcheck.report import CORRECT, VACUOUS
 from minitorch.nn.module import Module
 
 # Functions with floating-point results that have no derivative, as in PyTorch: these must not claim one either.
@@ -20,19 +20,43 @@ CONSTANT = {
 READ_ONE_TRIANGLE = ("cholesky", "linalg.eigh", "linalg.eigvalsh")
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda c: c.id)
-def test_every_case_of_every_op(case):
+each_case = pytest.mark.parametrize("case", cases(), ids=lambda c: c.id)
+with_derivative = {c.name: c for c in reversed(cases()) if c.name not in CONSTANT and c.floats(c.draw())}          # one of each op
+each_op = pytest.mark.parametrize("case", with_derivative.values(), ids=lambda c: c.id)
+
+
+def report_on(case, **options):
+    """What check says of a case as a function of its float arrays."""
     drawn = case.draw()
-    if case.name in CONSTANT:
-        ys = case.run(drawn, [minitorch.tensor(a, requires_grad=True) for a in case.floats(drawn)])
-        assert not any(y.requires_grad for y in ys)
-        return
 
     def f(*leaves):
         if case.name in READ_ONE_TRIANGLE:
             leaves = [(x + x.mT) / 2 for x in leaves]
         return case.run(drawn, leaves)
-    report = check(f, tuple(case.floats(drawn)), name=case.id)
+    return check(f, tuple(case.floats(drawn)), name=case.id, **options)
+
+
+@each_case
+def test_every_case_of_every_op(case):
+    if case.name in CONSTANT:
+        drawn = case.draw()
+        ys = case.run(drawn, [minitorch.tensor(a, requires_grad=True) for a in case.floats(drawn)])
+        assert not any(y.requires_grad for y in ys)
+        return
+    report = report_on(case)
+    assert report.verdict == CORRECT, report
+
+
+@each_op
+def test_second_derivatives(case):
+    """Correct, or vacuous where they vanish."""
+    report = report_on(case, order=2, find=False)
+    assert report.verdict in (CORRECT, VACUOUS), report
+
+
+@each_op
+def test_forward_mode(case):
+    report = report_on(case, forward=True, find=False)
     assert report.verdict == CORRECT, report
 
 
@@ -105,6 +129,9 @@ MODULES = {
        for name in ("Dropout", "AlphaDropout", "Dropout3d", "FeatureAlphaDropout")},
     "Dropout1d": lambda: (nn.Dropout1d(0.5).eval(), randn(2, 3, 4)),
     "Dropout2d": lambda: (nn.Dropout2d(0.5).eval(), randn(2, 3, 4, 2)),
+    **{name: lambda name=name: (getattr(nn, name)(1, *[0.5] * name.startswith("Constant")), randn(2, 2, *[4, 3, 2][:int(name[-2])]))
+       for name in dir(nn) if name[:-2].endswith("Pad")},
+    **{name: lambda name=name: (getattr(nn, name)(scale_factor=2), randn(2, 2, 3, 4)) for name in dir(nn) if name.startswith("Upsampl")},
     "L1Loss": lambda: (nn.L1Loss(), randn(4, 3), randn(4, 3, seed=1)),
     "MSELoss": lambda: (nn.MSELoss(), randn(4, 3), randn(4, 3, seed=1)),
     "SmoothL1Loss": lambda: (nn.SmoothL1Loss(), randn(4, 3), randn(4, 3, seed=1)),
@@ -155,4 +182,4 @@ def test_modules_and_their_parameters(name):
 
 def test_every_module_is_checked():
     every = {n for n in dir(nn) if isinstance(getattr(nn, n), type) and issubclass(getattr(nn, n), Module)}
-    assert every == {*MODULES, *CONTAINERS}
+    assert not every - {*MODULES, *CONTAINERS}, "MODULES must say how to make these, and what to give them"

@@ -2,7 +2,7 @@
 
 In the text, by its syntax tree: a wrong operator, sign, comparison, constant or epsilon; a term, factor, sum or transpose left
 out; operands exchanged; `=` for `+=`.  In the results: a factor, a sign, an offset, one entry, zeros, a transpose, entries moved
-by one.  In the arguments: a saved value that is stale.  All run on arrays and, for higher derivatives, on Tensors.
+by one.  In the arguments: a saved value that is stale, or detached.  All run on arrays and, for higher derivatives, on Tensors.
 """
 import ast
 import copy
@@ -21,18 +21,20 @@ FACTOR, OFFSET = 1.01, 0.01
 TINY = 1e-3                                          # constants up to here are epsilons, for which a hundredth is nothing
 
 
-def wrong_forms(f, results=(), saved=()):
+def wrong_forms(f, results=(), saved=(), twice=True):
     """(the mistake in words, the function with it) for every mutant of a function.
 
     results: names of its results where it returns several, each of which is spoiled alone.  saved: its parameters that hold values
-    kept from forward.
+    kept from forward.  twice: whether second derivatives come from it too.
     """
     yield from in_text(f)
     for k, which in enumerate(results) if results else [(None, "the result")]:
         for mistake, change in CHANGES.items():
             yield f"{which} {mistake}", with_result(f, change, k)
     for name in saved:
-        yield f"`{name}` stale: its entries in reverse order", with_stale(f, name)
+        yield f"`{name}` stale: its entries in reverse order", with_argument(f, name, reverse)
+        if twice:
+            yield f"`{name}` detached: no second derivative through it", with_argument(f, name, detach)
 
 
 # ---- in what is returned -----------------------------------------------------------------------------------------------
@@ -123,36 +125,43 @@ def reverse(v):
     return v
 
 
-def with_stale(f, name):
+def detach(v):
+    """A saved Tensor cut off from the graph; arrays, in a plain backward, stay as they are."""
+    if isinstance(v, tuple | list):
+        return type(v)([detach(x) for x in v])
+    return v.detach() if isinstance(v, Tensor) else v
+
+
+def with_argument(f, name, change):
     """f with another value of its parameter `name` than was saved for it."""
     at = list(inspect.signature(f).parameters).index(name)
 
     @functools.wraps(f)
     def wrong(*args, **kw):
         if name in kw:
-            kw[name] = reverse(kw[name])
-        return f(*[reverse(a) if i == at else a for i, a in enumerate(args)], **kw)
+            kw[name] = change(kw[name])
+        return f(*[change(a) if i == at else a for i, a in enumerate(args)], **kw)
     return wrong
 
 
-class StaleContext:
-    """A Function's ctx whose saved tensors changed since."""
+class ChangedContext:
+    """A Function's ctx that gives other tensors back than it saved."""
 
-    def __init__(self, ctx):
-        self.ctx = ctx
+    def __init__(self, ctx, change):
+        self.ctx, self.change = ctx, change
 
     @property
     def saved_tensors(self):
-        return reverse(tuple(self.ctx.saved_tensors))
+        return self.change(tuple(self.ctx.saved_tensors))
 
     def __getattr__(self, name):
         return getattr(self.ctx, name)
 
 
-def with_stale_context(f):
+def with_context(f, change):
     @functools.wraps(f)
     def wrong(ctx, *args):
-        return f(StaleContext(ctx), *args)
+        return f(ChangedContext(ctx, change), *args)
     return wrong
 
 

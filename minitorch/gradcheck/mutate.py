@@ -17,7 +17,7 @@ import numpy as np
 
 from ..autograd.function import Function
 from . import probes
-from .mistakes import syntax_of, with_stale_context, wrong_forms
+from .mistakes import detach, reverse, syntax_of, with_context, wrong_forms
 
 SHOWN = 30                                           # survivors in a printed score
 
@@ -94,7 +94,7 @@ class OpPlace:
             [f"the gradient of {name}" for name in arrays] if len(arrays) > 1 else []
         known = {"g", "wanted", *op.meta, *[f"{a}_shape" for a in op.arrays]}
         saved = [p for p in inspect.signature(self.right).parameters if p not in known]
-        return wrong_forms(self.right, results, saved)
+        return wrong_forms(self.right, results, saved, twice=op.reference is None)
 
     def put(self, f):
         op, i = self.op, self.i
@@ -142,7 +142,8 @@ class FunctionPlace:
 
     def forms(self):
         yield from wrong_forms(self.right, result_names(self.right, 1))
-        yield "the saved tensors stale: their entries in reverse order", with_stale_context(self.right)
+        yield "the saved tensors stale: their entries in reverse order", with_context(self.right, reverse)
+        yield "the saved tensors detached: no second derivative through them", with_context(self.right, detach)
 
     def put(self, f):
         if f is not self.right:
