@@ -59,15 +59,17 @@ template <bool ALONG_K> struct Loader {
                 bool inside = ALONG_K ? n * APART < across && left > 0 : across > 0 && n * APART < left;
                 cp_async<16>(tile + place<LENGTH>(line + n * APART, chunk), inside ? from + n * APART * stride : data, inside);
             }
-        } else {                                                                  // number by number
+        } else {                                                                  // number by number, a chunk's all at once
             #pragma unroll 1
-            for (int n = 0; n * APART < LINES; n++)
-                #pragma unroll 1
+            for (int n = 0; n * APART < LINES; n++) {
+                Vector<scalar, CHUNK> numbers;
+                #pragma unroll
                 for (int e = 0; e < CHUNK; e++) {
                     bool inside = ALONG_K ? n * APART < across && e < left : e < across && n * APART < left;
-                    scalar* to = tile + place<LENGTH>(line + n * APART, chunk) + e;
-                    *to = inside ? from[n * APART * stride + e] : from_float<scalar>(0.f);
+                    numbers.x[e] = inside ? from[n * APART * stride + e] : from_float<scalar>(0.f);
                 }
+                *reinterpret_cast<Vector<scalar, CHUNK>*>(tile + place<LENGTH>(line + n * APART, chunk)) = numbers;
+            }
         }
         from += ALONG_K ? DEPTH : DEPTH * stride;
         left -= DEPTH;
