@@ -26,7 +26,7 @@ LANGUAGE, RUNTIME = HERE / "language", HERE / "runtime"
 OLDEST_GCC = 11
 
 COMMON = ("-std=c++17", "-fPIC", "-O2", "-g1", "-gdwarf-4", "-pthread", "-ffp-contract=off")
-KERNEL = (*COMMON, "-w", "-fvisibility=hidden", "-fno-strict-aliasing", "-fwrapv", "-fno-math-errno")
+KERNEL = (*COMMON, "-w", "-fvisibility=hidden", "-fno-strict-aliasing", "-fwrapv", "-fno-plt", "-fno-math-errno")
 HOOKS = ("-fsanitize=thread", ("--param", "tsan-distinguish-volatile=1"), ("--param", "tsan-instrument-func-entry-exit=0"),
          ("-mllvm", "-tsan-distinguish-volatile=1"), ("-mllvm", "-tsan-instrument-func-entry-exit=0"))
 MODES = {                                            # flags that only some compilers know are in tuples of their own
@@ -193,10 +193,12 @@ def name_of(kernel):
 
 
 def complete(kernel, names):
-    """The text for the compiler: dynamic shared memory, for which C++ has no word, as a pointer; and the kernels made known."""
+    """The text for the compiler: macros; dynamic shared memory, for which C++ has no word, as a pointer; and the kernels made known."""
     body = DYNAMIC.sub(lambda m: f"{m[2]}* const {m[3]} = ({m[2]}*)cusim_dynamic_shared();", kernel.text)
     exports = "".join(f"CUSIM_EXPORT({name})\n" for name in names)
-    return f'#line 1 "{name_of(kernel)}"\n{body}\n#line 1 "exports"\n#undef float\n{exports}CUSIM_EXPORT_ANCHOR\n'
+    macros = {**kernel.define, **({"CLUSTER": ",".join(map(str, kernel.cluster))} if kernel.cluster != (1, 1, 1) else {})}
+    defines = "".join(f"#define {k} {v}\n" for k, v in macros.items())          # behind the language headers, which know nothing of them
+    return f'{defines}#line 1 "{name_of(kernel)}"\n{body}\n#line 1 "exports"\n#undef float\n{exports}'
 
 
 def library(kernel, mode, double, names=None):
@@ -209,8 +211,7 @@ def library(kernel, mode, double, names=None):
     folder = kernel.path.parent if kernel.path else KERNELS
     flags = [*KERNEL, *understood(path, version, MODES[mode]), "-include", str(LANGUAGE / "cuda.h")]
     flags += ["-include", str(LANGUAGE / "double.h")] if double else []
-    macros = {**kernel.define, **({"CLUSTER": ",".join(map(str, kernel.cluster))} if kernel.cluster != (1, 1, 1) else {})}
-    flags += [f"-D{k}={v}" for k, v in macros.items()] + ["-iquote", str(folder), "-iquote", str(KERNELS), "-I", str(LANGUAGE / "include")]
+    flags += ["-iquote", str(folder), "-iquote", str(KERNELS), "-I", str(LANGUAGE / "include")]
     headers = included(kernel.text, folder, {})
     stem = kernel.path.stem if kernel.path else kernel.name
     command = [path, *flags, "-x", "c++", "-shared", "-nodefaultlibs", "-"]        # hooks and C library come with the runtime

@@ -28,7 +28,7 @@ INSTRUCTIONS = {                                     # x86-64 and AArch64: opera
 }
 FUSED = re.compile(r"vfn?m(add|sub)\d+s[sd]")
 CALLED = {"fma": 2, "fmaf": 2}                       # of the C library; other functions of it count as one
-FUNCTION = re.compile(r"<(\w+)@plt>")
+FUNCTION = re.compile(r"<(\w+)(?:@\w+)?>")
 HOOKS = ("__tsan", "__ubsan", "__sanitizer", "cusim", "mem")
 
 

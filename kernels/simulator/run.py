@@ -14,7 +14,7 @@ from ..settings import current
 from ..signature import address
 from ..tensor_map import TensorMap
 from . import build
-from .report import SimulatorError, raise_reports
+from .report import raise_reports
 
 CONSTANT, UNDEFINED, OUTPUT = 1, 2, 4                # flags of arrays, and kinds of parameters: as in runtime/launch.cpp
 VALUE, ARRAY, TABLE, TENSOR_MAP = range(4)
@@ -25,7 +25,7 @@ ELEMENTS = {"float32": 1, "float16": 2, "bfloat16": 3, "int32": 4, "uint32": 5, 
 SWIZZLES = {0: 0, 32: 1, 64: 2, 128: 3}
 MAGIC = 0x70616D5F6D697363                           # of a tensor map made here
 SLOT = 64                                            # values start at multiples of this: what a tensor map needs
-REQUEST = struct.Struct("PP3I3I3I7IQQdPPP")
+REQUEST = struct.Struct("P3I3I3I7IQQdPPP")
 ARRAY_REQUEST = struct.Struct("PQIiII")
 PARAMETER_REQUEST = struct.Struct("iiq")
 MAP = struct.Struct("QQII5Q4Q5HBB")
@@ -51,7 +51,6 @@ class Compiled:
         library = ctypes.CDLL(str(self.path))
         self.library = library                       # stays loaded as long as this
         self.function = ctypes.cast(getattr(library, f"cusim_run_{kernel.name}"), ctypes.c_void_p).value
-        self.anchor = ctypes.cast(library.cusim_anchor, ctypes.c_void_p).value
         sizes = getattr(library, f"cusim_sizes_of_{kernel.name}")
         sizes.restype = ctypes.POINTER(ctypes.c_int)
         self.sizes = [sizes()[i] for i in range(len(kernel.parameters))]
@@ -148,7 +147,7 @@ def start(kernel, grid, block, args, shared_mem, made, check, profile):
     values += -values % SLOT
     ctypes.memmove(values, b"".join(packing.values), packing.room)
     request = REQUEST.pack(
-        made.function, made.anchor, *grid, *block, *kernel.cluster, ORDERS[settings.order], TIMINGS[settings.asynchronous], check, profile,
+        made.function, *grid, *block, *kernel.cluster, ORDERS[settings.order], TIMINGS[settings.asynchronous], check, profile,
         settings.threads, len(packing.arrays), len(packing.parameters), shared_mem, settings.seed, settings.time_limit,
         pointer(arrays), pointer(parameters), values)
     return runtime().cusim_launch(request), packing

@@ -30,8 +30,3 @@ template <class... T> inline const int* cusim_sizes(void (*)(T...)) {
 #define CUSIM_EXPORT(NAME) \
     extern "C" __attribute__((visibility("default"))) void cusim_run_##NAME(void** arguments) { cusim_unpack(&NAME, arguments); } \
     extern "C" __attribute__((visibility("default"))) const int* cusim_sizes_of_##NAME() { return cusim_sizes(&NAME); }
-
-// Says where this OS thread has its __shared__ variables: the runtime finds the others by it.
-#define CUSIM_EXPORT_ANCHOR \
-    thread_local char cusim_anchor_variable; \
-    extern "C" __attribute__((visibility("default"))) void* cusim_anchor() { return &cusim_anchor_variable; }

@@ -22,6 +22,7 @@ bool ordered(const Epoch& e, const Actor& a) {
 
 // ---- words for reports
 
+const char* a_name(Access access) { return access == Access::load ? "a load" : access == Access::store ? "a store" : "an atomic access"; }
 const char* name(Access access) { return access == Access::load ? "load" : access == Access::store ? "store" : "atomic access"; }
 
 std::string describe(const Epoch& e) {
@@ -79,12 +80,12 @@ struct Target {                                      // memory with a shadow
 
 void report_race(const Target& target, size_t offset, Access access, const Actor& a, const Epoch& e, Site site) {
     bool unit_at_work = e.agent >= current->block->cluster->clocks.wgmma;
-    const char* by = a.is_unit ? "an asynchronous " : "a ";
+    std::string what = a.is_unit ? std::string("an asynchronous ") + name(access) : a_name(access);
     if (unit_at_work)
-        report(Kind::missing_wait, site, e.site, "%s%s of %s while %s may still %s it", by, name(access), target.describe(offset).c_str(),
+        report(Kind::missing_wait, site, e.site, "%s of %s while %s may still %s it", what.c_str(), target.describe(offset).c_str(),
                describe(e).c_str(), e.access == Access::load ? "read" : "write");
     else
-        report(Kind::race, site, e.site, "%s%s of %s races with the %s by %s", by, name(access), target.describe(offset).c_str(),
+        report(Kind::race, site, e.site, "%s of %s races with the %s by %s", what.c_str(), target.describe(offset).c_str(),
                name(e.access), describe(e).c_str());
 }
 
@@ -171,12 +172,12 @@ void check_cell(Shadow& shadow, Cell& cell, const Actor& a, Access access, const
     if (is_remembered(cell, a, access)) return;
     if (cell.writer.cluster && !ordered(cell.writer, a)) report_race(target, offset, access, a, cell.writer, site);
     check_users(cell, a, access, access == Access::load ? Access::atomic : Access::load, target, offset, site);
-    if (!cell.written) {
-        report(Kind::uninitialised, site, 0, "%s of %s, which nobody has written", a.is_unit ? "an asynchronous load" : name(access),
+    bool guard = !cell.written && !target.array && !target.dynamic && is_guard(offset);
+    if (!cell.written && !guard) {
+        report(Kind::uninitialised, site, 0, "%s of %s, which nobody has written", a.is_unit ? "an asynchronous load" : a_name(access),
                target.describe(offset).c_str());
-        cell.written = true;                         // once is enough
     }
-    if (access == Access::atomic) cell.written = true;
+    cell.written = true;                             // once is enough, and an atomic writes
     if (a.by_proxy) check_proxy(cell, a, target, offset, site);
     remember_user(shadow, cell, a, access, site);
 }
@@ -204,12 +205,12 @@ Actor running_thread() {
 
 void check_alignment(uintptr_t p, size_t bytes, Access access, Site site) {
     if (bytes <= 16 && !(bytes & (bytes - 1)) && p & (bytes - 1))
-        report(Kind::misaligned, site, 0, "a %s of %zu bytes at an address that is no multiple of %zu", name(access), bytes, bytes);
+        report(Kind::misaligned, site, 0, "%s of %zu bytes at an address that is no multiple of %zu", a_name(access), bytes, bytes);
 }
 
 void shared_out_of_bounds(const SharedPlace& place, size_t bytes, Access access, Site site) {
     size_t size = place.dynamic ? place.block->dynamic.bytes : machine->statics.bytes;
-    report_fatal(Kind::shared_out_of_bounds, site, 0, "a %s of %zu bytes at byte %ld of the %zu bytes of %s shared memory", name(access),
+    report_fatal(Kind::shared_out_of_bounds, site, 0, "%s of %zu bytes at byte %ld of the %zu bytes of %s shared memory", a_name(access),
                  bytes, (long)place.offset, size, place.dynamic ? "dynamic" : "static");
     stop_kernel();
 }
@@ -222,35 +223,35 @@ void check_shared(const SharedPlace& place, size_t bytes, const Actor& a, Access
     check_cells(target, place.offset, bytes, a, access, site);
 }
 
-void check_array(uintptr_t p, size_t bytes, Access access, Site site) {
+void check_array(uintptr_t p, size_t bytes, Access access, Site site, bool aligned) {
     Array* array = find_array(p);
     if (!array || !array->memory.holds(p, bytes)) {
         long distance = 0;
         if (array)
-            report_fatal(Kind::global_out_of_bounds, site, 0, "a %s of %zu bytes at $%d+%zu, which goes past its end", name(access), bytes,
+            report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes at $%d+%zu, which goes past its end", a_name(access), bytes,
                          Target{nullptr, array, false}.array_number(), (size_t)(p - array->memory.low));
         else if (Array* nearest = nearest_array(p, distance))
-            report_fatal(Kind::global_out_of_bounds, site, 0, "a %s of %zu bytes, %ld bytes %s of $%d", name(access), bytes,
+            report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes, %ld bytes %s of $%d", a_name(access), bytes,
                          distance > 0 ? distance - 1 : -distance, distance > 0 ? "past the end" : "before the start",
                          Target{nullptr, nearest, false}.array_number());
         else
-            report_fatal(Kind::global_out_of_bounds, site, 0, "a %s of %zu bytes at %p, and the kernel has no arrays", name(access), bytes,
+            report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes at %p, and the kernel has no arrays", a_name(access), bytes,
                          (void*)p);
         stop_kernel();
     }
     size_t offset = p - array->memory.low;
     Target target{&array->shadow, array, false};
-    check_alignment(p, bytes, access, site);
+    if (aligned) check_alignment(p, bytes, access, site);
     if (array->constant) {                           // nobody writes it, so that loads need no more
         if (access != Access::load)
-            report(Kind::write_to_const, site, 0, "a %s of %s, which the kernel takes as const", name(access), target.describe(offset).c_str());
+            report(Kind::write_to_const, site, 0, "%s of %s, which the kernel takes as const", a_name(access), target.describe(offset).c_str());
         return;
     }
     check_cells(target, offset, bytes, running_thread(), access, site);
 }
 }  // namespace
 
-void check_access(const void* address, size_t bytes, Access access, Site site) {
+void check_access(const void* address, size_t bytes, Access access, Site site, bool aligned) {
     uintptr_t p = (uintptr_t)address;
     if (machine->fibers.stacks().holds(p)) return;
     BlockState* b = current->block;
@@ -263,13 +264,13 @@ void check_access(const void* address, size_t bytes, Access access, Site site) {
         check_alignment(p, bytes, access, site);
         check_shared(place, bytes, running_thread(), access, site);
     } else if (!machine->library.holds(p)) {         // constants of the kernel lie there
-        check_array(p, bytes, access, site);
+        check_array(p, bytes, access, site, aligned);
     }
 }
 
 void check_unit_access(const UnitAccess& unit, const void* p, size_t bytes, Access access) {
     SharedPlace place = shared_place(unit.block, (uintptr_t)p);
-    if (!place.block) cusim_fail("address-space", {nullptr, 0}, "an asynchronous %s at %p, which is not in shared memory", name(access), p);
+    if (!place.block) cusim_fail("address-space", {nullptr, 0}, "an asynchronous %s at %p, which is not in shared memory", a_name(access), p);
     Actor actor{unit.issuer, unit.issuer->block->cluster->serial, unit.clock, unit.agent, true, unit.by_proxy};
     check_shared(place, bytes, actor, access, unit.site);
 }

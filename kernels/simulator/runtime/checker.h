@@ -10,8 +10,8 @@ namespace cusim {
 struct ThreadState;
 struct BlockState;
 
-// An access of the running thread, anywhere in memory.
-void check_access(const void* p, size_t bytes, Access access, Site site);
+// An access of the running thread, anywhere in memory; aligned: its address must be a multiple of its size.
+void check_access(const void* p, size_t bytes, Access access, Site site, bool aligned = true);
 
 // An access to shared memory by an asynchronous unit: `agent`, at its time `clock`, on behalf of `issuer`.
 // by_proxy: TMA and wgmma, which see ordinary stores only after fence.proxy.async.
@@ -26,6 +26,8 @@ struct UnitAccess {
 void check_unit_access(const UnitAccess& unit, const void* p, size_t bytes, Access access);
 
 inline void advance(ThreadState* t);                 // the running thread's own clock: what follows is later than what was released
+
+bool is_guard(size_t static_offset);                 // whether a byte of static shared memory is the compiler's own (guards.cpp)
 
 // ---- between clusters
 void take_fence(bool device);

@@ -38,11 +38,11 @@ bool is_shared(const void* p) { return shared_place(current->block, (uintptr_t)p
 void volatile_load(const void* p, size_t bytes, const void* code) {
     if (!current || machine->fibers.stacks().holds((uintptr_t)p)) return;
     bool shared = is_shared(p);
+    if (!shared) looked_in_vain(p);                  // first: the load itself comes after this call
     if (checking() && shared)
         check_access(p, bytes, Access::load, site_of_code(code));
     else if (checking())
         check_atomic(p, bytes, site_of_code(code));
-    if (!shared) looked_in_vain(p);
 }
 
 void volatile_store(const void* p, size_t bytes, const void* code) {

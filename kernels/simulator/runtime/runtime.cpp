@@ -5,6 +5,7 @@
 #include "shadow.cpp"
 #include "memory.cpp"
 #include "scheduler.cpp"
+#include "guards.cpp"
 #include "checker.cpp"
 #include "hooks.cpp"
 #include "barriers.cpp"

@@ -329,6 +329,7 @@ void run_clusters(uint32_t (*next)()) {
     clusters_left = true;
     if (ThreadState* first = next_turn()) go_to(first, &m.scheduler);
     current = nullptr;
+    report_fault();
     if (m.resident.empty() && !m.stopped) return;
     m.fibers.abandon();                              // stopped in the midst of it
     m.resident.clear();

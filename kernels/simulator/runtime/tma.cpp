@@ -63,7 +63,7 @@ void check_load(const BulkLoad& load, BlockState* to, Mbarrier& barrier, unsigne
     check_unit_access(unit, memory, load.map.box_bytes(), Access::store);
     if (to == load.block || !load.blocks)
         walk(load.map, load.place, 0, [&](uint32_t, unsigned char* global, unsigned n, bool inside) {
-            if (inside) check_access(global, n, Access::load, site);
+            if (inside) check_access(global, n, Access::load, site, false);
         });
 }
 
@@ -113,6 +113,11 @@ void land(const BulkLoad& load) {
             return;
         }
         b->bytes -= bytes;
+        if (b->bytes < 0 && !b->pending) {
+            report_fatal(Kind::mbarrier, site_of(load.at), 0, "%ld more bytes land on the mbarrier than it was told to expect", -b->bytes);
+            machine->stopped = true;
+            return;
+        }
         if (checking()) {
             if (b->pending_clocks.size() <= (size_t)b->agent) b->pending_clocks.resize((size_t)b->agent + 1);
             b->pending_clocks[(size_t)b->agent] = cluster->clocks.now[(size_t)b->agent];
@@ -186,7 +191,7 @@ void cusim_tma_store(const void* address, unsigned shared, const int* place, int
         UnitAccess unit{t->block, t, agent, clocks.next(agent), true, site};
         check_unit_access(unit, memory, map.box_bytes(), Access::load);
         walk(map, place, 0, [&](uint32_t, unsigned char* global, unsigned n, bool inside) {
-            if (inside) check_access(global, n, add ? Access::atomic : Access::store, site);
+            if (inside) check_access(global, n, add ? Access::atomic : Access::store, site, false);
         });
     }
     t->stores.work.push_back(store);
