@@ -28,7 +28,7 @@ DIFFERENT = {
 }
 
 public = [c for c in cases() if c.call.home]
-pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:UserWarning")              # PyTorch's, of its own old names
+pytestmark = pytest.mark.filterwarnings("ignore:.*(deprecated|oneDNN):UserWarning")     # PyTorch's, of itself
 
 
 def peer(call):
