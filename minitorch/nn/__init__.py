@@ -22,8 +22,15 @@ from .shape import ChannelShuffle, Flatten, Fold, PixelShuffle, PixelUnshuffle, 
 
 # Modules that few programs use, by the file that is read when one is first asked for.
 LATER = {name: file for file, names in {
+    "attention": "MultiheadAttention",
+    "cells": "GRUCell LSTMCell RNNCell RNNCellBase",
+    "lazy": """LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
+               LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear UninitializedBuffer
+               UninitializedParameter""",
     "padding": """CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d ReflectionPad2d
                   ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d""",
+    "recurrent": "GRU LSTM RNN RNNBase",
+    "transformer": "Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer",
     "upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
 }.items() for name in names.split()}
 
