@@ -189,6 +189,16 @@ def test_a_difference_in_second_derivatives_alone_is_one(order, outcome):
     assert detached.outcome == outcome, detached.evidence
 
 
+def test_second_derivatives_that_fit_another_gradient_than_the_plain_one_are_wrong():
+    """The reference of an op, from which its second derivatives come, may be wrong and its derivatives yet fit each other."""
+    op, target = OPS["cross_entropy_each"], minitorch.tensor([0, 2, 1, 1])
+    m = next(m for m in gradcheck.mutants(op) if str(m) == "the reference of cross_entropy_loss: the result times 1.01")
+    assert gradcheck.check(lambda x: op(x, target), randn(4, 3), order=2).ok
+    with m.planted():
+        report = gradcheck.check(lambda x: op(x, target), randn(4, 3), order=2)
+    assert report.verdict == "wrong" and "1.01 times" in str(report)
+
+
 def test_the_test_must_pass_without_mutants():
     def failing():
         raise ValueError("no luck")
