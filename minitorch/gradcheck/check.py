@@ -17,7 +17,7 @@ from .claims import Gradients, Tangents
 from .differences import slopes
 from .directions import LOW, scale_of, signed
 from .problem import problem_of, same
-from .report import CORRECT, NOT_DIFFERENTIABLE, NOT_FINITE, RANDOM, WRITES, WRONG, InputReport, Report
+from .report import CORRECT, NOT_DIFFERENTIABLE, NOT_FINITE, RANDOM, VACUOUS, WRITES, WRONG, InputReport, Report
 from .second import SecondOrder
 
 AFFORDED = 40                                        # evaluations of a function whose gradient is right
@@ -210,7 +210,9 @@ class Check:
     def enter(self, todo, d, found, claims, F):
         """Put into the reports what a direction says of the inputs that moved; True if all is correct."""
         judged = [verdict.of(found, k, claim, self.unit, F) for k, claim in enumerate(claims)]
-        k = max(range(len(judged)), key=lambda k: judged[k].weight)
+        seen = any(j.verdict == CORRECT and c.size for j, c in zip(judged, claims))
+        weighed = [k for k, j in enumerate(judged) if not (seen and j.verdict == VACUOUS)]     # it may be invisible in some of the outputs
+        k = max(weighed, key=lambda k: judged[k].weight)
         worst, claim = judged[k], claims[k].value
         self.bounds = np.array([j.bound for j in judged])
         order = found.remainder_order(np.array([c.value for c in claims]))[k]

@@ -136,7 +136,8 @@ def extrapolated(steps, odd, noise):
         q = (h[:-1] / h[1:]) ** 2
         R = (q * D[1:] - D[:-1]) / (q - 1)
         blur_of_R = np.hypot(q * blur[1:], blur[:-1]) / (q - 1)
-        apart = np.abs(R - D[1:])                    # R's step away from the nearer difference: the error of that one
+        apart = np.abs(R - D[1:])                    # R's step away from the nearer difference: the error of that one, ...
+        apart[1:] = np.fmax(apart[1:], np.abs(R[1:] - R[:-1]) / q[1:])     # ... if by now the extrapolations converge
         values = np.concatenate([R, D[1:]])
         errors = np.concatenate([np.maximum(apart, 2 * blur_of_R), 2 * np.maximum(apart, blur[1:])])
         smaller = [*range(2, len(steps) + 1)] * 2    # the steps below those that a value rests on
