@@ -78,3 +78,10 @@ def vector_to_parameters(vec, parameters):
         n = math.prod(p.shape)
         p.data = vec[start:start + n].reshape(p.shape).data
         start += n
+
+
+def __getattr__(name):
+    if name != "rnn":                                # packed sequences, read when first asked for
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+    return importlib.import_module(f"{__name__}.rnn")
