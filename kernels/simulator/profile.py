@@ -84,7 +84,7 @@ def rows(text, library):
     flops = collections.Counter()
     addresses = {f[1] for f in fields if f[1].startswith("0x") and f[0] == "access"}
     for f in fields:
-        if f[0] == "entered":
+        if f[0] == "entered" and f[1]:               # without a place: a function's last block, which only returns
             for address, count in blocks.get(int(f[1], 16), ()):
                 flops[address] += count * int(f[2])
     lines = report.code_lines(library, addresses | {hex(a + 1) for a in flops})

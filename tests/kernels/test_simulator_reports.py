@@ -513,7 +513,9 @@ extern "C" __global__ void named(const float* x, OUT float* y) {
 
 
 def test_bfloat16_arrays_are_named_and_compared_too():
-    kernel = Kernel('#include "kernel.cuh"\nextern "C" __global__ void fills(OUT bf16* y) { if (threadIdx.x < 7) y[threadIdx.x] = __float2bfloat16(1.f); }',
-                    "fills")
+    kernel = Kernel("""#include "kernel.cuh"
+extern "C" __global__ void fills(OUT bf16* y) {
+    if (threadIdx.x < 7) y[threadIdx.x] = __float2bfloat16(1.f);
+}""", "fills")
     with kernels.using(mode="check"), pytest.raises(SimulatorError, match="1 of 8 elements of y"):
         kernel(1, 8, (np.zeros(8, ml_dtypes.bfloat16),))

@@ -28,5 +28,7 @@ template <class... T> inline const int* cusim_sizes(void (*)(T...)) {
 }
 
 #define CUSIM_EXPORT(NAME) \
-    extern "C" __attribute__((visibility("default"))) void cusim_run_##NAME(void** arguments) { cusim_unpack(&NAME, arguments); } \
+    extern "C" CUSIM_MODEL __attribute__((visibility("default"))) void cusim_run_##NAME(void** arguments) { \
+        cusim_unpack(&NAME, arguments); \
+    } \
     extern "C" __attribute__((visibility("default"))) const int* cusim_sizes_of_##NAME() { return cusim_sizes(&NAME); }
