@@ -191,9 +191,11 @@ BUGS = [
     Bug("shuffle under a condition that half the lanes miss", "scan_warp",
         "float other = __shfl_up_sync(ALL_LANES, sum, step);\n        if (t >= step) sum += other;",
         "if (t >= 16) sum += __shfl_up_sync(ALL_LANES, sum, step);", "deadlock warp-divergence", "__shfl_up_sync"),
-    Bug("shuffle by a lane outside its mask", "scan_warp", "__shfl_up_sync(ALL_LANES,", "__shfl_up_sync(0x7fffffffu,", "warp-divergence", "__shfl_up_sync"),
+    Bug("shuffle by a lane outside its mask", "scan_warp", "__shfl_up_sync(ALL_LANES,", "__shfl_up_sync(0x7fffffffu,", "warp-divergence",
+        "__shfl_up_sync"),
     # asynchronous copies
-    Bug("cp.async waits for one group too few", "sum_tiles", "cp_async_wait<1>();", "cp_async_wait<2>();", "missing-wait race uninitialised", "tile[k % 3][127 - t]"),
+    Bug("cp.async waits for one group too few", "sum_tiles", "cp_async_wait<1>();", "cp_async_wait<2>();", "missing-wait race uninitialised",
+        "tile[k % 3][127 - t]"),
     Bug("cp.async is not waited for", "sum_tiles", "cp_async_wait<1>();", "", "missing-wait race uninitialised", "tile[k % 3][127 - t]"),
     Bug("cp.async waited for, but not by the others", "sum_tiles", "__syncthreads();", "", "race uninitialised", "tile[k % 3][127 - t]"),
     Bug("cp.async into the tile that is being read", "sum_tiles", "copy(k + 2);", "copy(k + 3);", "race uninitialised", "tile[k % 3]"),
