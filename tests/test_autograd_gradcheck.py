@@ -131,6 +131,11 @@ def test_fast_mode_takes_float32():
         gradcheck(wrong, f32(minitorch), fast_mode=True)
 
 
+def test_outputs_without_gradient_are_left_out_in_float32_too():
+    with pytest.warns(UserWarning):
+        assert gradcheck(lambda x: (x * 2, x.detach(), x.argmax()), f32(minitorch), fast_mode=True)
+
+
 def test_fast_mode_leaves_small_mistakes_to_the_tolerances():
     tiny = custom(minitorch, forward=lambda x: x * 1e-7, backward=lambda g: g * 0)
     assert gradcheck(tiny, f64(minitorch)) and gradcheck(tiny, f64(minitorch), fast_mode=True)
@@ -150,6 +155,14 @@ def test_a_random_backward_cannot_be_batched():
 def test_second_order_needs_an_output_with_gradient():
     with pytest.raises(ValueError, match="at least one output"):
         gradgradcheck(lambda x: x.detach(), f64(minitorch))
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+def test_second_order_draws_gradients_in_the_layout_asked_for(scattered):
+    seen = []
+    cube = custom(minitorch, lambda x: x * 2, lambda g: seen.append(g.is_contiguous()) or g * 2)
+    assert gradgradcheck(cube, f64(minitorch), gen_non_contig_grad_outputs=scattered)
+    assert seen[0] is not scattered
 
 
 def test_random_numbers_of_the_caller_are_left_alone():

@@ -162,6 +162,11 @@ def test_json_holds_the_report(run):
     assert status == 0 and json.loads(printed)["inputs"][0]["numeric"] is None       # NaN is no JSON
 
 
+def test_a_module_gets_its_keyword_arguments(run):
+    assert "linear.bias" in run("Net", "--module", "3, bias=True", "--shape", "4x3")[1]
+    assert "linear.bias" not in run("Net", "--module", "3, bias=False", "--shape", "4x3")[1]
+
+
 def test_a_plot_is_saved(run, tmp_path):
     pytest.importorskip("matplotlib")
     assert run("softplus", "--shape", "3", "--plot", str(tmp_path / "steps.png"))[0] == 0

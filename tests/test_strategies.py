@@ -151,6 +151,13 @@ def test_tensors_in_every_layout_have_the_gradient_of_a_plain_copy(layout):
     check()
 
 
+@given(st.data())
+@FEW
+def test_tensors_have_the_shape_asked_for(data):
+    shape = data.draw(some.shapes())
+    assert data.draw(some.tensors(shape)).shape == data.draw(some.arrays(shape)).shape == shape
+
+
 def test_numbers_are_those_of_any_dtype():
     @given(some.arrays(some.shapes(), some.dtypes(whole=True, boolean=True)))
     @FEW

@@ -23,10 +23,11 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
 
     nondet_tol: by how much two backward passes may differ.  check_undefined_grad: custom functions must bear None for the
     gradient of an output.  check_forward_ad: compare the directional derivatives of func.jvp as well; jvp of a custom
-    Function is not called by these.  check_batched_grad, check_batched_forward_grad: func.vmap over either must agree with a loop.
+    Function is not called by these.  check_batched_grad: func.vmap over backward must agree with a loop.
     fast_mode: not PyTorch's one projection of the Jacobian but the directions of minitorch.gradcheck.check, in which no wrong
     entry hides; whole Jacobians are computed only where these show something and a tolerance must decide.
-    masked: accepted; there are no sparse tensors.
+    Accepted, with nothing to find: check_grad_dtypes (the engine casts every gradient to the dtype of its tensor),
+    check_batched_forward_grad (func.vmap over func.jvp is a loop), masked (there are no sparse tensors).
 
     With eps, atol and rtol left alone, the error ends with what minitorch.gradcheck.check says: the worst entry, the mistake it looks like.
     """
@@ -37,8 +38,8 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=T
         raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
     if check_batched_forward_grad and not check_forward_ad:
         raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
-    options = jacobians.Options(eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, check_batched_grad,
-                                check_batched_forward_grad, check_forward_ad, check_backward_ad, fast_mode)
+    options = jacobians.Options(eps, atol, rtol, nondet_tol, check_undefined_grad, check_batched_grad, check_forward_ad, check_backward_ad,
+                                fast_mode)
     return verdict(raise_exception, jacobians.run, func, inputs, options)
 
 
@@ -55,8 +56,8 @@ def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=
         raise AssertionError("Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True")
     if check_batched_grad and not check_rev_over_rev:
         raise AssertionError("Setting check_batched_grad=True requires check_rev_over_rev to be True")
-    options = jacobians.Options(eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, check_batched_grad,
-                                False, check_fwd_over_rev, check_rev_over_rev, fast_mode)
+    options = jacobians.Options(eps, atol, rtol, nondet_tol, check_undefined_grad, check_batched_grad, check_fwd_over_rev, check_rev_over_rev,
+                                fast_mode)
     return verdict(raise_exception, jacobians.run_second, func, inputs, grad_outputs, gen_non_contig_grad_outputs, options)
 
 
