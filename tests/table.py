@@ -46,9 +46,11 @@ class Case:
 
 
 def results(y):
-    """A result as a flat list of tensors; numbers and booleans become tensors."""
+    """A result as a flat list of tensors; numbers and booleans become tensors, None is left out."""
     if isinstance(y, (list, tuple)):
         return [t for v in y for t in results(v)]
+    if y is None:
+        return []
     return [y if isinstance(y, Tensor) else wrap(np.asarray(y))]
 
 

@@ -57,6 +57,8 @@ def flat(y):
     """PyTorch's result as a flat list of tensors."""
     if isinstance(y, (list, tuple)):
         return [t for v in y for t in flat(v)]
+    if y is None:
+        return []
     return [y if isinstance(y, torch.Tensor) else torch.tensor(y)]
 
 
@@ -91,7 +93,7 @@ def attempt(call, args, params, make, module, grad):
                 term = (y * u.to(y.dtype)).sum()
                 total = term if total is None else total + term
         gs = list(grad(total, leaves, allow_unused=True)) if total is not None else []
-    except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
         return None, None, error
     return ys, gs, None
 
