@@ -13,7 +13,7 @@ import types
 
 import numpy as np
 
-from ..backend import is_array, to_numpy
+from ..backend import is_array, to_numpy, xp
 from ..dtypes import is_float
 from ..tensor import Tensor, wrap
 
@@ -86,8 +86,7 @@ def numbers(x):
 def like(a, g):
     """The NumPy array `a` as g's kind of thing: floats in g's dtype."""
     array = g.array if isinstance(g, Tensor) else g
-    a = np.asarray(a, array.dtype if a.dtype.kind == "f" else None)
-    a = a if type(array) is np.ndarray else type(array)(a)
+    a = xp(array).asarray(np.asarray(a, array.dtype if a.dtype.kind == "f" else None))
     return wrap(a) if isinstance(g, Tensor) else a
 
 
