@@ -20,17 +20,16 @@
 extern "C" __global__ void __launch_bounds__(256)
 embedding_forward(const int64_t* index, const scalar* table, OUT scalar* y, int64_t count, int64_t rows, int columns,
                   int64_t zero_row) {
-    int64_t step = (int64_t)gridDim.x * blockDim.y;
-    for (int64_t i = (int64_t)blockIdx.x * blockDim.y + threadIdx.y; i < count; i += step) {
-        int64_t row = index[i];
-        bool there = row >= 0 && row < rows && row != zero_row;
-        float fill = row == zero_row ? 0.f : NOT_A_NUMBER;
-        for (int j = threadIdx.x * WIDTH; j < columns; j += blockDim.x * WIDTH) {
-            float v[WIDTH];
-            for (int k = 0; k < WIDTH; k++) v[k] = fill;
-            if (there) load<WIDTH>(table + row * columns + j, v);
-            store<WIDTH>(y + i * columns + j, v);
-        }
+    int64_t i = (int64_t)blockIdx.x * blockDim.y + threadIdx.y;
+    if (i >= count) return;
+    int64_t row = index[i];
+    bool there = row >= 0 && row < rows && row != zero_row;
+    float fill = row == zero_row ? 0.f : NOT_A_NUMBER;
+    for (int j = threadIdx.x * WIDTH; j < columns; j += blockDim.x * WIDTH) {
+        float v[WIDTH];
+        for (int k = 0; k < WIDTH; k++) v[k] = fill;
+        if (there) load<WIDTH>(table + row * columns + j, v);
+        store<WIDTH>(y + i * columns + j, v);
     }
 }
 

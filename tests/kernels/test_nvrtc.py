@@ -51,6 +51,16 @@ def test_hopper_attention_computes_a_softmax_while_a_product_runs(tmp_path):
     assert text.count("MUFU.EX2", first, then) >= 64, "exponentials of 64 entries a thread between the two waits"
 
 
+def test_kernels_for_vectors_store_vectors():
+    """Whether the compiler makes one store of a vector's eight hangs on the loops around it; single parameters are stored alone."""
+    wide = [k for k, double in LAUNCHED if not double and "8" in (k.define.get("WIDTH"), k.define.get("VECTOR"))]
+    assert {k.path.name for k in wide} >= {"softmax.cu", "normalization.cu", "elementwise.cu", "embedding.cu"}
+    for kernel in wide:
+        for arch in ("sm_80", "sm_90a"):
+            words = nvrtc.disassembled(*nvrtc.text_and_options(kernel, arch))[kernel.name]
+            assert nvrtc.matching(words, "STG.U16") < 8, f"{kernel.label}, {arch}: {dict(words)}"
+
+
 SPILLS = """
 extern "C" __global__ void __launch_bounds__(1024) spills(const float* x, float* y, int n) {
     float keep[200];
