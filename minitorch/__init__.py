@@ -21,8 +21,28 @@ from . import nn  # noqa: E402  (modules are made of the names above)
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minitorch\b")
 
 
+# Names that many programs do without, by the file that is read when one is first asked for; "" for modules of that name.
+_LATER = {name: file for file, names in {
+    "": "amp cuda distributed distributions func gradcheck optim testing utils",
+    "amp": "GradScaler autocast get_autocast_dtype is_autocast_enabled",
+    "func": "vmap",
+    "settings": """are_deterministic_algorithms_enabled channels_last channels_last_3d compile contiguous_format e get_default_device
+                   get_float32_matmul_precision get_num_interop_threads get_num_threads inf is_complex
+                   is_deterministic_algorithms_warn_only_enabled is_storage is_warn_always_enabled layout memory_format nan newaxis pi
+                   preserve_format set_default_device set_default_tensor_type set_float32_matmul_precision set_flush_denormal
+                   set_num_interop_threads set_num_threads set_warn_always spmm strided typename use_deterministic_algorithms""",
+}.items() for name in names.split()}
+
+
 def __getattr__(name):
     """The parts that many programs do without are read when first asked for."""
-    if name in ("func", "gradcheck", "optim", "testing", "utils"):
-        return _importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    file = _LATER.get(name)
+    if file is None:
+        found = ops.later.find("torch", name)
+        if found is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    else:
+        found = _importlib.import_module(f"{__name__}.{file or name}")
+        found = getattr(found, name) if file else found
+    globals()[name] = found
+    return found

@@ -22,11 +22,13 @@ from .shape import ChannelShuffle, Flatten, Fold, PixelShuffle, PixelUnshuffle, 
 
 # Modules that few programs use, by the file that is read when one is first asked for.
 LATER = {name: file for file, names in {
+    "": "parallel",
     "attention": "MultiheadAttention",
     "cells": "GRUCell LSTMCell RNNCell RNNCellBase",
     "lazy": """LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
                LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear UninitializedBuffer
                UninitializedParameter""",
+    "parallel": "DataParallel",
     "padding": """CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d ReflectionPad2d
                   ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d""",
     "recurrent": "GRU LSTM RNN RNNBase",
@@ -39,7 +41,9 @@ def __getattr__(name):
     if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
-    found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{LATER[name]}"), name)
+    file = LATER[name]
+    found = importlib.import_module(f"{__name__}.{file or name}")
+    globals()[name] = found = getattr(found, name) if file else found
     return found
 
 

@@ -7,8 +7,11 @@
 "kernel": the kernels of minitorch.kernels wherever they apply.  "library": NumPy, or CuPy and with it cuBLAS.
 "auto", at first the choice of all: on a GPU what ON_GPU says; for NumPy arrays the library, but kernels within kernels.simulated().
 On NumPy arrays "kernel" holds within kernels.simulated() only.
+
+The switches of PyTorch's backends are here too, for programs that set them: cudnn, cuda, mps, mkl, openmp.  They change nothing.
 """
 import contextlib
+import importlib
 import sys
 import types
 
@@ -60,22 +63,27 @@ def choose(family, choice):
 _chosen = dict.fromkeys(ON_GPU, "auto")
 
 
+SWITCHES = ("cuda", "cudnn", "mkl", "mps", "openmp")
+
+
 class Backends(types.ModuleType):
     """This module, whose families are attributes."""
 
     def __getattr__(self, name):
         if name in ON_GPU:
             return _chosen[name]
+        if name in SWITCHES:
+            return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"minitorch.backends has no family {name!r}: there are {', '.join(ON_GPU)}")
 
     def __setattr__(self, name, value):
-        if name.startswith("__"):                    # the import system's own
+        if name.startswith("__") or isinstance(value, types.ModuleType):         # the import system's own
             super().__setattr__(name, value)
         else:
             choose(name, value)
 
     def __dir__(self):
-        return [*super().__dir__(), *ON_GPU]
+        return [*super().__dir__(), *ON_GPU, *SWITCHES]
 
 
 sys.modules[__name__].__class__ = Backends
