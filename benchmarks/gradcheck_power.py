@@ -208,7 +208,7 @@ def table(figures):
              *([f"{words} at the point named as such", f"{named[kind]} of {accuracy['count']}"] for kind, words in
                {"kink": "kinks", "jump": "jumps", "noise": "noise", "vacuous": "gradients below rounding"}.items()),
              ["most evaluations for a random function, of one input (of three)", f"{alarms['evaluations of one input']} ({alarms['evaluations']})"],
-             ["evaluations, seconds for 10 million entries", f"{large['evaluations']}, {large['processor']:.0f}"]]
+             ["evaluations, processor seconds for 10 million entries", f"{large['evaluations']}, {large['processor']:.0f}"]]
     return f"{timing.table(['wrong by', *columns], rows)}\n\n{timing.table(['ours', ''], facts)}"
 
 
