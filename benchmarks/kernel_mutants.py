@@ -131,7 +131,7 @@ def judge(mutant, cases):
                         with kernels.using(mode=mode, order=order, asynchronous=asynchronous, time_limit=20):
                             prove(FUNCTIONS[name], i, FUNCTIONS[name].dtypes[0])
                     except (AssertionError, SimulatorError) as error:
-                        mutant.noticed, mutant.report = mode, str(error).strip().split("\n")[-1].strip()
+                        mutant.noticed, mutant.report = mode, re.sub(r"\S+/(\w+\.cuh?:)", r"\1", str(error).strip().split("\n")[-1].strip())
                         return
 
 
