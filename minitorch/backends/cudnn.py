@@ -11,7 +11,6 @@ def is_available():
 
 def version():
     """None: there is no cuDNN."""
-    return None
 
 
 def set_flags(_enabled=None, _benchmark=None, _benchmark_limit=None, _deterministic=None, _allow_tf32=None):

@@ -146,7 +146,7 @@ class Categorical(Distribution):
             self.logits = given - given.logsumexp(-1, keepdim=True)
         else:
             if self.validate if validate_args is None else validate_args:
-                require((given >= 0) & ((given.sum(-1, keepdim=True) > 0)), "Categorical", "probs", given, "Simplex()")
+                require((given >= 0) & (given.sum(-1, keepdim=True) > 0), "Categorical", "probs", given, "Simplex()")
             self.probs = given / given.sum(-1, keepdim=True)
         self._num_events = given.shape[-1]
         super().__init__(given.shape[:-1], validate_args=validate_args)

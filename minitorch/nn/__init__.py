@@ -25,6 +25,7 @@ LATER = {name: file for file, names in {
     "": "parallel",
     "attention": "MultiheadAttention",
     "cells": "GRUCell LSTMCell RNNCell RNNCellBase",
+    "ctc": "CTCLoss",
     "lazy": """LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d
                LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear UninitializedBuffer
                UninitializedParameter""",

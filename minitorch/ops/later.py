@@ -8,9 +8,12 @@ from ..autograd.op import HOMES
 
 FILES = {
     "functional": {
+        "ctc": "ctc_loss",
         "resample": "interpolate upsample upsample_bilinear upsample_nearest",
     },
-    "torch": {},
+    "torch": {
+        "ctc": "ctc_loss",
+    },
 }
 WHERE = {home: {name: file for file, names in files.items() for name in names.split()} for home, files in FILES.items()}
 

@@ -32,7 +32,8 @@ def built(row, library, T):
 
 def asked(d, x):
     """name -> number array (or the kind of error) of all that can be asked."""
-    found = {"log_prob": d.log_prob(x), "repr": repr(d).replace("minitorch.Size", "torch.Size"), "batch": tuple(d.batch_shape), "event": tuple(d.event_shape)}
+    found = {"log_prob": d.log_prob(x), "repr": repr(d).replace("minitorch.Size", "torch.Size"),
+             "batch": tuple(d.batch_shape), "event": tuple(d.event_shape)}
     for name in ("mean", "variance", "stddev", "mode", "entropy", "perplexity", "cdf", "icdf"):
         try:
             value = getattr(d, name)
