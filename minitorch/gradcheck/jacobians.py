@@ -328,7 +328,7 @@ def of_nothing(outputs, xs):
     with no_grad():
         for step in [n for n in steps if isinstance(n, FunctionNode)]:
             for p, g in zip(step.parents, step.vjp([None] * step.outputs if step.outputs > 1 else None, False)):
-                if p is not None and g is not None:
+                if g is not None:                    # nor is it where there is no p
                     roots.append(p)
                     arriving.append(engine.fit(g, p))
     return engine.run(roots, arriving, autograd.nodes_of(xs), retain_graph=True).values() if roots else []

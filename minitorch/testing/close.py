@@ -188,7 +188,7 @@ def compare_arrays(a, b, rtol, atol, equal_nan):
     rows = [f"Tensor-likes are not {wanted(rtol, atol)}!\n", f"Mismatched elements: {wrong} / {close.size} ({wrong / close.size:.1%})"]
     for name, values, tolerance in (("absolute", difference, atol), ("relative", quotient, rtol)):
         values = np.where(close, values.dtype.type(0), values)
-        index = np.unravel_index(largest(values), values.shape)
+        index = np.unravel_index(np.argmax(values), values.shape)
         rows.append(f"Greatest {name} difference: {values[index].item()} at index {tuple(int(i) for i in index)}{allowed(tolerance, rtol, atol)}")
     return "\n".join(rows)
 
@@ -199,9 +199,3 @@ def common(a, b):
         known = [d for d in (dtype_of(np.empty(0, x)) for x in (a, b)) if isinstance(d, dtypes.dtype)]
         a = dtypes.promote_types(*known).numpy if len(known) == 2 else np.promote_types(a, b)
     return np.dtype("i8") if a.kind in "ib" or a.kind == "u" and a.itemsize < 8 else a
-
-
-def largest(values):
-    """The place of the largest entry, of the first NaN where there is one."""
-    flat = values.reshape(-1)
-    return int(np.argmax(flat != flat)) if (flat != flat).any() else int(np.argmax(flat))
