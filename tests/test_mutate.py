@@ -157,6 +157,11 @@ def test_a_weak_test_lets_mutants_survive_and_the_score_says_where():
     assert "survived: Scaled: " in str(score) and "differs at call 0, " in str(score)
 
 
+def test_without_inputs_to_start_from_nothing_is_called_equivalent():
+    score = gradcheck.kill_rate(Scaled, lambda: None)
+    assert score.rate == 0 and not score.equivalent and "inputs unknown" in str(score)
+
+
 def test_a_mistake_that_changes_nothing_is_equivalent():
     def doubled(g, x):
         return g * 2 * (x == x) * 1.0

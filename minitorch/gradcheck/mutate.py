@@ -259,11 +259,11 @@ def kill_rate(mutants, test):
         if not m.outcome:
             key = m.place.key()
             if key not in settled:
-                settled[key] = [p.settle() for p in m.place.probes()]
+                settled[key] = [p for p in m.place.probes() if p.settle().right is not None]
             with m.planted():
                 m.evidence = probes.seen_apart(settled[key])
             m.outcome = "survived" if m.evidence or not settled[key] else "equivalent"
-            m.evidence = m.evidence or ("" if settled[key] else "inputs that nobody tried: no case and no recorded call")
+            m.evidence = m.evidence or ("" if settled[key] else "inputs unknown: no case or recorded call to start from")
         getattr(score, m.outcome).append(m)
     return score
 

@@ -73,9 +73,9 @@ def size_of(arrays):
 
 
 def seen_apart(probes):
-    """Where a mutant, planted now, differs from the right derivative, in words; "" where no probe tells them apart."""
+    """Where a mutant, planted now, differs from the right derivative, in words; "" where none of the settled probes tells them apart."""
     for probe in probes:
-        if probe.right is not None and (found := difference(probe.right, outcome(probe.run))):
+        if found := difference(probe.right, outcome(probe.run)):
             return f"{probe.where}: {found}"
     return ""
 
