@@ -11,8 +11,12 @@ FILES = {
         "ctc": "ctc_loss",
         "resample": "interpolate upsample upsample_bilinear upsample_nearest",
     },
+    "linalg": {
+        "matrix_exp": "matrix_exp",
+    },
     "torch": {
         "ctc": "ctc_loss",
+        "matrix_exp": "matrix_exp",
     },
 }
 WHERE = {home: {name: file for file, names in files.items() for name in names.split()} for home, files in FILES.items()}

@@ -80,8 +80,18 @@ def vector_to_parameters(vec, parameters):
         start += n
 
 
+# What few programs use, by the file that is read when a name is first asked for; "" for modules of that name.
+LATER = {name: file for file, names in {
+    "": "parametrizations parametrize rnn",
+    "by_hooks": "remove_spectral_norm remove_weight_norm spectral_norm weight_norm",
+    "fusion": """convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format fuse_conv_bn_eval fuse_conv_bn_weights
+                 fuse_linear_bn_eval fuse_linear_bn_weights skip_init""",
+}.items() for name in names.split()}
+
+
 def __getattr__(name):
-    if name != "rnn":                                # packed sequences, read when first asked for
+    if name not in LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
-    return importlib.import_module(f"{__name__}.rnn")
+    found = importlib.import_module(f"{__name__}.{LATER[name] or name}")
+    return getattr(found, name) if LATER[name] else found
