@@ -53,12 +53,16 @@ def _(g, c, y1, kept):
 def lstm_gates_gradient(input, other, kept, c, new_c, /):
     """(gates, c): their gradients, from those of h and c', the gates after their activation, c and c'."""
     i, f, g, o = parts(kept, 4)
-    gates = xp(kept).empty_like(kept)
-    gi, gf, gg, go = parts(gates, 4)
     t = xp(new_c).tanh(new_c)
-    gc = input * o * (1 - t * t) + other
-    gi[...], gf[...] = gc * g * i * (1 - i), gc * c * f * (1 - f)
-    gg[...], go[...] = gc * i * (1 - g * g), input * t * o * (1 - o)
+    gc = 1 - t * t
+    gc *= o * input
+    gc += other                                      # of c'
+    gates = kept * (1 - kept)                        # sigmoid's derivative
+    gi, gf, gg, go = parts(gates, 4)
+    gi *= gc * g
+    gf *= gc * c
+    gg[...] = gc * i * (1 - g * g)
+    go *= t * input
     return gates, gc * f
 
 
@@ -107,12 +111,15 @@ def _(g, h_gates, h, kept):
 @op(numbers="half", home="", differentiable=False, called="gru_cell_backward")
 def gru_gates_gradient(input, kept, h_gates, h, /):
     """(x_gates, h_gates, h): their gradients, from that of the new state and the gates after their activation."""
-    (r, z, n), hn, lib = parts(kept, 3), parts(h_gates, 3)[2], xp(kept)
-    by_x, by_h = lib.empty_like(kept), lib.empty_like(kept)
-    (xr, xz, xn), (hr, hz, gn) = parts(by_x, 3), parts(by_h, 3)
-    xn[...] = input * (1 - z) * (1 - n * n)
-    xr[...], xz[...] = xn * hn * r * (1 - r), input * (h - n) * z * (1 - z)
-    hr[...], hz[...], gn[...] = xr, xz, xn * r
+    (r, z, n), hn = parts(kept, 3), parts(h_gates, 3)[2]
+    by_x = kept * (1 - kept)                         # sigmoid's derivative
+    xr, xz, xn = parts(by_x, 3)
+    xn[...] = (1 - n * n) * (1 - z) * input
+    xr *= xn * hn
+    xz *= (h - n) * input
+    by_h = by_x.copy()
+    gn = parts(by_h, 3)[2]
+    gn *= r
     return by_x, by_h, input * z
 
 
