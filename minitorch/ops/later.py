@@ -9,6 +9,7 @@ from ..autograd.op import HOMES
 FILES = {
     "functional": {
         "ctc": "ctc_loss",
+        "multihead": "multi_head_attention_forward",
         "resample": "interpolate upsample upsample_bilinear upsample_nearest",
     },
     "linalg": {
@@ -17,6 +18,8 @@ FILES = {
     "torch": {
         "ctc": "ctc_loss",
         "matrix_exp": "matrix_exp",
+        "recurrent": "gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell",
+        "sequence": "gru lstm rnn_relu rnn_tanh",
     },
 }
 WHERE = {home: {name: file for file, names in files.items() for name in names.split()} for home, files in FILES.items()}
