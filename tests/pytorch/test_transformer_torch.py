@@ -172,6 +172,15 @@ def test_a_transformer_is_pytorchs(call):
         agree(ours, theirs, plain, (5, 6), (4, 6))
 
 
+def test_without_gradients_only_padded_positions_differ():
+    ours, theirs = eval_pair(ENCODERS[4].replace("nn.functional.silu", '"relu"'))
+    x, seen = np.random.default_rng(0).normal(size=(2, 5, 6)), ~PADDING
+    with minitorch.no_grad(), torch.no_grad():       # PyTorch's fast path
+        a = ours.eval()(minitorch.tensor(x), src_key_padding_mask=minitorch.tensor(PADDING))
+        b = theirs.eval()(torch.tensor(x), src_key_padding_mask=torch.tensor(PADDING))
+    np.testing.assert_allclose(numbers(a)[seen], numbers(b)[seen], rtol=1e-11, atol=1e-13)
+
+
 def test_the_causal_mask():
     for dtype in ("float32", "float64", "bool"):
         a = nn.Transformer.generate_square_subsequent_mask(4, dtype=getattr(minitorch, dtype))
