@@ -29,7 +29,8 @@ CALLS = ("__syncthreads __syncwarp __threadfence bar_sync bar_arrive cp_async_co
          "mbar_arrive_cluster mbar_expect_tx mbar_wait fence_proxy_async bulk_commit bulk_wait bulk_wait_read wgmma_fence wgmma_commit "
          "wgmma_wait cluster_sync cluster_arrive cluster_wait load_acquire store_release").split()
 STATEMENT = re.compile(rf"(?<![\w#])(?:{'|'.join(CALLS)})(?:<[^;<>]*>)?\([^;]*?\);")
-MOST_CASES = 16                                      # of those that run a kernel, the quickest
+MOST_CASES = 60                                      # of those that run the statement
+DEVICE = re.compile(r"__device__[^;{}]*?\b(\w+)\s*\([^;{}]*\)\s*\{")
 
 # Statements whose absence changes nothing, as "file: statement in its line": why.
 REDUNDANT = {}
@@ -37,11 +38,12 @@ REDUNDANT = {}
 
 @dataclasses.dataclass
 class Mutant:
-    """One source or header without one statement."""
+    """One source or header without one statement; `function`: of a header, the device function that it stood in."""
     path: Path
     line: int
     statement: str
     text: str
+    function: str = ""
     noticed: str = ""                                # in mode "fast", in mode "check", or ""
     report: str = ""
 
@@ -56,7 +58,8 @@ def mutants(path):
     text = path.read_text(encoding="utf-8")
     bare = signature.COMMENT.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
     for m in STATEMENT.finditer(bare):
-        yield Mutant(path, bare.count("\n", 0, m.start()) + 1, m[0], text[:m.start()] + ";" + text[m.end():])
+        around = DEVICE.findall(bare[:m.start()]) if path.suffix == ".cuh" else []
+        yield Mutant(path, bare.count("\n", 0, m.start()) + 1, m[0], text[:m.start()] + ";" + text[m.end():], (around or [""])[-1])
 
 
 def included(path, seen=None):
@@ -70,28 +73,31 @@ def included(path, seen=None):
     return seen
 
 
-def cases_by_file():
-    """{source or header: [(function's name, case)]}: which cases run kernels of which files, the quickest first."""
-    found = {}
+def launched_files():
+    """[(seconds, function's name, case, the sources that it launches kernels of)] for every case."""
+    rows = []
     for name, f in FUNCTIONS.items():
         for i in range(len(f.cases)):
             start = time.perf_counter()
             with launching.launches() as launched:
                 prove(f, i, f.dtypes[0])
-            seconds = time.perf_counter() - start
-            for path in {p for kernel, *_ in launched if kernel.path for p in included(kernel.path)}:
-                found.setdefault(path, []).append((seconds, name, i))
-    return {path: spread(rows) for path, rows in found.items()}
+            rows.append((time.perf_counter() - start, name, i, {kernel.path for kernel, *_ in launched if kernel.path}))
+    return rows
 
 
-def spread(rows):
-    """The quickest cases of each function in turn, so that every function has its chance."""
+def reaching(mutant, rows):
+    """The cases that run kernels with the mutant's statement: of each function in turn the quickest, the slowest, and so on."""
+    def runs(path):
+        files = included(path)
+        return mutant.path in files and (not mutant.function or any(mutant.function in f.read_text(encoding="utf-8") for f in files - {mutant.path}))
     turns = {}
-    for _, name, i in sorted(rows):
-        turns.setdefault(name, []).append((name, i))
-    lists, order = list(turns.values()), []
+    for _, name, i, paths in sorted(rows, key=lambda row: row[:3]):
+        if any(map(runs, paths)):
+            turns.setdefault(name, []).append((name, i))
+    order, lists = [], list(turns.values())
     while any(lists):
         order += [cases.pop(0) for cases in lists if cases]
+        order += [cases.pop() for cases in lists if cases]
     return order
 
 
@@ -140,12 +146,12 @@ def main():
     parser.add_argument("source", nargs="*", help="names of .cu and .cuh files; all by default")
     parser.add_argument("--most", type=int, default=MOST_CASES, help="cases tried on a mutant")
     options = parser.parse_args()
-    by_file, rows = cases_by_file(), []
-    for path in sorted(by_file):
+    cases, rows = launched_files(), []
+    for path in sorted(FOLDER.glob("*.cu*")):
         if path.name in NOT_MUTATED or options.source and path.name not in options.source:
             continue
         for mutant in mutants(path):
-            judge(mutant, by_file[path][:options.most])
+            judge(mutant, reaching(mutant, cases)[:options.most])
             rows.append(mutant)
             shown = mutant.noticed or ("redundant" if mutant.reason else "MISSED")
             print(f"{path.name}:{mutant.line:<4} {mutant.statement[:44]:44} {shown:9} {mutant.report[:110]}", flush=True)
