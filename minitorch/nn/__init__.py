@@ -23,6 +23,7 @@ from .shape import ChannelShuffle, Flatten, Fold, PixelShuffle, PixelUnshuffle, 
 # Modules that few programs use, by the file that is read when one is first asked for.
 LATER = {name: file for file, names in {
     "": "parallel",
+    "adaptive": "AdaptiveLogSoftmaxWithLoss",
     "attention": "MultiheadAttention",
     "cells": "GRUCell LSTMCell RNNCell RNNCellBase",
     "ctc": "CTCLoss",
@@ -34,6 +35,7 @@ LATER = {name: file for file, names in {
                   ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d""",
     "recurrent": "GRU LSTM RNN RNNBase",
     "transformer": "Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer",
+    "unpooling": "FractionalMaxPool2d FractionalMaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d",
     "upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
 }.items() for name in names.split()}
 

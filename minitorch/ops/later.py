@@ -8,14 +8,20 @@ from ..autograd.op import HOMES
 
 FILES = {
     "functional": {
+        "choices": "gumbel_softmax pdist",
         "ctc": "ctc_loss",
+        "grid": "affine_grid grid_sample",
         "multihead": "multi_head_attention_forward",
         "resample": "interpolate upsample upsample_bilinear upsample_nearest",
+        "unpool": """adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices
+                     fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices
+                     max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices max_unpool1d max_unpool2d max_unpool3d""",
     },
     "linalg": {
         "matrix_exp": "matrix_exp",
     },
     "torch": {
+        "choices": "pdist",
         "ctc": "ctc_loss",
         "matrix_exp": "matrix_exp",
         "recurrent": "gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell",

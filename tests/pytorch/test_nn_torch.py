@@ -127,6 +127,9 @@ nn.Fold((4, 5), (2, 2)) | 2,12,12
 nn.PixelShuffle(2) | 2,8,3,3
 nn.PixelUnshuffle(2) | 2,2,4,6
 nn.ChannelShuffle(2) | 2,6,3,3
+nn.FractionalMaxPool2d((2, 3), (3, 4), _random_samples=T([[[0.3, 0.6], [0.9, 0.1], [0.5, 0.5]]])) | 1,3,7,9
+nn.FractionalMaxPool2d(2, output_ratio=(0.5, 0.6), _random_samples=T([[[0.3, 0.6]]])) | 1,6,7
+nn.FractionalMaxPool3d(2, (3, 2, 4), _random_samples=T([[[0.3, 0.6, 0.8]]])) | 1,1,5,4,7
 nn.ConstantPad1d(2, 3.5) | 2,3,4
 nn.ConstantPad2d((1, -1, 0, 2), 3.5) | 2,3,4,4
 nn.ConstantPad3d(1, 0.5) | 1,2,3,2,2
@@ -270,6 +273,66 @@ def test_pooling_indices_are_pytorchs():
         y.sum().backward()
         z.sum().backward()
         np.testing.assert_array_equal(mine.grad.numpy(), theirs.grad.numpy())
+
+
+@pytest.mark.parametrize("call, pool, shape", [
+    ("MaxUnpool1d(2)", "MaxPool1d(2, return_indices=True)", (2, 3, 8)), ("MaxUnpool2d(2)", "MaxPool2d(2, return_indices=True)", (2, 3, 4, 6)),
+    ("MaxUnpool2d(3, 2, 1)", "MaxPool2d(3, 2, 1, return_indices=True)", (3, 7, 5)),
+    ("MaxUnpool3d((1, 2, 2))", "MaxPool3d((1, 2, 2), return_indices=True)", (1, 2, 3, 4, 4))])
+def test_pooling_undone_is_pytorchs(call, pool, shape):
+    x = np.random.default_rng(0).normal(size=shape).astype("f4")
+    found = []
+    for library in (minitorch, torch):
+        t = library.tensor(x, requires_grad=True)
+        m, p = eval("nn." + call, {"nn": library.nn}), eval("nn." + pool, {"nn": library.nn})
+        y = m(*p(t), output_size=list(shape[-len(m.kernel_size):]))
+        (y * y).sum().backward()
+        found.append((repr(m), y, t.grad))
+    assert found[0][0] == found[1][0]
+    close(found[0][1], found[1][1])
+    close(found[0][2], found[1][2])
+    with pytest.raises(ValueError, match="invalid output_size"):
+        nn.MaxUnpool2d(2)(minitorch.ones(1, 1, 2, 2), minitorch.zeros(1, 1, 2, 2).long(), output_size=(9, 9))
+    with pytest.raises(RuntimeError, match="invalid max index"):
+        nn.MaxUnpool2d(2)(minitorch.ones(1, 1, 2, 2), minitorch.ones(1, 1, 2, 2).long() * 99)
+
+
+@pytest.mark.parametrize("cutoffs, bias", [([2, 5], False), ([4], True), ([1, 3, 6], True)])
+def test_adaptive_softmax_is_pytorchs(cutoffs, bias):
+    torch.manual_seed(0)
+    theirs = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 10, cutoffs, div_value=2.0, head_bias=bias)
+    ours = nn.AdaptiveLogSoftmaxWithLoss(8, 10, cutoffs, div_value=2.0, head_bias=bias)
+    assert repr(ours) == repr(theirs) and list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict({k: minitorch.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    rng = np.random.default_rng(0)
+    x, target = 3 * rng.normal(size=(7, 8)).astype("f4"), rng.integers(0, 10, 7)
+    for library, m in ((minitorch, ours), (torch, theirs)):
+        m(library.tensor(x), library.tensor(target)).loss.backward()
+    close(ours(minitorch.tensor(x), minitorch.tensor(target)).output, theirs(torch.tensor(x), torch.tensor(target)).output)
+    for p, q in zip(ours.parameters(), theirs.parameters()):
+        close(p.grad, q.grad)
+    close(ours.log_prob(minitorch.tensor(x)), theirs.log_prob(torch.tensor(x)))
+    close(ours.predict(minitorch.tensor(x)), theirs.predict(torch.tensor(x)))
+    close(ours(minitorch.tensor(x[0]), minitorch.tensor(target[0])).loss, theirs(torch.tensor(x[0]), torch.tensor(target[0])).loss)
+    for library, m in ((minitorch, ours), (torch, theirs)):
+        for wrong in ([11] * 7, [0, 1], [[0]]):
+            with pytest.raises(RuntimeError):
+                m(library.tensor(x), library.tensor(wrong))
+    for wrong in ([], [3, 2], [10], [0]):
+        with pytest.raises(ValueError, match="cutoffs"):
+            nn.AdaptiveLogSoftmaxWithLoss(8, 10, wrong)
+
+
+def test_gumbel_softmax_draws_from_the_distribution():
+    minitorch.manual_seed(0)
+    logits = minitorch.tensor([0.5, 1.5, -0.2], requires_grad=True)
+    hard = nn.functional.gumbel_softmax(logits.expand(20000, 3), tau=0.5, hard=True)
+    assert set(np.unique(np.round(hard.detach().numpy(), 5))) == {0.0, 1.0}
+    np.testing.assert_allclose(hard.mean(0).detach().numpy(), logits.softmax(0).detach().numpy(), atol=0.02)
+    soft = nn.functional.gumbel_softmax(logits, tau=0.5)
+    assert float(soft.sum()) == pytest.approx(1, abs=1e-5)
+    hard[:, 0].sum().backward()
+    assert bool((logits.grad != 0).all())
 
 
 def test_clipping_gives_pytorchs_gradients():
