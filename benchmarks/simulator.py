@@ -4,6 +4,7 @@
 
 Nanoseconds of CPU time of one host thread, the least of several runs.
 """
+import functools
 import time
 
 import numpy as np
@@ -50,7 +51,7 @@ def report(mode):
     barriers, shuffles, loads, nothing = (Kernel(SOURCE, name) for name in ("barriers", "shuffles", "loads", "nothing"))
     for threads in (32, 128, 256, 1024):
         y, n = np.zeros(threads, np.int32), 40000 // threads
-        each = [seconds(lambda k=k: k(1, threads, (y, n))) / n / threads * 1e9 for k in (barriers, shuffles)]
+        each = [seconds(functools.partial(k, 1, threads, (y, n))) / n / threads * 1e9 for k in (barriers, shuffles)]
         print(f"{mode:<6} {threads:>5} threads a block: {each[0]:7.1f} ns per thread and barrier, {each[1]:7.1f} per shuffle")
     y = np.zeros(256, np.float32)
     print(f"{mode:<6} a load of shared memory: {seconds(lambda: loads(1, 256, (y, 400))) / 256 / 400 * 1e9:.1f} ns")

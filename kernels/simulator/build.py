@@ -26,9 +26,12 @@ LANGUAGE, RUNTIME = HERE / "language", HERE / "runtime"
 OLDEST_GCC = 11
 
 COMMON = ("-std=c++17", "-fPIC", "-O2", "-g1", "-gdwarf-4", "-pthread", "-ffp-contract=off")
-KERNEL = (*COMMON, "-w", "-fvisibility=hidden", "-fno-strict-aliasing", "-fwrapv", "-fno-plt", "-fno-math-errno")
+KERNEL = (*COMMON, "-w", "-fvisibility=hidden", "-fno-plt", "-fno-math-errno",
+          "-fno-strict-aliasing", "-fwrapv", "-fno-finite-loops",        # what kernels may do though C++ forbids it
+          "-fstack-clash-protection")                                    # no large frame steps over the guard page of a stack
 HOOKS = ("-fsanitize=thread", ("--param", "tsan-distinguish-volatile=1"), ("--param", "tsan-instrument-func-entry-exit=0"),
-         ("-mllvm", "-tsan-distinguish-volatile=1"), ("-mllvm", "-tsan-instrument-func-entry-exit=0"))
+         ("-mllvm", "-tsan-distinguish-volatile=1"), ("-mllvm", "-tsan-instrument-func-entry-exit=0"),
+         ("-mllvm", "-tsan-instrument-read-before-write=1"))
 MODES = {                                            # flags that only some compilers know are in tuples of their own
     "fast": (("-mtls-dialect=gnu2",),),
     "volatile": HOOKS,                               # fast, for sources in which a loop may wait for a volatile variable

@@ -32,6 +32,7 @@ CUSIM_ATOMIC(atomicInc, CUSIM_INTEGERS, old >= value ? T(0) : (T)(old + 1))
 CUSIM_ATOMIC(atomicDec, CUSIM_INTEGERS, old == 0 || old > value ? value : (T)(old - 1))
 
 template <class T>
-inline T atomicCAS(T* p, typename cusim_same<T>::type expected, typename cusim_same<T>::type value, cusim_place at = cusim_here()) {
+inline T atomicCAS(T* p, typename cusim_same<T>::type expected, typename cusim_same<T>::type value,
+                   cusim_place at = cusim_here()) {
     return cusim_modify(p, [=](T old) -> T { return old == expected ? value : old; }, at);
 }

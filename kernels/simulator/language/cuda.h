@@ -1,6 +1,6 @@
-// The CUDA C++ language for the host's compiler, included before every kernel: words, built-in variables, and, from the other headers
-// of this folder, types and functions.  It includes nothing of C++'s own library, so that a kernel which needs some of it fails
-// here as it does with NVRTC.
+// The CUDA C++ language for the host's compiler, included before every kernel: words, built-in variables, and, from the other
+// headers of this folder, types and functions.  It includes nothing of C++'s own library, so that a kernel which needs some of it
+// fails here as it does with NVRTC.
 #pragma once
 #include "../runtime/interface.h"
 

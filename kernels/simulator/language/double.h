@@ -1,5 +1,5 @@
-// For finite differences: from here on `float` is double, and so are the functions of float.  Tensor cores go on multiplying their
-// 16-bit numbers, but add in double.
+// For finite differences: from here on `float` is double, and so are the functions of float.  Tensor cores go on multiplying
+// their 16-bit numbers, but add in double.
 #pragma once
 
 #define CUSIM_AS_DOUBLE_1(NAME) inline double cusim_double_##NAME(double x) { return NAME(x); }

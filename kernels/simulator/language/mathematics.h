@@ -11,9 +11,9 @@
     extern "C" float NAME##f(float, float) noexcept; \
     inline float NAME(float x, float y) { return NAME##f(x, y); }
 #define CUSIM_FOR_FUNCTIONS_1(F) \
-    F(acos) F(acosh) F(asin) F(asinh) F(atan) F(atanh) F(cbrt) F(ceil) F(cos) F(cosh) F(erf) F(erfc) F(exp) F(exp2) F(expm1) F(fabs) \
-    F(floor) F(lgamma) F(log) F(log10) F(log1p) F(log2) F(nearbyint) F(rint) F(round) F(sin) F(sinh) F(sqrt) F(tan) F(tanh) F(tgamma) \
-    F(trunc)
+    F(acos) F(acosh) F(asin) F(asinh) F(atan) F(atanh) F(cbrt) F(ceil) F(cos) F(cosh) F(erf) F(erfc) F(exp) F(exp2) F(expm1) \
+    F(fabs) F(floor) F(lgamma) F(log) F(log10) F(log1p) F(log2) F(nearbyint) F(rint) F(round) F(sin) F(sinh) F(sqrt) F(tan) \
+    F(tanh) F(tgamma) F(trunc)
 #define CUSIM_FOR_FUNCTIONS_2(F) F(atan2) F(copysign) F(fdim) F(fmax) F(fmin) F(fmod) F(hypot) F(pow) F(remainder)
 CUSIM_FOR_FUNCTIONS_1(CUSIM_FUNCTION_1)
 CUSIM_FOR_FUNCTIONS_2(CUSIM_FUNCTION_2)

@@ -38,8 +38,8 @@ template <class T, cusim_direction DIRECTION> CUSIM_MODEL void cusim_shuffle_lan
         auto* own = (cusim_shuffle_operand<T>*)operands[lane];
         int source = cusim_source(DIRECTION, lane, own->argument, own->width);
         if (source < 0 || source > 31 || !(lanes >> source & 1))
-            cusim_fail("warp-divergence", {nullptr, 0}, "lane %d reads the value of lane %d, which is not in the mask %08x", lane, source,
-                       lanes);
+            cusim_fail("warp-divergence", {nullptr, 0}, "lane %d reads the value of lane %d, which is not in the mask %08x",
+                       lane, source, lanes);
         own->taken = ((cusim_shuffle_operand<T>*)operands[source])->given;
     }
 }
@@ -75,8 +75,12 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, cusim_place at = cus
     cusim_warp(mask, &vote, cusim_vote_lanes, nullptr, false, at);
     return vote.ballot;
 }
-inline int __any_sync(unsigned mask, int predicate, cusim_place at = cusim_here()) { return __ballot_sync(mask, predicate, at) != 0; }
-inline int __all_sync(unsigned mask, int predicate, cusim_place at = cusim_here()) { return __ballot_sync(mask, !predicate, at) == 0; }
+inline int __any_sync(unsigned mask, int predicate, cusim_place at = cusim_here()) {
+    return __ballot_sync(mask, predicate, at) != 0;
+}
+inline int __all_sync(unsigned mask, int predicate, cusim_place at = cusim_here()) {
+    return __ballot_sync(mask, !predicate, at) == 0;
+}
 
 // ---- reductions and matches
 

@@ -8,7 +8,7 @@ namespace cusim {
 namespace {
 bool same_line(cusim_place a, cusim_place b) { return a.line == b.line && (a.file == b.file || !strcmp(a.file, b.file)); }
 
-void open(Barrier& barrier, ClusterState* cluster) {
+void open(Barrier& barrier) {
     barrier.arrived = 0;
     barrier.result = barrier.predicates;
     barrier.predicates = 0;
@@ -19,7 +19,6 @@ void open(Barrier& barrier, ClusterState* cluster) {
             t->knows.acquired = join(t->knows.acquired, barrier.acquired);
             if (t != current) advance(t);
         }
-    (void)cluster;
     wake_all(barrier.waiting);
 }
 }  // namespace
@@ -30,8 +29,9 @@ void leave_barriers(ThreadState* t) {
     b->live--;
     Barrier& barrier = b->barriers[0];
     if (barrier.arrived && b->live && barrier.arrived >= (int)b->live) {
-        report(Kind::barrier_divergence, site_of(barrier.first), 0, "a thread has returned while others of its block wait at this barrier");
-        open(barrier, b->cluster);
+        report(Kind::barrier_divergence, site_of(barrier.first), 0,
+               "a thread has returned while others of its block wait at this barrier");
+        open(barrier);
     }
     leave_cluster_barrier(b->cluster);
 }
@@ -63,7 +63,8 @@ void cusim_barrier(int id, int count, bool wait, cusim_place at) {
     ThreadState* t = current;
     BlockState* b = t->block;
     if (id < 0 || id > 15) cusim_fail("instruction", at, "barrier %d: there are 16, 0 to 15", id);
-    if (count % 32 || count < 0) cusim_fail("instruction", at, "barrier %d for %d threads, which is no multiple of 32", id, count);
+    if (count % 32 || count < 0)
+        cusim_fail("instruction", at, "barrier %d for %d threads, which is no multiple of 32", id, count);
     Barrier& barrier = b->barriers[id];
     int expected = count ? count : (int)b->live;
     if (!barrier.arrived) {
@@ -74,9 +75,11 @@ void cusim_barrier(int id, int count, bool wait, cusim_place at) {
             barrier.acquired = nullptr;
         }
     } else if (id == 0 && !count && !same_line(barrier.first, at)) {
-        report(Kind::barrier_divergence, site_of(at), site_of(barrier.first), "threads of one block are at different __syncthreads()");
+        report(Kind::barrier_divergence, site_of(at), site_of(barrier.first),
+               "threads of one block are at different __syncthreads()");
     } else if (count && barrier.expected != expected) {
-        cusim_fail("barrier-divergence", at, "barrier %d is used for %d and for %d threads at once", id, barrier.expected, expected);
+        cusim_fail("barrier-divergence", at, "barrier %d is used for %d and for %d threads at once", id, barrier.expected,
+                   expected);
     }
     barrier.arrived++;
     machine->progress++;
@@ -92,7 +95,7 @@ void cusim_barrier(int id, int count, bool wait, cusim_place at) {
             t->knows.row[t->agent()] = own;
             t->knows.acquired = join(t->knows.acquired, barrier.acquired);
         }
-        open(barrier, b->cluster);
+        open(barrier);
         return;
     }
     if (!wait) return;

@@ -2,7 +2,6 @@
 #include "checker.h"
 #include <cstdio>
 #include <string>
-#include <unordered_map>
 
 namespace cusim {
 
@@ -22,7 +21,9 @@ bool ordered(const Epoch& e, const Actor& a) {
 
 // ---- words for reports
 
-const char* a_name(Access access) { return access == Access::load ? "a load" : access == Access::store ? "a store" : "an atomic access"; }
+const char* a_name(Access access) {
+    return access == Access::load ? "a load" : access == Access::store ? "a store" : "an atomic access";
+}
 const char* name(Access access) { return access == Access::load ? "load" : access == Access::store ? "store" : "atomic access"; }
 
 std::string describe(const Epoch& e) {
@@ -82,7 +83,8 @@ void report_race(const Target& target, size_t offset, Access access, const Actor
     bool unit_at_work = e.agent >= current->block->cluster->clocks.wgmma;
     std::string what = a.is_unit ? std::string("an asynchronous ") + name(access) : a_name(access);
     if (unit_at_work)
-        report(Kind::missing_wait, site, e.site, "%s of %s while %s may still %s it", what.c_str(), target.describe(offset).c_str(),
+        report(Kind::missing_wait, site, e.site, "%s of %s while %s may still %s it", what.c_str(),
+               target.describe(offset).c_str(),
                describe(e).c_str(), e.access == Access::load ? "read" : "write");
     else
         report(Kind::race, site, e.site, "%s of %s races with the %s by %s", what.c_str(), target.describe(offset).c_str(),
@@ -93,7 +95,8 @@ void report_race(const Target& target, size_t offset, Access access, const Actor
 
 bool is_newest(const Epoch& e, const Actor& a, Access access) { return e.same_time(a.cluster, a.agent, a.clock, access); }
 
-void check_spilled(const Spill& spill, const Actor& a, Access access, Access other, const Target& target, size_t offset, Site site) {
+void check_spilled(const Spill& spill, const Actor& a, Access access, Access other, const Target& target, size_t offset,
+                   Site site) {
     const std::vector<uint32_t>& clocks = other == Access::load ? spill.loads : spill.atomics;
     for (unsigned i = 0; i < clocks.size(); i++) {
         if (!clocks[i]) continue;
@@ -125,7 +128,8 @@ void remember_user(Shadow& shadow, Cell& cell, const Actor& a, Access access, Si
             for (unsigned i = 0; i < clocks.size(); i++)
                 if (clocks[i]) {
                     Access k = kind ? Access::atomic : Access::load;
-                    spill.foreign.push_back({spill.cluster, clocks[i], (uint16_t)i, k, kind ? spill.atomic_site : spill.load_site});
+                    spill.foreign.push_back({spill.cluster, clocks[i], (uint16_t)i, k,
+                                             kind ? spill.atomic_site : spill.load_site});
                     break;
                 }
             clocks.clear();
@@ -153,7 +157,8 @@ void check_proxy(const Cell& cell, const Actor& a, const Target& target, size_t 
     const ThreadState* writer = cluster->blocks[w.agent / per_block]->threads[w.agent % per_block].get();
     auto covers = [&](const Row& row) { return w.agent < row.size() && row[w.agent] >= w.clock; };
     if (covers(writer->proxy_fenced) || covers(a.thread->proxy_fenced)) return;
-    report(Kind::missing_fence, site, w.site, "%s was stored by %s and is read by TMA or wgmma without fence_proxy_async in between",
+    report(Kind::missing_fence, site, w.site,
+           "%s was stored by %s and is read by TMA or wgmma without fence_proxy_async in between",
            target.describe(offset).c_str(), describe(w).c_str());
 }
 
@@ -174,7 +179,8 @@ void check_cell(Shadow& shadow, Cell& cell, const Actor& a, Access access, const
     check_users(cell, a, access, access == Access::load ? Access::atomic : Access::load, target, offset, site);
     bool guard = !cell.written && !target.array && !target.dynamic && is_guard(offset);
     if (!cell.written && !guard) {
-        report(Kind::uninitialised, site, 0, "%s of %s, which nobody has written", a.is_unit ? "an asynchronous load" : a_name(access),
+        report(Kind::uninitialised, site, 0, "%s of %s, which nobody has written",
+               a.is_unit ? "an asynchronous load" : a_name(access),
                target.describe(offset).c_str());
     }
     cell.written = true;                             // once is enough, and an atomic writes
@@ -205,12 +211,14 @@ Actor running_thread() {
 
 void check_alignment(uintptr_t p, size_t bytes, Access access, Site site) {
     if (bytes <= 16 && !(bytes & (bytes - 1)) && p & (bytes - 1))
-        report(Kind::misaligned, site, 0, "%s of %zu bytes at an address that is no multiple of %zu", a_name(access), bytes, bytes);
+        report(Kind::misaligned, site, 0, "%s of %zu bytes at an address that is no multiple of %zu", a_name(access), bytes,
+               bytes);
 }
 
 void shared_out_of_bounds(const SharedPlace& place, size_t bytes, Access access, Site site) {
     size_t size = place.dynamic ? place.block->dynamic.bytes : machine->statics.bytes;
-    report_fatal(Kind::shared_out_of_bounds, site, 0, "%s of %zu bytes at byte %ld of the %zu bytes of %s shared memory", a_name(access),
+    report_fatal(Kind::shared_out_of_bounds, site, 0, "%s of %zu bytes at byte %ld of the %zu bytes of %s shared memory",
+                 a_name(access),
                  bytes, (long)place.offset, size, place.dynamic ? "dynamic" : "static");
     stop_kernel();
 }
@@ -228,15 +236,16 @@ void check_array(uintptr_t p, size_t bytes, Access access, Site site, bool align
     if (!array || !array->memory.holds(p, bytes)) {
         long distance = 0;
         if (array)
-            report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes at $%d+%zu, which goes past its end", a_name(access), bytes,
+            report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes at $%d+%zu, which goes past its end",
+                         a_name(access), bytes,
                          Target{nullptr, array, false}.array_number(), (size_t)(p - array->memory.low));
         else if (Array* nearest = nearest_array(p, distance))
             report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes, %ld bytes %s of $%d", a_name(access), bytes,
                          distance > 0 ? distance - 1 : -distance, distance > 0 ? "past the end" : "before the start",
                          Target{nullptr, nearest, false}.array_number());
         else
-            report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes at %p, and the kernel has no arrays", a_name(access), bytes,
-                         (void*)p);
+            report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes at %p, and the kernel has no arrays",
+                         a_name(access), bytes, (void*)p);
         stop_kernel();
     }
     size_t offset = p - array->memory.low;
@@ -244,7 +253,8 @@ void check_array(uintptr_t p, size_t bytes, Access access, Site site, bool align
     if (aligned) check_alignment(p, bytes, access, site);
     if (array->constant) {                           // nobody writes it, so that loads need no more
         if (access != Access::load)
-            report(Kind::write_to_const, site, 0, "%s of %s, which the kernel takes as const", a_name(access), target.describe(offset).c_str());
+            report(Kind::write_to_const, site, 0, "%s of %s, which the kernel takes as const", a_name(access),
+                   target.describe(offset).c_str());
         return;
     }
     check_cells(target, offset, bytes, running_thread(), access, site);
@@ -259,7 +269,8 @@ void check_access(const void* address, size_t bytes, Access access, Site site, b
     constexpr uintptr_t MARGIN = 65536;              // of inaccessible space around dynamic shared memory
     if (!place.block && p - (b->dynamic.low - MARGIN) < b->dynamic.bytes + 2 * MARGIN)
         shared_out_of_bounds({b, true, p - b->dynamic.low}, bytes, access, site);
-    if (machine->launch->profile && (place.block || find_array(p))) profile_access(address, bytes, access, site, place.block != nullptr);
+    if (machine->launch->profile && (place.block || find_array(p)))
+        profile_access(address, bytes, access, site, place.block != nullptr);
     if (place.block) {
         check_alignment(p, bytes, access, site);
         check_shared(place, bytes, running_thread(), access, site);
@@ -270,69 +281,11 @@ void check_access(const void* address, size_t bytes, Access access, Site site, b
 
 void check_unit_access(const UnitAccess& unit, const void* p, size_t bytes, Access access) {
     SharedPlace place = shared_place(unit.block, (uintptr_t)p);
-    if (!place.block) cusim_fail("address-space", {nullptr, 0}, "an asynchronous %s at %p, which is not in shared memory", a_name(access), p);
+    if (!place.block)
+        cusim_fail("address-space", {nullptr, 0}, "an asynchronous %s at %p, which is not in shared memory",
+                   a_name(access), p);
     Actor actor{unit.issuer, unit.issuer->block->cluster->serial, unit.clock, unit.agent, true, unit.by_proxy};
     check_shared(place, bytes, actor, access, unit.site);
 }
-
-// ---- fences and atomics: order between threads that share no barrier ------------------------------------------------------
-
-namespace {
-struct Release {                                     // what comes along with an atomic variable
-    std::shared_ptr<const Row> row;
-    uint32_t cluster;
-    bool device;
-    Acquired acquired;
-};
-std::unordered_map<uintptr_t, std::vector<Release>> releases;
-
-void acquire(ThreadState* t, const Release& r) {
-    if (r.cluster == t->block->cluster->serial) {
-        join(t->knows.row, *r.row);
-    } else if (r.device) {
-        auto one = std::make_shared<Released>();
-        one->emplace_back(r.cluster, r.row);
-        t->knows.acquired = join(t->knows.acquired, one);
-    }
-    if (r.device) t->knows.acquired = join(t->knows.acquired, r.acquired);
-}
-
-void add_release(std::vector<Release>& all, const Snapshot& s) {
-    for (Release& r : all)
-        if (r.cluster == s.cluster && r.device == s.device) {
-            if (r.row != s.row) {
-                auto later = std::make_shared<Row>(*r.row);
-                join(*later, s.row->data(), (unsigned)s.row->size());
-                r.row = later;
-            }
-            r.acquired = join(r.acquired, s.acquired);
-            return;
-        }
-    all.push_back({s.row, s.cluster, s.device, s.acquired});
-}
-}  // namespace
-
-void take_fence(bool device) {
-    ThreadState* t = current;
-    Snapshot& s = device ? t->knows.device_fence : t->knows.block_fence;
-    ClusterState* cluster = t->block->cluster;
-    s.cluster = cluster->serial;
-    s.device = device;
-    s.row = std::make_shared<Row>(t->knows.row, t->knows.row + cluster->clocks.used);
-    s.acquired = t->knows.acquired;
-    advance(t);
-}
-
-void check_atomic(const void* p, size_t bytes, Site site) {
-    check_access(p, bytes, Access::atomic, site);
-    ThreadState* t = current;
-    auto found = releases.find((uintptr_t)p);
-    if (found != releases.end())
-        for (const Release& r : found->second) acquire(t, r);
-    for (const Snapshot* s : {&t->knows.block_fence, &t->knows.device_fence})
-        if (s->row) add_release(releases[(uintptr_t)p], *s);
-}
-
-void forget_releases() { releases.clear(); }
 
 }  // namespace cusim

@@ -25,7 +25,7 @@ struct UnitAccess {
 };
 void check_unit_access(const UnitAccess& unit, const void* p, size_t bytes, Access access);
 
-inline void advance(ThreadState* t);                 // the running thread's own clock: what follows is later than what was released
+inline void advance(ThreadState* t);                 // its own clock: what follows is later than what was released
 
 bool is_guard(size_t static_offset);                 // whether a byte of static shared memory is the compiler's own (guards.cpp)
 

@@ -1,8 +1,8 @@
 // Who knows of what: vector clocks.
 //
-// Every agent of a cluster, that is each thread and each asynchronous unit (a thread's copies, an mbarrier's TMA, a warp's wgmma), has
-// a clock.  A thread's row says up to which time of every agent it has synchronised.  Between clusters only fences and atomics give
-// order: a release leaves a copy of the row with the atomic variable, an acquire takes it along.
+// Every agent of a cluster, that is each thread and each asynchronous unit (a thread's copies, an mbarrier's TMA, a warp's
+// wgmma), has a clock.  A thread's row says up to which time of every agent it has synchronised.  Between clusters only fences
+// and atomics give order: a release leaves a copy of the row with the atomic variable, an acquire takes it along.
 #pragma once
 #include <cstdint>
 #include <memory>

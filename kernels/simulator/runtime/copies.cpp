@@ -1,5 +1,5 @@
-// cp.async: copies that land when their group is waited for (lazy), at once (eager), or one of both by chance.  Until it lands the
-// destination holds NaN.
+// cp.async: copies that land when their group is waited for (lazy), at once (eager), or one of both by chance.  Until it lands
+// the destination holds NaN.
 #include <cstring>
 #include "checker.h"
 #include "machine.h"
@@ -27,7 +27,8 @@ void check_copy(ThreadState* t, const AsyncCopy& copy) {
 void finish_asynchronous_work(ThreadState* t) {
     if (t->copies.done < t->copies.work.size()) {
         const AsyncCopy& first = t->copies.work[t->copies.done];
-        report(Kind::missing_wait, site_of(first.at), 0, "the copy may still be under way when its thread returns: nobody waits for it");
+        report(Kind::missing_wait, site_of(first.at), 0,
+               "the copy may still be under way when its thread returns: nobody waits for it");
         for (AsyncCopy& copy : t->copies.work) land(copy);
     }
     if (t->stores.done < t->stores.work.size()) {

@@ -1,4 +1,5 @@
 // The context switch, and the memory of the stacks: one reservation, made accessible stack by stack, a guard page under each.
+// Kernels are compiled so that a large frame touches every page on its way (-fstack-clash-protection): none steps over a guard.
 #include "fiber.h"
 #include <cstring>
 #include <sys/mman.h>
@@ -43,6 +44,7 @@ namespace cusim {
 
 namespace {
 constexpr size_t STACK = 64 << 10, GUARD = 4096, MOST = 1 << 15;
+constexpr size_t MARGIN = 1 << 20;                   // of inaccessible space below the first stack
 }
 
 FiberPool::~FiberPool() {
@@ -60,14 +62,14 @@ Fiber* FiberPool::take(void (*main)()) {
         return fibers[prepared++].get();
     }
     if (!memory.low) {
-        memory.bytes = (STACK + GUARD) * MOST;
+        memory.bytes = MARGIN + (STACK + GUARD) * MOST;
         void* p = mmap(nullptr, memory.bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED) return nullptr;
         memory.low = (uintptr_t)p;
     }
     if (fibers.size() == MOST) return nullptr;
     auto f = std::make_unique<Fiber>();
-    f->stack = (unsigned char*)memory.low + fibers.size() * (STACK + GUARD) + GUARD;
+    f->stack = (unsigned char*)memory.low + MARGIN + fibers.size() * (STACK + GUARD) + GUARD;
     if (mprotect(f->stack, STACK, PROT_READ | PROT_WRITE)) return nullptr;
     fibers.push_back(std::move(f));
     return take(main);

@@ -1,6 +1,6 @@
-// Guard variables: g++ gives a __shared__ array of arrays of half one byte beside it, which says whether constructors have run (there
-// are none to run), and the kernel's code looks at it.  The poison of shared memory says yes; the checker must not complain that
-// nobody wrote it.  Their names stand in the symbol table of the library's file.
+// Guard variables: g++ gives a __shared__ array of arrays of half one byte beside it, which says whether constructors have run
+// (there are none to run), and the kernel's code looks at it.  The poison of shared memory says yes; the checker must not
+// complain that nobody wrote it.  Their names stand in the symbol table of the library's file.
 #include <cstdio>
 #include <cstring>
 #include <dlfcn.h>

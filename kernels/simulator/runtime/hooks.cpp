@@ -1,6 +1,6 @@
-// What the compiler calls: -fsanitize=thread before every load and store, -fsanitize=bounds,alignment where an index or address is
-// wrong, -fsanitize-coverage=trace-pc at every basic block.  None of the compilers' own libraries is linked; these functions are
-// all there is.
+// What the compiler calls: -fsanitize=thread before every load and store, -fsanitize=bounds,alignment where an index or address
+// is wrong, -fsanitize-coverage=trace-pc at every basic block.  None of the compilers' own libraries is linked; these functions
+// are all there is.
 #include <cstring>
 #include "checker.h"
 #include "machine.h"
@@ -160,7 +160,9 @@ void cusim_fence(bool device) {
 
 void cusim_atomic_begin(void* p, cusim_size bytes, cusim_place at) {
     current->where = at;
-    if ((uintptr_t)p % bytes) cusim_fail("misaligned", at, "an atomic of %zu bytes at an address that is no multiple of that", bytes);
+    if ((uintptr_t)p % bytes)
+        cusim_fail("misaligned", at, "an atomic of %zu bytes at an address that is no multiple of that",
+                   bytes);
     if (checking()) check_atomic(p, bytes, site_of(at));
 }
 

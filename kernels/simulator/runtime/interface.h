@@ -1,5 +1,5 @@
-// What a compiled kernel calls in the simulator's runtime.  The language headers turn CUDA's words into these calls; ptx.cuh turns
-// instructions into them.  Every call that can go wrong takes the place of the user's call, for the report.
+// What a compiled kernel calls in the simulator's runtime.  The language headers turn CUDA's words into these calls; ptx.cuh
+// turns instructions into them.  Every call that can go wrong takes the place of the user's call, for the report.
 #pragma once
 
 typedef decltype(sizeof 0) cusim_size;

@@ -1,5 +1,5 @@
-// The entry point: one call per launch.  Copies the arrays into guarded memory, runs the blocks on one OS thread or several, looks
-// for damage, and copies the results back when there is nothing to report.
+// The entry point: one call per launch.  Copies the arrays into guarded memory, runs the blocks on one OS thread or several,
+// looks for damage, and copies the results back when there is nothing to report.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -156,6 +156,8 @@ uint32_t take_cluster() {
 
 void run_on(Machine& m, const LaunchRequest& request, const Launch& launch, unsigned number) {
     machine = &m;
+    if (m.runs_on != pthread_self()) m.fibers.abandon();
+    m.runs_on = pthread_self();
     const Library& library = library_of(request);
     m.launch = &launch;
     m.library = library.code;
@@ -204,7 +206,8 @@ void look_for_damage(const LaunchRequest& request) {
         if (!request.check && !red_zones_intact(placed))
             report_fatal(Kind::global_out_of_bounds, 0, 0, "a store just outside $%u (run with mode=\"check\" for the line)", i);
         if (!request.check && placed.constant && memcmp((void*)placed.memory.low, a.host, a.bytes))
-            report_fatal(Kind::write_to_const, 0, 0, "$%u has changed, which the kernel takes as const (run with mode=\"check\" for the line)",
+            report_fatal(Kind::write_to_const, 0, 0,
+                         "$%u has changed, which the kernel takes as const (run with mode=\"check\" for the line)",
                          i);
         if (request.check && a.flags & OUTPUT && !any_fatal_report())
             if (long missing = placed.shadow.unwritten(a.item))
@@ -215,7 +218,9 @@ void look_for_damage(const LaunchRequest& request) {
 
 void copy_results_back(const LaunchRequest& request) {
     for (uint32_t i = 0; i < request.array_count; i++)
-        if (!(request.arrays[i].flags & CONSTANT)) memcpy(request.arrays[i].host, (void*)arrays[i].memory.low, request.arrays[i].bytes);
+        if (!(request.arrays[i].flags & CONSTANT))
+            memcpy(request.arrays[i].host, (void*)arrays[i].memory.low,
+                   request.arrays[i].bytes);
 }
 
 cusim_index triple(const uint32_t* n) { return {n[0], n[1], n[2]}; }
@@ -236,9 +241,9 @@ int cusim_launch(const void* packed) {
     try {
         place_arrays(request);
         place_arguments(request, arguments);
-        Launch launch{request.kernel, arguments.pointers.data(), triple(request.grid), triple(request.block), triple(request.cluster),
-                      request.dynamic_bytes, (Order)request.order, (Timing)request.timing, request.check != 0, request.profile != 0,
-                      request.seed};
+        Launch launch{request.kernel, arguments.pointers.data(), triple(request.grid), triple(request.block),
+                      triple(request.cluster), request.dynamic_bytes, (Order)request.order, (Timing)request.timing,
+                      request.check != 0, request.profile != 0, request.seed};
         order_clusters(launch);
         start_watch(request.time_limit);
         run_all(request, launch);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <pthread.h>
 #include <random>
 #include <utility>
 #include <vector>
@@ -140,6 +141,7 @@ struct WarpState {
     BlockState* block;
     unsigned number, alive;
     Gathering gatherings[32];                        // by the first lane of the mask
+    unsigned gathering;                              // bit of each in which lanes wait
     std::vector<WgmmaOperation> operations;          // wgmma of the block's whole life
     std::vector<size_t> groups;                      // where committed groups end
     size_t performed;                                // operations[0 .. performed) are done
@@ -189,6 +191,7 @@ struct Launch {
 struct Machine {
     const Launch* launch = nullptr;
     FiberPool fibers;
+    pthread_t runs_on = 0;                           // the OS thread whose thread_local addresses the fibers' code may hold
     void* scheduler = nullptr;                       // stack pointer of the scheduler, while a fiber runs
     Range library, statics;                          // of the kernel: its code and constants; its __shared__ variables
     BlockState* static_owner = nullptr;              // whose variables lie there
@@ -221,6 +224,10 @@ void wake_all(std::vector<ThreadState*>& threads);   // in the launch's order
 void poll(cusim_place at);                           // the running thread lets others run and looks again
 [[noreturn]] void stop_kernel();
 void run_clusters(uint32_t (*next_cluster)());       // until there is none left
+
+// ---- blocks.cpp
+void start_cluster(uint32_t linear);                 // the cluster at this place of the grid: its threads are ready
+void finish_cluster(ClusterState* cluster);          // all its threads have returned
 
 // ---- barriers.cpp, warps.cpp, mbarrier.cpp, tma.cpp, copies.cpp, wgmma.cpp
 void leave_barriers(ThreadState* t);                 // a thread has returned

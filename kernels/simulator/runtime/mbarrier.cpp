@@ -26,7 +26,8 @@ void step_mbarrier(Mbarrier& b) {
 void check_mbarriers_at_end(BlockState* block) {
     for (const Mbarrier& b : block->mbarriers)
         if (b.bytes)
-            report(Kind::mbarrier, 0, 0, "block (%u,%u,%u) ends while its mbarrier at shared address 0x%x waits for %ld more bytes",
+            report(Kind::mbarrier, 0, 0,
+                   "block (%u,%u,%u) ends while its mbarrier at shared address 0x%x waits for %ld more bytes",
                    block->index.x, block->index.y, block->index.z, b.address, b.bytes);
 }
 
@@ -37,7 +38,8 @@ Mbarrier& use_mbarrier(uint32_t address, cusim_place at) {
     Mbarrier* b = find_mbarrier(block_of_address(address), address);
     if (!b) cusim_fail("mbarrier", at, "there is no initialised mbarrier at shared address 0x%x", address & ADDRESS_OFFSET);
     if (checking() && b->initialiser != t->agent() && t->knows.row[b->initialiser] < b->initialised)
-        report(Kind::mbarrier, site_of(at), 0, "the mbarrier is used before a barrier has followed its initialisation by another thread");
+        report(Kind::mbarrier, site_of(at), 0,
+               "the mbarrier is used before a barrier has followed its initialisation by another thread");
     return *b;
 }
 }  // namespace

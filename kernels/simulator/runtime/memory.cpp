@@ -1,7 +1,7 @@
 // The arena of the arrays and the shared memory of blocks.
 //
-// The arena lies in the middle of a reservation so large that a 32-bit index cannot lead out of it: an access far outside an array
-// either meets the arena's own memory or a page that does not exist, never the rest of the process.
+// The arena lies in the middle of a reservation so large that a 32-bit index cannot lead out of it: an access far outside an
+// array either meets the arena's own memory or a page that does not exist, never the rest of the process.
 #include "memory.h"
 #include <cstdlib>
 #include <cstring>

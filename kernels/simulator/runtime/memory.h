@@ -38,7 +38,7 @@ bool in_arena(uintptr_t p);                          // or in the inaccessible s
 
 void prepare_shared_memory(BlockState* block, const Launch& launch);     // allocated, poisoned, red zones around it
 bool shared_red_zones_intact(BlockState* block);
-void exchange_statics(BlockState* coming);           // the __shared__ variables of `coming` to their place, those of the other away
+void exchange_statics(BlockState* coming);           // its __shared__ variables to their place, another block's away
 
 // Where a byte of shared memory is: its block, and the offset in its dynamic or static part.
 struct SharedPlace {

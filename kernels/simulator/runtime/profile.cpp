@@ -1,8 +1,8 @@
 // The profile: for each line of the source, how a warp's accesses fall on banks and sectors, bytes, and operations.
 //
-// Hooks see one thread's access at a time.  The n-th access from one place in the code by a lane belongs to the n-th of its warp: that
-// makes an instruction of the warp, whose addresses are then counted.  Shared memory has 32 banks of 4 bytes, and takes 128 bytes a
-// turn; global memory moves in sectors of 32 bytes.
+// Hooks see one thread's access at a time.  The n-th access from one place in the code by a lane belongs to the n-th of its warp:
+// that makes an instruction of the warp, whose addresses are then counted.  Shared memory has 32 banks of 4 bytes, and takes 128
+// bytes a turn; global memory moves in sectors of 32 bytes.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -122,8 +122,9 @@ void cusim_profile_clear() {
     entered.clear();
 }
 
-// Rows of text: "access <site> <load|store|atomic> <shared|global> <instructions> <bytes> <ideal> <real>", "flops <site> <count>",
-// "entered <site> <count>" for basic blocks, from which Python counts the floating-point instructions of the machine code.
+// Rows of text: "access <site> <load|store|atomic> <shared|global> <instructions> <bytes> <ideal> <real>", "flops <site>
+// <count>", "entered <site> <count>" for basic blocks, from which Python counts the floating-point instructions of the machine
+// code.
 const char* cusim_profile_rows() {
     static const char* const NAMES[] = {"load", "store", "atomic"};
     text.clear();

@@ -41,8 +41,8 @@ void add(Kind kind, Site site, Site other, const char* format, va_list values) {
     vsnprintf(message, sizeof message, format, values);
     char thread[120] = "\x1f";
     if (ThreadState* t = current)
-        snprintf(thread, sizeof thread, "%u,%u,%u\x1f%u,%u,%u", t->block->index.x, t->block->index.y, t->block->index.z, t->index.x,
-                 t->index.y, t->index.z);
+        snprintf(thread, sizeof thread, "%u,%u,%u\x1f%u,%u,%u", t->block->index.x, t->block->index.y, t->block->index.z,
+                 t->index.x, t->index.y, t->index.z);
     std::lock_guard<std::mutex> lock(report_mutex);
     std::string where = text_of(site), whole = std::string(KIND_TEXT[(int)kind]) + "\x1f" + where + "\x1f" + text_of(other);
     if (count >= MOST_REPORTS || !seen.insert(whole).second) return;

@@ -14,7 +14,8 @@ enum class Kind {
 #undef KIND
 };
 
-// A place in the source in 32 bits: 0 unknown; below 2^31 an offset in the kernel's library; else a number from the table of places.
+// A place in the source in 32 bits: 0 unknown; below 2^31 an offset in the kernel's library; else a number from the table of
+// places.
 typedef uint32_t Site;
 Site site_of(cusim_place at);
 Site site_of_code(const void* program_counter);

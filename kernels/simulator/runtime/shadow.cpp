@@ -61,7 +61,8 @@ long Shadow::unwritten(size_t item) const {
             bool all = born_written;
             if (page.used) {
                 all = true;
-                for (size_t k = 0; k < item; k += size_t(1) << page.shift) all &= page.cells[(offset + k) % PAGE >> page.shift].written;
+                for (size_t k = 0; k < item; k += size_t(1) << page.shift)
+                    all &= page.cells[(offset + k) % PAGE >> page.shift].written;
             }
             missing += !all;
         }

@@ -13,7 +13,7 @@ namespace cusim {
 
 enum class Access : uint16_t { load, store, atomic };
 
-struct Epoch {                                       // one access: by which agent of which cluster, at which of its times, from where
+struct Epoch {                                       // one access: by whom, at which of its agent's times, from where
     uint32_t cluster = 0, clock = 0;                 // cluster 0: none
     uint16_t agent = 0;
     Access access = Access::load;

@@ -1,5 +1,5 @@
-// TMA: boxes of a tensor between global and shared memory.  A load lands when nobody else can go on (lazy), at issue (eager) or some
-// time in between (random), and then completes its bytes on an mbarrier; until then its destination holds NaN.
+// TMA: boxes of a tensor between global and shared memory.  A load lands when nobody else can go on (lazy), at issue (eager) or
+// some time in between (random), and then completes its bytes on an mbarrier; until then its destination holds NaN.
 #include <cstring>
 #include <mutex>
 #include "checker.h"
@@ -9,8 +9,8 @@
 namespace cusim {
 
 namespace {
-// Calls `row(shared, global, inside)` for each 16 bytes (or less) along the first axis of the box: the offset in shared memory, the
-// address in global memory, and how many of the bytes lie inside the tensor.  TMA's boxes are multiples of 16 bytes wide.
+// Calls `row(shared, global, inside)` for each 16 bytes (or less) along the first axis of the box: the offset in shared memory,
+// the address in global memory, and how many of the bytes lie inside the tensor.  TMA's boxes are multiples of 16 bytes wide.
 template <class Row> void walk(const TensorMap& map, const int* place, uint32_t shared, Row row) {
     unsigned index[5] = {};
     unsigned width = map.box[0] * map.item;
@@ -45,16 +45,19 @@ template <class Row> void walk(const TensorMap& map, const int* place, uint32_t 
 const TensorMap& use_map(const void* address, uint32_t shared, int rank, cusim_place at) {
     const TensorMap& map = *(const TensorMap*)address;
     if ((uintptr_t)address % 64) cusim_fail("misaligned", at, "a tensor map must lie at a multiple of 64 bytes");
-    if (map.magic != TensorMap::MAGIC) cusim_fail("tma", at, "the tensor map was not made for the simulator: see kernels.TensorMap");
+    if (map.magic != TensorMap::MAGIC)
+        cusim_fail("tma", at, "the tensor map was not made for the simulator: see kernels.TensorMap");
     if ((int)map.rank != rank) cusim_fail("tma", at, "a tensor map of %u axes is used with %d coordinates", map.rank, rank);
     unsigned alignment = map.swizzle == 3 ? 1024 : map.swizzle == 2 ? 512 : map.swizzle == 1 ? 256 : 128;
     if ((shared & ADDRESS_OFFSET) % alignment)
-        cusim_fail("misaligned", at, "this box must lie at a multiple of %u bytes in shared memory, not at address 0x%x", alignment,
-                   shared & ADDRESS_OFFSET);
+        cusim_fail("misaligned", at, "this box must lie at a multiple of %u bytes in shared memory, not at address 0x%x",
+                   alignment, shared & ADDRESS_OFFSET);
     return map;
 }
 
-bool is_destination(const BulkLoad& load, unsigned rank) { return load.blocks ? load.blocks >> rank & 1 : rank == load.block->rank; }
+bool is_destination(const BulkLoad& load, unsigned rank) {
+    return load.blocks ? load.blocks >> rank & 1 : rank == load.block->rank;
+}
 
 void check_load(const BulkLoad& load, BlockState* to, Mbarrier& barrier, unsigned char* memory) {
     ThreadState* t = current;
@@ -114,7 +117,8 @@ void land(const BulkLoad& load) {
         }
         b->bytes -= bytes;
         if (b->bytes < 0 && !b->pending) {
-            report_fatal(Kind::mbarrier, site_of(load.at), 0, "%ld more bytes land on the mbarrier than it was told to expect", -b->bytes);
+            report_fatal(Kind::mbarrier, site_of(load.at), 0, "%ld more bytes land on the mbarrier than it was told to expect",
+                         -b->bytes);
             machine->stopped = true;
             return;
         }

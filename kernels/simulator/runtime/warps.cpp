@@ -135,14 +135,17 @@ void leave_warp(ThreadState* t) {
     w->alive &= ~(1u << t->lane);
     if (!w->alive && !w->accumulators.empty())
         report(Kind::missing_wait, site_of(w->operations.back().at), 0, "a warp returns without a wait for this wgmma");
-    for (Gathering& g : w->gatherings) {
-        if (!g.arrived || !(g.mask >> t->lane & 1)) continue;
+    for (unsigned left = w->gathering; left; left &= left - 1) {
+        Gathering& g = w->gatherings[__builtin_ctz(left)];
+        if (!(g.mask >> t->lane & 1)) continue;
         if (!g.orders_memory) {
-            report_fatal(Kind::warp_divergence, site_of(g.first), 0, "lanes wait here for a lane that has returned, mask %08x", g.mask);
+            report_fatal(Kind::warp_divergence, site_of(g.first), 0, "lanes wait here for a lane that has returned, mask %08x",
+                         g.mask);
             machine->stopped = true;
         } else if (g.arrived == (g.mask & w->alive)) {
             unsigned lanes = g.arrived;
             g.arrived = 0;
+            w->gathering &= ~(1u << __builtin_ctz(g.mask));
             if (checking()) exchange_clocks(w, lanes);
             for (unsigned lane = 0; lane < 32; lane++)
                 if (lanes >> lane & 1) wake(w->block->threads[w->number * 32 + lane].get());
@@ -159,7 +162,8 @@ void cusim_warp(unsigned mask, void* operand, cusim_collective run, void* extra,
     ThreadState* t = current;
     WarpState* w = t->warp;
     t->where = at;
-    if (!(mask >> t->lane & 1)) cusim_fail("warp-divergence", at, "lane %u calls with the mask %08x, which leaves it out", t->lane, mask);
+    if (!(mask >> t->lane & 1))
+        cusim_fail("warp-divergence", at, "lane %u calls with the mask %08x, which leaves it out", t->lane, mask);
     unsigned living = mask & w->alive;
     if (living != mask && run && !orders_memory) {
         unsigned lanes = w->block->threads_count - w->number * 32;
@@ -175,7 +179,8 @@ void cusim_warp(unsigned mask, void* operand, cusim_collective run, void* extra,
         g.first = at;
     } else if (g.mask != mask || g.run != run || g.first.line != at.line) {
         Site other = site_of(g.first);
-        report_fatal(Kind::warp_divergence, site_of(at), other, "lanes of one warp are at different warp functions, with masks %08x and %08x",
+        report_fatal(Kind::warp_divergence, site_of(at), other,
+                     "lanes of one warp are at different warp functions, with masks %08x and %08x",
                      mask, g.mask);
         stop_kernel();
     }
@@ -183,11 +188,13 @@ void cusim_warp(unsigned mask, void* operand, cusim_collective run, void* extra,
     g.operands[t->lane] = operand;
     g.arrived |= 1u << t->lane;
     if ((g.arrived & living) != living) {
+        w->gathering |= 1u << __builtin_ctz(mask);
         wait_as(Wait::warp, at);
         return;
     }
     unsigned lanes = g.arrived;
     g.arrived = 0;
+    w->gathering &= ~(1u << __builtin_ctz(mask));
     machine->progress++;
     if (run) run(g.operands, lanes, extra);
     if (orders_memory && checking()) exchange_clocks(w, lanes);

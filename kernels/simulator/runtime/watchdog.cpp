@@ -1,6 +1,6 @@
 // One sleeping thread watches the time of launches.  When it is up, it sets a flag that the scheduler sees; and for a kernel that
-// never gives its turn (an endless loop without a barrier) it sends the OS thread a signal, which leaves the fiber like a fault, but
-// only while the kernel's own code runs: never in the middle of malloc.
+// never gives its turn (an endless loop without a barrier) it sends the OS thread a signal, which leaves the fiber like a fault,
+// but only while the kernel's own code runs: never in the middle of malloc.
 #include "watchdog.h"
 #include <atomic>
 #include <chrono>
@@ -151,7 +151,8 @@ void report_fault() {
     const Range& stacks = machine->fibers.stacks();
     long distance = 0;
     if (f.time_limit)
-        report_fatal(Kind::time_limit, site, 0, "the kernel ran longer than its time limit, and this loop never lets other threads run");
+        report_fatal(Kind::time_limit, site, 0,
+                     "the kernel ran longer than its time limit, and this loop never lets other threads run");
     else if (f.signal == SIGFPE)
         report_fatal(Kind::crash, site, 0, "an integer division by zero");
     else if (stacks.holds(f.address))
@@ -160,7 +161,8 @@ void report_fault() {
         Array* nearest = nearest_array(f.address, distance);
         int number = 0;
         while (&arrays[(size_t)number] != nearest) number++;
-        report_fatal(Kind::global_out_of_bounds, site, 0, "an access %ld bytes %s of $%d", distance > 0 ? distance - 1 : -distance,
+        report_fatal(Kind::global_out_of_bounds, site, 0, "an access %ld bytes %s of $%d",
+                     distance > 0 ? distance - 1 : -distance,
                      distance > 0 ? "past the end" : "before the start", number);
     } else if (f.address < 4096)
         report_fatal(Kind::crash, site, 0, "an access through a null pointer, at address %zu", (size_t)f.address);

@@ -1,8 +1,8 @@
 // wgmma: products of a warpgroup's four warps, 16 rows each.
 //
-// From issue to wait the accumulators belong to the tensor core: their registers hold NaN.  Shared memory is read when the group is
-// waited for (lazy), at issue (eager), or one of both by chance.  A group is one operation of the whole warpgroup: whoever waits for
-// it knows that all four warps' parts are done.
+// From issue to wait the accumulators belong to the tensor core: their registers hold NaN.  Shared memory is read when the group
+// is waited for (lazy), at issue (eager), or one of both by chance.  A group is one operation of the whole warpgroup: whoever
+// waits for it knows that all four warps' parts are done.
 #include <algorithm>
 #include <cstring>
 #include "checker.h"
@@ -260,7 +260,8 @@ using namespace cusim;
 
 extern "C" {
 
-void cusim_wgmma(void* d, bool wide, int columns, unsigned long long a, const unsigned* a_registers, unsigned long long b, int scale_d,
+void cusim_wgmma(void* d, bool wide, int columns, unsigned long long a, const unsigned* a_registers, unsigned long long b,
+                 int scale_d,
                  int transpose_a, int transpose_b, cusim_number number, cusim_place at) {
     WgmmaOperation op{nullptr, {}, a, b, columns, scale_d, transpose_a, transpose_b, number, a_registers != nullptr, wide, at};
     IssueOperand operand{&op, d, a_registers};
