@@ -171,3 +171,20 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     for j in range(columns):
         values[randperm(rows, generator=generator).array[:math.ceil(sparsity * rows)], j] = 0
     return write(tensor, values)
+
+
+OLD_NAMES = ("uniform", "normal", "constant", "eye", "dirac", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal",
+             "orthogonal", "sparse")
+
+
+def __getattr__(name):
+    """The functions by their old names, without the underscore."""
+    if name not in OLD_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = globals()[name + "_"]
+
+    def old(*args, **kwargs):
+        warnings.warn(f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2)
+        return new(*args, **kwargs)
+    old.__name__, old.__doc__ = name, f"{name}_, by its old name."
+    return old

@@ -84,7 +84,7 @@ def vector_to_parameters(vec, parameters):
 LATER = {name: file for file, names in {
     "": "parametrizations parametrize rnn",
     "by_hooks": "remove_spectral_norm remove_weight_norm spectral_norm weight_norm",
-    "fusion": """convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format fuse_conv_bn_eval fuse_conv_bn_weights
+    "fusion": """clip_grad_norm convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format fuse_conv_bn_eval fuse_conv_bn_weights
                  fuse_linear_bn_eval fuse_linear_bn_weights skip_init""",
 }.items() for name in names.split()}
 

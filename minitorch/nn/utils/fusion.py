@@ -1,9 +1,11 @@
-"""Batch norm in evaluation as part of the layer before it; modules without starting values."""
+"""Batch norm in evaluation as part of the layer before it; modules without starting values; an old name."""
 import copy
 import inspect
+import warnings
 
 from ... import zeros_like
 from ..parameter import Parameter
+from . import clip_grad_norm_
 
 
 def fused(weight, bias, mean, var, eps, scale, shift, shape):
@@ -60,3 +62,9 @@ def convert_conv2d_weight_memory_format(module, memory_format):
 
 
 convert_conv3d_weight_memory_format = convert_conv2d_weight_memory_format
+
+
+def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
+    """clip_grad_norm_, by its old name."""
+    warnings.warn("`nn.utils.clip_grad_norm` is now deprecated in favor of `nn.utils.clip_grad_norm_`.", FutureWarning, stacklevel=2)
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
