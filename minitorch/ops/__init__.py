@@ -3,6 +3,6 @@ from . import (
     creation, dropout, dtype, elementwise, division, exponential, powers, trigonometric, special, rounding, compare, activation,
     sigmoid, operators, from_data, reduce, shape, random, windows, conv, pool, adaptive, softmax, standardize, normalize, loss,
     cross_entropy, margin, fold, pixels, attention, transpose, strides, memory, diagonal, join, arrange, pad, scan,
-    extreme, norms, rows, index, gather, masks, scatter_reduce, select, embedding, search, sort, unique, matmul, linear, einsum, linalg,
-    decompose, vectors, matrix_norms,
+    extreme, norms, rows, index, gather, masks, attributes, scatter_reduce, select, embedding, search, sort, unique, matmul, linear, einsum,
+    linalg, decompose, vectors, matrix_norms,
 )

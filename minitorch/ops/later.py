@@ -5,6 +5,7 @@ The names stand here by the place where users find them, as the homes of ops do.
 import importlib
 
 from ..autograd.op import HOMES
+from ..tensor import Tensor
 
 FILES = {
     "functional": {
@@ -21,6 +22,10 @@ FILES = {
         "matrix_exp": "matrix_exp",
     },
     "torch": {
+        "put_into": "diagonal_scatter select_scatter slice_scatter",
+        "tapers": """bartlett_window blackman_window gcd gcd_ hamming_window hann_window isneginf isposinf isreal kaiser_window lcm
+                     lcm_""",
+        "trapezoids": "combinations corrcoef cov cumulative_trapezoid trapezoid trapz unravel_index vander",
         "choices": "pdist",
         "ctc": "ctc_loss",
         "matrix_exp": "matrix_exp",
@@ -37,7 +42,26 @@ def find(home, name):
     if file is None:
         return None
     importlib.import_module(f"{__package__}.{file}")
-    return HOMES[home][name]
+    return HOMES[home].get(name)
+
+
+METHODS = {name: file for file, names in {
+    "matrix_exp": "matrix_exp",
+    "put_into": "diagonal_scatter select_scatter slice_scatter",
+    "tapers": "gcd gcd_ isneginf isposinf isreal lcm lcm_",
+    "trapezoids": "corrcoef cov",
+}.items() for name in names.split()}
+
+
+def method(self, name):
+    """A method of tensors whose file is read now: called for names that Tensor does not have."""
+    if name in METHODS:
+        importlib.import_module(f"{__package__}.{METHODS[name]}")
+        return object.__getattribute__(self, name)
+    raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+
+Tensor.__getattr__ = method
 
 
 def read_all():
