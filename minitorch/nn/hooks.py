@@ -48,6 +48,10 @@ class Hooked:
         """Call hook(module, grad_input, grad_output) when the gradients of the inputs are known; a returned tuple replaces grad_input."""
         return enter(self._backward_hooks, hook, prepend)
 
+    def register_backward_hook(self, hook):
+        """register_full_backward_hook, by its old name."""
+        return self.register_full_backward_hook(hook)
+
     def register_full_backward_pre_hook(self, hook, prepend=False):
         """Call hook(module, grad_output) before the module's backward; a returned tuple replaces grad_output."""
         return enter(self._backward_pre_hooks, hook, prepend)

@@ -176,6 +176,18 @@ class Module(Registry, Hooked, Stateful):
         """Move to the host."""
         return self.to("cpu")
 
+    def to_empty(self, *, device, recurse=True):
+        """Move to a device without the values: parameters and buffers are there, and not set."""
+        from .. import empty_like
+        return self._apply(lambda t: empty_like(t, device=device), recurse)
+
+    def share_memory(self):
+        """The module itself: memory is not shared among processes."""
+        return self
+
+    def compile(self, *args, **kwargs):
+        """Nothing: modules are not compiled, and need not be."""
+
     def train(self, mode=True):
         """Set training mode (dropout drops, batch norm uses batch statistics) here and below; returns self."""
         if not isinstance(mode, bool):
