@@ -30,7 +30,7 @@ class Settings:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
 
 
-_current = contextvars.ContextVar("settings", default=Settings())
+_current = contextvars.ContextVar("settings", default=Settings())  # noqa: B039  (Settings cannot be changed)
 
 
 def current():
