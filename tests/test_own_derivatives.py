@@ -165,19 +165,45 @@ MODULES = {
     "MultiLabelMarginLoss": lambda: (nn.MultiLabelMarginLoss(), randn(2, 4), minitorch.tensor([[3, 0, -1, 1], [0, -1, 0, 0]])),
     "MultiLabelSoftMarginLoss": lambda: (Fixed(nn.MultiLabelSoftMarginLoss(), (signs(4, 3) + 1) / 2), randn(4, 3)),
     "TripletMarginLoss": lambda: (nn.TripletMarginLoss(), randn(4, 3), randn(4, 3, seed=1), randn(4, 3, seed=2)),
+    "CTCLoss": lambda: (Fixed(nn.CTCLoss(), minitorch.tensor([[1, 2], [3, 3]]), (5, 4), (2, 2)), randn(5, 2, 4).log_softmax(2).detach()),
+    "AdaptiveLogSoftmaxWithLoss": lambda: (OnlyLoss(nn.AdaptiveLogSoftmaxWithLoss(4, 6, [2, 4], 2.0)), randn(5, 4), minitorch.arange(5)),
+    "NLLLoss2d": lambda: (old("NLLLoss2d"), randn(2, 3, 2, 2), minitorch.zeros(2, 2, 2, dtype=minitorch.int64)),
+    "FractionalMaxPool2d": lambda: (nn.FractionalMaxPool2d(3, (3, 4)), distinct(1, 2, 7, 9)),
+    "FractionalMaxPool3d": lambda: (nn.FractionalMaxPool3d(2, (2, 2, 3)), distinct(1, 1, 5, 4, 6)),
+    "MaxUnpool1d": lambda: (Fixed(nn.MaxUnpool1d(2), minitorch.tensor([[[1, 2, 5]]])), randn(1, 1, 3)),
+    "MaxUnpool2d": lambda: (Fixed(nn.MaxUnpool2d(2), minitorch.tensor([[[0, 3], [9, 14]]])), randn(1, 2, 2)),
+    "MaxUnpool3d": lambda: (Fixed(nn.MaxUnpool3d(2), minitorch.tensor([[[[[1], [15]]]]])), randn(1, 1, 1, 2, 1)),
+    "SyncBatchNorm": lambda: (nn.SyncBatchNorm(3), randn(4, 3, 2)),
     "TripletMarginWithDistanceLoss": lambda: (nn.TripletMarginWithDistanceLoss(), randn(4, 3), randn(4, 3, seed=1), randn(4, 3, seed=2)),
 }
 
 
 class Fixed(Module):
-    """A loss whose last argument is given once and for all."""
+    """A loss whose last arguments are given once and for all."""
 
-    def __init__(self, loss, target):
+    def __init__(self, loss, target, *others):
         super().__init__()
-        self.loss, self.target = loss, nn.Buffer(target)
+        self.loss, self.target, self.others = loss, nn.Buffer(target), others
 
     def forward(self, *inputs):
-        return self.loss(*inputs, self.target)
+        return self.loss(*inputs, self.target, *self.others)
+
+
+class OnlyLoss(Module):
+    """Of a module that gives outputs and their loss, the loss."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *inputs):
+        return self.inner(*inputs).loss
+
+
+def old(name):
+    """A module by its old name, which warns."""
+    with pytest.warns(FutureWarning):
+        return getattr(nn, name)()
 
 
 def lazily(make, eager):
@@ -189,7 +215,7 @@ def lazily(make, eager):
     return module, *inputs
 
 
-COMPUTE_NOTHING = {"Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "RNNBase", "RNNCellBase"}
+COMPUTE_NOTHING = {"Container", "Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "RNNBase", "RNNCellBase"}
 
 
 @pytest.mark.parametrize("name", MODULES)
