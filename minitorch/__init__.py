@@ -23,7 +23,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minitorch\b
 
 # Names that many programs do without, by the file that is read when one is first asked for; "" for modules of that name.
 _LATER = {name: file for file, names in {
-    "": "amp cuda distributed distributions func gradcheck optim special testing utils",
+    "": "amp cuda distributed distributions func gradcheck jit optim special testing utils",
     "amp": "GradScaler autocast get_autocast_dtype is_autocast_enabled",
     "func": "vmap",
     "settings": """are_deterministic_algorithms_enabled channels_last channels_last_3d compile contiguous_format e get_default_device

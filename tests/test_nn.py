@@ -574,3 +574,9 @@ def test_a_module_can_be_moved_without_its_values():
     m.load_state_dict(net().state_dict())
     m(minitorch.ones(4, 3, requires_grad=True)).sum().backward()
     assert seen == [1]
+
+
+def test_hardtanh_takes_its_older_names():
+    with pytest.warns(FutureWarning, match="`min_value` is deprecated"):
+        m = nn.Hardtanh(min_value=-2.0)
+    assert (m.min_val, m.max_val) == (-2.0, 1.0)

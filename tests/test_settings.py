@@ -40,6 +40,22 @@ def test_switches_are_kept():
     assert minitorch.compile(model) is model and minitorch.compile(mode="max-autotune")(model) is model
 
 
+def test_compilation_leaves_code_as_it_is():
+    @minitorch.jit.script
+    def twice(x):
+        return x + x
+
+    @minitorch.jit.ignore(drop=True)
+    def thrice(x):
+        return 3 * x
+
+    @minitorch.jit.ignore
+    def same(x):
+        return x
+    assert twice(2) == 4 and thrice(2) == 6 and minitorch.jit.export(same)(2) == minitorch.jit.unused(same)(2) == 2
+    assert minitorch.jit.trace(twice, (1,)) is twice and not minitorch.jit.is_scripting()
+
+
 @pytest.mark.parametrize("act, error", [
     (lambda: minitorch.set_num_threads(0), RuntimeError), (lambda: minitorch.set_num_threads("2"), TypeError),
     (lambda: minitorch.set_float32_matmul_precision("low"), RuntimeError), (lambda: minitorch.set_default_tensor_type("torch.LongTensor"), TypeError),

@@ -1,4 +1,6 @@
 """Activations as modules."""
+import warnings
+
 from .. import full
 from . import functional as F
 from .function import FunctionModule
@@ -111,7 +113,11 @@ class Hardtanh(FunctionModule):
     """x cut off at min_val and max_val."""
     function, settings = "hardtanh", ("min_val", "max_val", "inplace")
 
-    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False):
+    def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
+        for old, value in (("min_value", min_value), ("max_value", max_value)):
+            if value is not None:
+                warnings.warn(f"keyword argument `{old}` is deprecated and rename to `{old[:7]}`", FutureWarning, stacklevel=2)
+        min_val, max_val = min_val if min_value is None else min_value, max_val if max_value is None else max_value
         if min_val >= max_val:
             raise ValueError(f"min_val {min_val} must be smaller than max_val {max_val}")
         super().__init__(min_val=min_val, max_val=max_val, inplace=inplace)
