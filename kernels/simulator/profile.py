@@ -19,6 +19,7 @@ import subprocess
 
 from .. import signature
 from ..kernel import Kernel
+from ..source import FUNCTIONS
 from . import report, run
 
 INSTRUCTIONS = {                                     # x86-64 and AArch64: operations of one instruction
@@ -27,9 +28,8 @@ INSTRUCTIONS = {                                     # x86-64 and AArch64: opera
     **{f"f{op}": 2 for op in ("madd", "msub", "nmadd", "nmsub")},
 }
 FUSED = re.compile(r"vfn?m(add|sub)\d+s[sd]")
-CALLED = {"fma": 2, "fmaf": 2}                       # of the C library; other functions of it count as one
+CALLED = {f"{name}{end}": 2 if name == "fma" else 1 for name in FUNCTIONS for end in ("", "f")}      # of the C library
 FUNCTION = re.compile(r"<(\w+)(?:@\w+)?>")
-HOOKS = ("__tsan", "__ubsan", "__sanitizer", "cusim", "mem")
 
 
 @dataclasses.dataclass
@@ -133,4 +133,4 @@ def operations(name, operands):
     if FUSED.fullmatch(name):
         return 2
     called = FUNCTION.search(operands) if name.startswith(("call", "bl")) else None
-    return CALLED.get(called[1], 1) if called and not called[1].startswith(HOOKS) else 0
+    return CALLED.get(called[1], 0) if called else 0
