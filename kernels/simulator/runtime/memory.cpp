@@ -177,7 +177,10 @@ BlockState* block_of_address(uint32_t address) {
     auto& blocks = current->block->cluster->blocks;
     if (rank > blocks.size())
         cusim_fail("shared-out-of-bounds", {nullptr, 0}, "block %u of a cluster of %zu", rank - 1, blocks.size());
-    return blocks[rank - 1].get();
+    BlockState* block = blocks[rank - 1].get();
+    if (!block->live)                                // on a GPU its shared memory may already be another block's
+        cusim_fail("shared-out-of-bounds", current->where, "block %u of the cluster has ended: its shared memory is gone", rank - 1);
+    return block;
 }
 
 unsigned char* shared_memory(uint32_t address, size_t bytes, cusim_place at) {
