@@ -147,6 +147,11 @@ def test_a_gradient_below_what_can_be_seen_is_vacuous():
     assert verdict((lambda x: 1e8 + 1e-9 * x, lambda g, x: 1e-9 * g), np.ones(4)) == VACUOUS
 
 
+def test_a_function_that_returns_nothing_is_vacuous():
+    report = check(lambda x: None, minitorch.ones(3))
+    assert report.verdict == VACUOUS and "the function returned nothing" in str(report)
+
+
 def test_a_slope_hidden_in_rounding_is_too_noisy():
     def rough(x):
         return np.round(np.sin(x), 3)                                     # as an instrument would give it

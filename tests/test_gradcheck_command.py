@@ -141,6 +141,7 @@ def test_what_it_checks_and_what_it_says(run, args, status, words):
     (("Net", "--module", "3, x", "--shape", "3"), "is not a list of arguments"), (("Net", "--shape", "3"), "Net() cannot be made: TypeError"),
     (("square", "--vjp", "mine_to_check:no_vjp", "--shape", "3"), "has no function 'no_vjp'"),
     (("square", "--vjp", "mine_to_check:square_vjp", "--shape", "3", "--second"), "order=2 needs a function of Tensors"),
+    (("softplus", "--shape", "3", "--seed", "-1"), "--seed -1 must not be negative"),
     (("softplus", "--shape", "3", "--seed", "x"), "argument --seed: invalid int value: 'x'"),
     (("softplus", "--shape", "3", "--plot", "no/such/folder.png"), "--plot no/such/folder.png:")])
 def test_mistakes_are_said_in_the_users_words(run, args, words):

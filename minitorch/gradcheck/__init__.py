@@ -3,7 +3,8 @@
     report = minitorch.gradcheck.check(f, (x, w))    # f: a function, a module, a Function, or a pair (f, vjp) of any framework
     print(report)
 
-Every input gets one of five verdicts: correct, wrong, not differentiable here, too noisy in this dtype to tell, vacuous.
+Every input gets a verdict: correct, wrong, not differentiable here, too noisy in this dtype to tell, or vacuous (nothing to see);
+where no check is possible, not finite, not deterministic, or writes to its input.
 """
 from .blame import Blame, blame, recording
 from .check import check

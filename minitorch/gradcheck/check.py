@@ -68,7 +68,9 @@ class Check:
         p = self.problem
         ys = p.value(p.arrays)
         self.reports = [InputReport(n, tuple(a.shape), a.dtype.name) for n, a in zip(p.names, p.arrays)]
-        if p.arrays and any(y.size for y in ys):
+        if p.returned_none:
+            self.judge_all(VACUOUS, "the function returned nothing")
+        elif p.arrays and any(y.size for y in ys):
             self.judge(ys)
         for r, n in zip(self.reports, p.names):
             if n in p.wrote_to:

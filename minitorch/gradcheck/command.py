@@ -146,6 +146,8 @@ def arrays(options):
     low, high = (-1.0 if options.low is None else options.low), (1.0 if options.high is None else options.high)
     if given and not low < high:
         raise Mistake(f"--low {low:g} must be below --high {high:g}")
+    if options.seed < 0:
+        raise Mistake(f"--seed {options.seed} must not be negative")
     dtype, rng = dtype_of(options.dtype), np.random.default_rng(options.seed)
     return [drawn(option, text, options.domain, dtype, rng, (low, high) if given else None) for option, text in options.inputs]
 
