@@ -1,6 +1,6 @@
 """A CUDA kernel that runs on either machine: launched with NumPy arrays in the simulator, with CuPy arrays on the GPU.
 
-    axpy = Kernel("axpy.cu", "axpy")                     # a file beside this one, or CUDA C++ text, and the kernel's name
+    axpy = Kernel("axpy.cu", "axpy")                     # a file, or CUDA C++ text, and the kernel's name
     axpy(grid, block, (a, x, y, n))                      # arguments are checked against the kernel's own parameter list
 """
 import contextlib
@@ -21,7 +21,7 @@ KERNELS = {}                                             # the library's own, by
 class Kernel:
     """One __global__ function of a CUDA C++ source.
 
-    source: the path of a .cu file (relative to this folder, or absolute), or the text itself.
+    source: the path of a .cu file, or one of this folder by name, or the text itself.
     define: macros as {name: value}; scalar="half" chooses the storage type of kernels written for several.
     arch: the architecture that the source needs ("sm_90a"); None: any from sm_80.  cluster: blocks per cluster, fixed at compile time.
     Raises FileNotFoundError, and ValueError where the source has no such kernel.
@@ -111,9 +111,9 @@ def read(source):
     """(path or None, text) of a source given as a path or as text."""
     if isinstance(source, str) and ("\n" in source or "{" in source):
         return None, source
-    path = Path(source) if Path(source).is_absolute() else FOLDER / source
-    if not path.is_file():
-        raise FileNotFoundError(f"no CUDA source {path}")
+    path = next((p for p in (Path(source).absolute(), FOLDER / source) if p.is_file()), None)
+    if path is None:
+        raise FileNotFoundError(f"no CUDA source {source}: there is no such file in {Path.cwd()}, and none in {FOLDER}")
     return path, path.read_text(encoding="utf-8")
 
 
@@ -142,5 +142,5 @@ def made(source, name, define, arch, cluster):
 
 def library(source, name, define=None, arch=None, cluster=(1, 1, 1)):
     """A kernel of this library, made once and entered in KERNELS."""
-    kernel = made(source, name, tuple((define or {}).items()), arch, triple("cluster", cluster))
+    kernel = made(FOLDER / source, name, tuple((define or {}).items()), arch, triple("cluster", cluster))
     return KERNELS.setdefault(kernel.label, kernel)

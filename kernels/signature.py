@@ -20,6 +20,7 @@ import re
 
 import numpy as np
 
+from ..tensor import Tensor
 from .tensor_map import TensorMap
 
 try:
@@ -55,14 +56,17 @@ VECTOR = re.compile(r"(float|double|int|uint|short|ushort|char|uchar|longlong)([
 LONG_NAMES = {"uint": "unsigned", "ushort": "unsigned short", "uchar": "unsigned char", "longlong": "long long"}
 
 KERNEL = re.compile(r"__global__\s+(?:__\w+__\s*\([^)]*\)\s*)*void\s+(?:__\w+__\s*\([^)]*\)\s*)*(\w+)\s*\(")
+TEMPLATE = re.compile(r"template\s*<[^>]*>\s*(?:static\s+)?__global__[^(;{]*?(\w+)\s*\(")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 
 
 def parse(source):
-    """{kernel's name: its parameters} for every __global__ function of a CUDA source."""
+    """{kernel's name: its parameters} for every __global__ function of a CUDA source; templates have no one name to launch."""
     text = COMMENT.sub(" ", source)
-    found = {}
+    found, templates = {}, set(TEMPLATE.findall(text))
     for match in KERNEL.finditer(text):
+        if match[1] in templates:
+            continue
         depth, end = 1, match.end()
         while depth and end < len(text):
             depth += {"(": 1, ")": -1}.get(text[end], 0)
@@ -104,7 +108,7 @@ def parameter(text):
 # ---- fitting a launch's arguments ------------------------------------------------------------------------
 
 def is_array(a):
-    return hasattr(a, "dtype") and hasattr(a, "shape") and not isinstance(a, np.generic)
+    return isinstance(getattr(a, "dtype", None), np.dtype) and not isinstance(a, np.generic)
 
 
 def members(a):
@@ -171,7 +175,8 @@ def fit_array(what, p, a, double):
     if a is None:
         return None                                  # the kernel sees a null pointer
     if not is_array(a):
-        raise TypeError(f"{what} wants an array of {p.type}, got {type(a).__name__}")
+        raise TypeError(f"{what} wants an array of {p.type}, got {type(a).__name__}"
+                        + (": pass the array that it holds, tensor.detach().numpy()" if isinstance(a, Tensor) else ""))
     wanted = wanted_dtype(p.type, double)
     if wanted is not None and a.dtype != wanted:
         raise TypeError(f"{what} wants an array of {np.dtype(wanted).name} ({p.type}*), got {a.dtype.name}")

@@ -27,7 +27,7 @@ OLDEST_GCC = 11
 
 COMMON = ("-std=c++17", "-fPIC", "-O2", "-g1", "-gdwarf-4", "-pthread", "-ffp-contract=off")
 KERNEL = (*COMMON, "-w", "-fvisibility=hidden", "-fno-plt", "-fno-math-errno",
-          "-fno-strict-aliasing", "-fwrapv", "-fno-finite-loops",        # what kernels may do though C++ forbids it
+          "-fno-strict-aliasing", "-fwrapv", "-fno-finite-loops", "-fno-exceptions",        # what kernels may do though C++ forbids it
           "-fstack-clash-protection")                                    # no large frame steps over the guard page of a stack
 HOOKS = ("-fsanitize=thread", ("--param", "tsan-distinguish-volatile=1"), ("--param", "tsan-instrument-func-entry-exit=0"),
          ("-mllvm", "-tsan-distinguish-volatile=1"), ("-mllvm", "-tsan-instrument-func-entry-exit=0"),
@@ -40,7 +40,6 @@ MODES = {                                            # flags that only some comp
 }
 
 DYNAMIC = re.compile(r"extern\s+__shared__\s+((?:__align__\s*\([^)]*\)\s*|alignas\s*\([^)]*\)\s*)?)([\w:\s]+?)\s*(\w+)\s*\[\s*\]\s*;")
-TEMPLATE = re.compile(r"template\s*<[^>]*>\s*(?:static\s+)?__global__[^(;{]*?(\w+)\s*\(")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.M)
 
 
@@ -184,12 +183,6 @@ def included(text, folder, seen):
     return seen
 
 
-def exported(text):
-    """The kernels of a source that have one name each: no templates."""
-    templates = set(TEMPLATE.findall(text))
-    return [name for name in signature.parse(text) if name not in templates]
-
-
 def name_of(kernel):
     """How messages call a kernel's source."""
     return str(kernel.path) if kernel.path else f"{kernel.name}.cu"
@@ -210,7 +203,7 @@ def library(kernel, mode, double, names=None):
     names: the kernels of the source to make known; all by default.
     """
     path, version = current_compiler()
-    text = complete(kernel, names or exported(kernel.text))
+    text = complete(kernel, names or list(signature.parse(kernel.text)))
     folder = kernel.path.parent if kernel.path else KERNELS
     flags = [*KERNEL, *understood(path, version, MODES[mode]), "-include", str(LANGUAGE / "cuda.h")]
     flags += ["-include", str(LANGUAGE / "double.h")] if double else []

@@ -6,7 +6,7 @@ import fake_cupy
 import numpy as np
 import pytest
 
-from minitorch import kernels
+from minitorch import kernels, ones as tensor_of_ones
 from minitorch.kernels import Kernel, TensorMap, launch, tensor_map
 
 SOURCE = """
@@ -75,6 +75,9 @@ CALLS = {                                            # what is wrong: (the call,
         lambda lib: call("axpy", 1, 32, 2, ones(lib, 5), ones(lib, 5), 5, 6), TypeError, "axpy takes 4 arguments .* 5 were given"),
     "a list for an array": (
         lambda lib: call("axpy", 1, 32, 2, [1.0, 2.0], ones(lib, 5), 5), TypeError, r"argument 1 \(x\) wants an array of float, got list"),
+    "a Tensor for an array": (
+        lambda lib: call("axpy", 1, 32, 2, tensor_of_ones(5), ones(lib, 5), 5),
+        TypeError, r"argument 1 \(x\) wants an array of float, got Tensor: pass the array that it holds"),
     "a number for an array": (
         lambda lib: call("axpy", 1, 32, 2, 3.0, ones(lib, 5), 5), TypeError, r"argument 1 \(x\) wants an array of float, got float"),
     "an array for a number": (
@@ -142,9 +145,13 @@ CALLS = {                                            # what is wrong: (the call,
     "half a cluster": (
         lambda lib: kernel("pairs", cluster=(2, 1, 1))(3, 32, (ones(lib, 3),)),
         ValueError, r"pairs: grid \(3, 1, 1\) is not a whole number of clusters \(2, 1, 1\)"),
-    "a file that is not there": (lambda lib: launch("nowhere.cu", "f", 1, 32, (ones(lib, 1),)), FileNotFoundError, "no CUDA source .*nowhere.cu"),
+    "a file that is not there": (
+        lambda lib: launch("nowhere.cu", "f", 1, 32, (ones(lib, 1),)), FileNotFoundError, "no CUDA source nowhere.cu: there is no such file in"),
     "a kernel that is not there": (
         lambda lib: launch(SOURCE, "axpi", 1, 32, ()), ValueError, "this source has no kernel 'axpi': it has axpy, copy"),
+    "a template": (
+        lambda lib: launch("template<class T> __global__ void f(T* y) { }\n", "f", 1, 32, (ones(lib, 1),)),
+        ValueError, "this source has no kernel 'f': it has none"),
     "a kernel that is not in a file": (
         lambda lib: launch("softmax.cu", "nothing", 1, 32, ()), ValueError, r"softmax.cu has no kernel 'nothing': it has softmax"),
     "an array for a tensor map": (

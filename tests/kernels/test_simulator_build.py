@@ -9,7 +9,7 @@ import pytest
 
 from minitorch import kernels
 from minitorch.kernels import Kernel
-from minitorch.kernels.simulator import CompileError, CompilerMissing, build
+from minitorch.kernels.simulator import CompileError, CompilerMissing, SimulatorError, build
 
 SOURCE = '#include "kernel.cuh"\nextern "C" __global__ void fills(OUT float* y, float value) { y[threadIdx.x] = value + %d; }\n'
 
@@ -102,10 +102,22 @@ def test_an_error_of_the_compiler_names_the_users_line(fresh, tmp_path):
         Kernel(str(tmp_path / "wrong.cu"), "wrong")(1, 1, (np.zeros(1, np.float32),))
 
 
-@pytest.mark.parametrize("what", ["std::max(1, 2)", "INFINITY", "uint8_t(1) + NAN", "atomicMax(y, 1.f)", "min(1, 2.f)"])
+@pytest.mark.parametrize("what", ["std::max(1, 2)", "INFINITY", "uint8_t(1) + NAN", "atomicMax(y, 1.f)", "throw 1", "min(1, 2.f)"])
 def test_what_nvrtc_refuses_is_refused_here_too(what, fresh):
     with pytest.raises(CompileError):
         Kernel('extern "C" __global__ void strict(float* y) { y[0] = ' + what + "; }\n", "strict")(1, 1, (np.zeros(1, np.float32),))
+
+
+def test_a_file_in_the_current_folder_goes_before_one_of_the_library(fresh, tmp_path, monkeypatch):
+    (tmp_path / "softmax.cu").write_text('#include <assert.h>\nextern "C" __global__ void mine(float* y) { assert(y[0] == 0); y[0] = 1; }\n')
+    monkeypatch.chdir(tmp_path)
+    y = np.zeros(1, np.float32)
+    mine = Kernel("softmax.cu", "mine")
+    mine(1, 1, (y,))
+    assert y[0] == 1 and mine.path == tmp_path / "softmax.cu"
+    with pytest.raises(SimulatorError, match="assert.* failed"):
+        mine(1, 1, (y,))
+    kernels.softmax(np.zeros((2, 3), np.float32))
 
 
 def test_kernels_that_exist_only_for_other_macros(fresh):

@@ -1,0 +1,1 @@
+// The simulator's language headers have what the kernels here use of it.
