@@ -519,3 +519,10 @@ extern "C" __global__ void fills(OUT bf16* y) {
 }""", "fills")
     with kernels.using(mode="check"), pytest.raises(SimulatorError, match="1 of 8 elements of y"):
         kernel(1, 8, (np.zeros(8, ml_dtypes.bfloat16),))
+
+
+@pytest.mark.parametrize("mode", ["fast", "check"])
+def test_a_null_pointer_is_called_one(mode):
+    kernel = Kernel('extern "C" __global__ void reads(const float* x, float* y) {\n    y[0] = x[1];\n}', "reads")
+    with kernels.using(mode=mode), pytest.raises(SimulatorError, match=r"reads.cu:2: crash: .* through a null pointer, at address 4"):
+        kernel(1, 1, (None, np.zeros(1, np.float32)))

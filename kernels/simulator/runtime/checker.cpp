@@ -239,6 +239,8 @@ void check_array(uintptr_t p, size_t bytes, Access access, Site site, bool align
             report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes at $%d+%zu, which goes past its end",
                          a_name(access), bytes,
                          Target{nullptr, array, false}.array_number(), (size_t)(p - array->memory.low));
+        else if (p < 4096)
+            report_fatal(Kind::crash, site, 0, "%s through a null pointer, at address %zu", a_name(access), (size_t)p);
         else if (Array* nearest = nearest_array(p, distance))
             report_fatal(Kind::global_out_of_bounds, site, 0, "%s of %zu bytes, %ld bytes %s of $%d", a_name(access), bytes,
                          distance > 0 ? distance - 1 : -distance, distance > 0 ? "past the end" : "before the start",
