@@ -130,13 +130,16 @@ def on_device(args):
 
 
 def launch(source, name, grid, block, args, shared_mem=0, define=None, arch=None, cluster=(1, 1, 1)):
-    """Compile (once) and run one kernel of a CUDA source: NumPy arrays go to the simulator, CuPy arrays to the GPU."""
+    """Compile (once, and anew when the file has changed) and run one kernel of a CUDA source: NumPy arrays go to the simulator,
+    CuPy arrays to the GPU.
+    """
     items = tuple(sorted(define.items())) if define else ()
-    return made(source, name, items, arch, triple("cluster", cluster))(grid, block, args, shared_mem)
+    return made(source, name, items, arch, triple("cluster", cluster), read(source)[1])(grid, block, args, shared_mem)
 
 
 @functools.cache
-def made(source, name, define, arch, cluster):
+def made(source, name, define, arch, cluster, text=None):
+    """A Kernel for each different call; text: of a source that may change."""
     return Kernel(source, name, dict(define), arch, cluster)
 
 

@@ -199,3 +199,11 @@ extern "C" __global__ void product(float* y) {
 """, "product")
     profile = kernels.profile(kernel, 1, 64, (np.zeros(64, np.float32),))
     assert {r.line: r.flops for r in profile if r.what == "tensor core"} == {5: 2 * 2 * 16 * 8 * 16}
+
+
+def test_launch_runs_a_file_as_it_is_now(tmp_path):
+    source, y = tmp_path / "fill.cu", np.empty(4, "f4")
+    for value in (1, 2):
+        source.write_text(f'extern "C" __global__ void fill(float* y) {{ y[threadIdx.x] = {value}; }}')
+        kernels.launch(str(source), "fill", 1, 4, (y,))
+        assert (y == value).all()
