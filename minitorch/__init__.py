@@ -2,7 +2,7 @@
 import importlib as _importlib
 import warnings as _warnings
 
-from . import autograd
+from . import allocation, autograd
 from .autograd import (enable_grad, inference_mode, is_anomaly_check_nan_enabled, is_anomaly_enabled, is_grad_enabled, no_grad,
                        set_grad_enabled)
 from .autograd.mode import is_inference_mode_enabled
@@ -14,6 +14,7 @@ from .tensor import Size, Tensor
 from .version import __version__
 from . import backends, formatting, linalg, ops, random, serialization
 
+allocation.keep_blocks()
 globals().update(HOMES["torch"])
 from . import nn  # noqa: E402  (modules are made of the names above)
 

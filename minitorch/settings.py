@@ -4,23 +4,19 @@ Most of it has no effect here, and says so: the values are kept, so that a progr
 """
 import os
 
-from . import backend, dtypes
+from . import backend, dtypes, threads
 from .autograd.op import HOMES
 from .ops.from_data import LegacyType
+from .threads import get_num_threads  # noqa: F401
 
-kept = {"threads": os.cpu_count() or 1, "interop": os.cpu_count() or 1, "deterministic": False, "warn_only": False,
+kept = {"interop": os.cpu_count() or 1, "deterministic": False, "warn_only": False,
         "precision": "highest", "warn_always": False}
 
 
-def get_num_threads():
-    """The number of threads that was set, at first that of the processors; NumPy's library of linear algebra decides for itself."""
-    return kept["threads"]
-
-
 def set_num_threads(n):
-    """Remember a number of threads; OMP_NUM_THREADS in the environment is what NumPy's library of linear algebra reads."""
+    """Share the work on large arrays among n threads; TypeError for no int, RuntimeError below 1."""
     positive(n, "set_num_threads")
-    kept["threads"] = n
+    threads.set_num_threads(n)
 
 
 def get_num_interop_threads():

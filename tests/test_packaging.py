@@ -1,5 +1,7 @@
 """What is installed: the package, kernels/ as minitorch.kernels with its CUDA sources, and one version everywhere."""
 import importlib.metadata
+import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -71,3 +73,11 @@ def test_the_version_is_said_once():
         assert importlib.metadata.version("minitorch") == minitorch.__version__
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("minitorch is not installed here")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
+def test_memory_is_kept_unless_the_environment_says_otherwise():
+    code = "from minitorch import allocation; print(allocation.keep_blocks())"
+    for malloc, kept in (("system", "False"), ("", "True")):
+        told = subprocess.run([sys.executable, "-c", code], env={**os.environ, "MINITORCH_MALLOC": malloc}, capture_output=True, text=True, check=True)
+        assert told.stdout.strip() == kept

@@ -19,7 +19,7 @@ import inspect
 import numpy as np
 
 from ..tensor import Tensor
-from . import routes, views
+from . import loops, routes, views
 from .call import binary, nary, single, unary, written
 from .plan import Kept, Plan, keep
 
@@ -164,7 +164,8 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
         return f
 
     self.call = call
-    call.op, call.vjp, call.joint_vjp, call.kernel = self, vjp, joint_vjp, functools.partial(routes.add, self)
+    call.op, call.vjp, call.joint_vjp = self, vjp, joint_vjp
+    call.kernel, call.loop = functools.partial(routes.add, self), functools.partial(loops.add, self)
     return publish(call, forward, home, method, inplace, self.cases)
 
 

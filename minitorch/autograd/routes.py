@@ -36,7 +36,7 @@ class Route:
     def __init__(self, op, family, kernel, contiguous):
         if family not in backends.ON_GPU:
             raise ValueError(f"the kernel of {op.name} is of an unknown family {family!r}: there are {', '.join(backends.ON_GPU)}")
-        self.op, self.family, self.kernel, self.contiguous, self.plain = op, family, kernel, contiguous, op.forward
+        self.op, self.family, self.kernel, self.contiguous, self.plain = op, family, kernel, contiguous, None
 
     def __call__(self, *arrays, **params):
         y = self.by_kernel(arrays, params)
@@ -76,7 +76,7 @@ def add(op, family, contiguous=True):
 
 def open_route(route):
     op = route.op
-    op.forward = route
+    route.plain, op.forward = op.forward, route      # the plain forward may have its compiled loop in front
     op.narrow = route.narrow if op.numbers is not None else None
 
 

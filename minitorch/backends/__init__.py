@@ -8,6 +8,10 @@
 "auto", at first the choice of all: on a GPU what ON_GPU says; for NumPy arrays the library, but kernels within kernels.simulated().
 On NumPy arrays "kernel" holds within kernels.simulated() only.
 
+    minitorch.backends.loops = "never"                   # or "auto", or "always"
+
+Compiled loops, where numba is installed (the extra `fast`): "auto" for large arrays on the CPU, "always" for all sizes.
+
 The switches of PyTorch's backends are here too, for programs that set them: cudnn, cuda, mps, mkl, openmp.  They change nothing.
 """
 import contextlib
@@ -16,6 +20,7 @@ import sys
 import types
 
 CHOICES = ("auto", "kernel", "library")
+LOOPS = ("auto", "always", "never")
 
 ON_GPU = {                                           # what "auto" means for arrays on a GPU
     "softmax": "kernel",                             # one pass over the row in place of five
@@ -35,32 +40,33 @@ ON_GPU = {                                           # what "auto" means for arr
 
 def takes_kernel(family, simulated):
     """Whether ops of a family run on kernels: simulated for NumPy arrays within kernels.simulated(), otherwise on a GPU."""
-    choice = _chosen[family]
+    choice = CHOSEN[family]
     return choice == "kernel" or choice == "auto" and (simulated or ON_GPU[family] == "kernel")
 
 
 @contextlib.contextmanager
 def using(**choices):
     """Within this block the families named are computed by what is chosen here."""
-    before = dict(_chosen)
+    before = dict(CHOSEN)
     try:
         for family, choice in choices.items():
             choose(family, choice)
         yield
     finally:
-        _chosen.update(before)
+        CHOSEN.update(before)
 
 
 def choose(family, choice):
     """Set a family's choice; AttributeError for an unknown family, ValueError for an unknown choice."""
-    if family not in ON_GPU:
-        raise AttributeError(f"minitorch.backends has no family {family!r}: there are {', '.join(ON_GPU)}")
-    if choice not in CHOICES:
-        raise ValueError(f"minitorch.backends.{family} must be one of {', '.join(CHOICES)}, not {choice!r}")
-    _chosen[family] = choice
+    if family not in CHOSEN:
+        raise AttributeError(f"minitorch.backends has no family {family!r}: there are {', '.join(CHOSEN)}")
+    choices = LOOPS if family == "loops" else CHOICES
+    if choice not in choices:
+        raise ValueError(f"minitorch.backends.{family} must be one of {', '.join(choices)}, not {choice!r}")
+    CHOSEN[family] = choice
 
 
-_chosen = dict.fromkeys(ON_GPU, "auto")
+CHOSEN = dict.fromkeys([*ON_GPU, "loops"], "auto")
 
 
 SWITCHES = ("cuda", "cudnn", "mkl", "mps", "openmp")
@@ -70,11 +76,11 @@ class Backends(types.ModuleType):
     """This module, whose families are attributes."""
 
     def __getattr__(self, name):
-        if name in ON_GPU:
-            return _chosen[name]
+        if name in CHOSEN:
+            return CHOSEN[name]
         if name in SWITCHES:
             return importlib.import_module(f"{__name__}.{name}")
-        raise AttributeError(f"minitorch.backends has no family {name!r}: there are {', '.join(ON_GPU)}")
+        raise AttributeError(f"minitorch.backends has no family {name!r}: there are {', '.join(CHOSEN)}")
 
     def __setattr__(self, name, value):
         if name.startswith("__") or isinstance(value, types.ModuleType):         # the import system's own
@@ -83,7 +89,7 @@ class Backends(types.ModuleType):
             choose(name, value)
 
     def __dir__(self):
-        return [*super().__dir__(), *ON_GPU, *SWITCHES]
+        return [*super().__dir__(), *CHOSEN, *SWITCHES]
 
 
 sys.modules[__name__].__class__ = Backends

@@ -139,6 +139,15 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
     return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
 
 
+@normalize_layer.loop("norm", least=5000)
+def _(norm, input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
+    if weight is None and bias is not None:
+        return NotImplemented
+    D = prod(input.shape[-axes:])
+    y, mean, rstd = norm.layer(input.reshape(-1, D), *(v if v is None else v.reshape(D) for v in (weight, bias)), eps, centre)
+    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
+
+
 @normalize_layer.joint_vjp
 def _(g, input, weight, mean, rstd, axes, eps, centre, wanted):
     found = iter(layer_gradient(g, input, weight, mean, rstd, axes=axes, eps=eps, centre=centre, wanted=wanted))

@@ -1,0 +1,78 @@
+"""The way from an op to its compiled loop.
+
+    @normalize_layer.loop("norm", least=5000)            # minitorch/loops/norm.py; numbers from which it pays
+    def _(norm, input, weight=None, bias=None, ...):     # that module, then what forward takes
+        return norm.layer(input, weight, bias)
+
+Where numba is installed (the extra `fast`) such an op asks its loop first, for NumPy arrays of float32 or float64 that are large.
+NotImplemented leaves the call to the plain forward, which stays the op's meaning and is what runs everywhere else; the tests
+compare the two.  numba is imported by the first call that is large enough, never by `import minitorch`.
+"""
+import importlib
+
+import numpy as np
+
+from .. import dtypes
+from ..backends import CHOSEN
+
+F32, F64, ndarray = dtypes.F32, dtypes.F64, np.ndarray
+LOOPS = []
+installed = None                                     # whether numba is; None: nobody has asked
+
+
+def available():
+    """Whether loops can be compiled at all."""
+    global installed
+    if installed is None:
+        try:
+            importlib.import_module("numba")
+            installed = True
+        except ImportError:
+            installed = False
+    return installed
+
+
+def wanted(x, least):
+    """Whether an array like `x` is worked on by a compiled loop that pays from `least` numbers on."""
+    choice = CHOSEN["loops"]
+    return (x.size >= least or choice == "always") and choice != "never" and type(x) is ndarray and \
+        (x.dtype is F32 or x.dtype is F64) and available()
+
+
+class Looped:
+    """An op's forward with its loop in front."""
+
+    def __init__(self, op, file, loop, least, contiguous):
+        self.op, self.file, self.loop, self.least, self.contiguous = op, file, loop, least, contiguous
+        self.plain, self.module = op.forward, None
+
+    def __call__(self, *arrays, **params):
+        first = arrays[0]
+        if wanted(first, self.least):
+            y = self.by_loop(first, arrays, params)
+            if y is not NotImplemented:
+                return y
+        return self.plain(*arrays, **params)
+
+    def by_loop(self, first, arrays, params):
+        """The loop's result; NotImplemented for floats of several types, or what the loop does not take."""
+        for a in arrays:
+            if type(a) is ndarray and a.dtype is not first.dtype and a.dtype.kind == "f":
+                return NotImplemented
+        if self.contiguous:
+            arrays = [np.ascontiguousarray(a) if type(a) is ndarray and not a.flags.c_contiguous else a for a in arrays]
+        if self.module is None:
+            self.module = importlib.import_module(f"minitorch.loops.{self.file}")
+        return self.loop(self.module, *arrays, **params)
+
+
+def add(op, file, least, contiguous=True):
+    """A decorator that gives `op` a loop from minitorch/loops/`file`.py, for arrays of at least `least` numbers.
+
+    contiguous=False: for loops that take any strides.
+    """
+    def enter(loop):
+        op.forward = looped = Looped(op, file, loop, least, contiguous)
+        LOOPS.append(looped)
+        return loop
+    return enter

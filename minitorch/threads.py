@@ -1,0 +1,91 @@
+"""A few threads for work on large arrays.
+
+    run(part, n, *args)              # part(start, stop, *args) for pieces of range(n), side by side
+
+NumPy's functions and compiled loops let go of the interpreter while they work, so pieces of a large array keep several
+processors busy.  Handing work over costs some 30 microseconds: `least` says how much of range(n) is worth that.
+The threads start when they are first needed, and start anew in a forked process.
+"""
+import os
+import queue
+import threading
+
+count = None                                         # of threads, the caller's own among them; None: not asked for yet
+helpers = []                                         # the queues of the threads that wait for work
+here = threading.local()                             # .helping: in a helper, whose own work is not divided again
+lock = threading.Lock()
+
+
+def get_num_threads():
+    """How many threads share the work on a large array: at first OMP_NUM_THREADS, or the number of processors."""
+    global count
+    if count is None:
+        asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        count = max(1, int(asked)) if asked.isdigit() else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return count
+
+
+def set_num_threads(n):
+    """Share the work on large arrays among n threads; NumPy's library of linear algebra is told as well, where it can be."""
+    from . import blas
+    global count
+    count = n
+    blas.set_threads(n)
+
+
+def pieces(n, least):
+    """range(n) as (start, stop) pairs of nearly one size, at least `least` each and no more than there are threads."""
+    parts = 1 if getattr(here, "helping", False) else max(1, min(get_num_threads(), n // max(1, least)))
+    return [(i * n // parts, (i + 1) * n // parts) for i in range(parts)]
+
+
+def run(part, n, *args, least=1):
+    """part(start, stop, *args) for pieces of range(n) side by side, the last one in this thread; returns when all are done.
+
+    An exception in any of them is raised here.
+    """
+    *others, own = pieces(n, least)
+    if not others:
+        part(*own, *args)
+        return
+    done = queue.SimpleQueue()
+    with lock:
+        while len(helpers) < len(others):
+            helpers.append(queue.SimpleQueue())
+            threading.Thread(target=work, args=(helpers[-1],), daemon=True, name=f"minitorch-{len(helpers)}").start()
+        for todo, (start, stop) in zip(helpers, others):
+            todo.put((done, part, start, stop, args))
+    failure = attempt(part, *own, args)
+    for _ in others:
+        failure = done.get() or failure
+    if failure is not None:
+        raise failure
+
+
+def attempt(part, start, stop, args):
+    """None, or the exception that part(start, stop, *args) raised."""
+    try:
+        part(start, stop, *args)
+    except BaseException as error:  # noqa: BLE001  (raised again where the work was given)
+        return error
+    return None
+
+
+def work(todo):
+    """A helper's life."""
+    here.helping = True
+    while True:
+        done, part, start, stop, args = todo.get()
+        done.put(attempt(part, start, stop, args))
+        del done, part, args                         # what was worked on does not live until the next piece
+
+
+def forget():
+    """In a forked process the helpers of the other one do not run."""
+    global lock
+    helpers.clear()
+    lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget)

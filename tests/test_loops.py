@@ -1,0 +1,173 @@
+"""The compiled loops of the extra `fast` say what the plain forward says: on every case of the table, on large arrays, by any number of threads."""
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+import minitorch
+from minitorch import backends, threads
+from minitorch.autograd.loops import LOOPS
+from minitorch.autograd.op import Kept
+from minitorch.backend import ndarray
+from minitorch.cases import walk
+from table import cases, check_first, check_second
+
+TOLERANCE = {"float32": 3e-6, "float64": 1e-13}
+LOOPED = {looped.op.name: looped for looped in LOOPS}
+
+
+def arrays_of(y):
+    """The arrays of a result: of several, and of what is kept for backward."""
+    if type(y) is Kept:
+        return [*arrays_of(y.result), *[a for _, a in sorted(y.extras.items()) if type(a) is ndarray]]
+    return [np.asarray(a) for a in (y if isinstance(y, (tuple, list)) else [y])]
+
+
+def drawn(case, seed, dtype):
+    """A case's arrays and parameters, floats in `dtype`."""
+    rng = np.random.default_rng(seed)
+    args, params = (walk(part, lambda d: d.draw(rng)) for part in case)
+    return tuple([a.astype(dtype) if isinstance(a, ndarray) and a.dtype.kind == "f" else a for a in args]), params
+
+
+def compare(looped, case, seed, dtype):
+    """Whether the loop took the case; AssertionError where it says something else than the plain forward."""
+    results = []
+    for by in ("loop", "plain"):
+        arrays, params = looped.op.bind(*drawn(case, seed, dtype))           # drawn twice: some write to what they get
+        with backends.using(loops="always"):
+            results.append(looped.by_loop(arrays[0], arrays, params) if by == "loop" else looped.plain(*arrays, **params))
+    if results[0] is NotImplemented:
+        return False
+    for fast, plain in zip(*map(arrays_of, results), strict=True):
+        assert fast.shape == plain.shape and fast.dtype == plain.dtype
+        np.testing.assert_allclose(fast, plain, TOLERANCE[dtype], TOLERANCE[dtype])
+    return True
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LOOPED)
+def test_a_loop_says_what_the_plain_forward_says(name, dtype):
+    looped = LOOPED[name]
+    assert any([compare(looped, case, seed, dtype) for case in looped.op.cases for seed in range(3)])
+
+
+@pytest.mark.parametrize("case", [c for c in cases() if getattr(c.call, "op", None) and c.call.op.name in LOOPED], ids=lambda c: c.id)
+def test_derivatives_hold_by_loops(case):
+    args, params = case.draw()
+    floats = case.floats((args, params))
+    with backends.using(loops="always"):
+        if check_first(lambda leaves: case.run((args, params), leaves), floats, np.random.default_rng(1)):
+            check_second(lambda leaves: case.run((args, params), leaves), floats, np.random.default_rng(2))
+
+
+def large():
+    """Calls on arrays that are large enough for loops, whose results and gradients must not depend on who computes them."""
+    F = minitorch.nn.functional
+    return {
+        "layer_norm": lambda x: F.layer_norm(x, (x.shape[1],), x[0].detach() + 1, x[1].detach()),
+        "rms_norm": lambda x: F.rms_norm(x, (x.shape[1],), x[0].detach() + 1),
+    }
+
+
+def gradient(f, x):
+    """f's result and its gradient, for one random cotangent."""
+    x = x.clone().requires_grad_()
+    y = f(x)
+    y.backward(minitorch.tensor(np.random.default_rng(3).normal(size=y.shape), dtype=y.dtype))
+    return y.detach().numpy(), x.grad.numpy()
+
+
+@pytest.mark.parametrize("name", large())
+def test_large_arrays_by_any_number_of_threads(name):
+    f, before = large()[name], minitorch.get_num_threads()
+    x = minitorch.tensor(np.random.default_rng(4).normal(size=(517, 130)), dtype=minitorch.float32)
+    with backends.using(loops="never"):
+        plain = gradient(f, x)
+    try:
+        for n in (1, 2, 5):
+            minitorch.set_num_threads(n)
+            for fast, slow in zip(gradient(f, x), plain):
+                np.testing.assert_allclose(fast, slow, 1e-4, 1e-5)
+    finally:
+        minitorch.set_num_threads(before)
+
+
+def test_small_arrays_do_not_import_numba():
+    code = "import sys, minitorch as t; t.nn.LayerNorm(8)(t.randn(4, 8)).sum().backward(); assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- threads ----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def three_threads():
+    before = threads.get_num_threads()
+    threads.set_num_threads(3)
+    yield
+    threads.set_num_threads(before)
+
+
+def test_work_is_divided_without_gap_or_overlap(three_threads):
+    for n in (0, 1, 2, 3, 10, 1000):
+        for least in (1, 7, 400):
+            seen = np.zeros(n, int)
+
+            def part(start, stop, seen=seen):
+                seen[start:stop] += 1
+            threads.run(part, n, least=least)
+            assert (seen == 1).all()
+            assert len(threads.pieces(n, least)) <= 3 and all(b - a >= min(least, n) for a, b in threads.pieces(n, least))
+
+
+def test_pieces_run_in_several_threads_and_their_own_work_is_not_divided(three_threads):
+    names, inner = set(), []
+
+    def part(start, stop):
+        names.add(threading.current_thread().name)
+        inner.append(len(threads.pieces(100, 1)))
+    threads.run(part, 3)
+    assert len(names) == 3 and sorted(inner) == [1, 1, 3]
+
+
+def test_an_exception_of_a_piece_is_raised_where_the_work_was_given(three_threads):
+    def part(start, stop):
+        if start == 0:
+            raise ValueError("the first piece")
+    with pytest.raises(ValueError, match="the first piece"):
+        threads.run(part, 3)
+    threads.run(lambda start, stop: None, 3)                                  # and the helpers go on
+
+
+def test_many_threads_share_the_helpers(three_threads):
+    totals = np.zeros(8)
+
+    def caller(i):
+        for _ in range(50):
+            sums = np.zeros(30)
+
+            def part(start, stop):
+                sums[start:stop] = np.arange(start, stop)
+            threads.run(part, 30)
+            totals[i] += sums.sum()
+    callers = [threading.Thread(target=caller, args=(i,)) for i in range(8)]
+    [t.start() for t in callers]
+    [t.join() for t in callers]
+    assert (totals == 50 * 435).all()
+
+
+def test_a_forked_process_starts_its_own_helpers(three_threads):
+    import multiprocessing
+    threads.run(lambda start, stop: None, 3)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply_async(in_child).get(timeout=60) == 3
+
+
+def in_child():
+    names = set()
+    threads.run(lambda start, stop: names.add(threading.current_thread().name), 3)
+    return len(names)
