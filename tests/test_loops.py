@@ -150,7 +150,7 @@ def test_many_threads_share_the_helpers(three_threads):
         for _ in range(50):
             sums = np.zeros(30)
 
-            def part(start, stop):
+            def part(start, stop, sums=sums):
                 sums[start:stop] = np.arange(start, stop)
             threads.run(part, 30)
             totals[i] += sums.sum()

@@ -79,5 +79,6 @@ def test_the_version_is_said_once():
 def test_memory_is_kept_unless_the_environment_says_otherwise():
     code = "from minitorch import allocation; print(allocation.keep_blocks())"
     for malloc, kept in (("system", "False"), ("", "True")):
-        told = subprocess.run([sys.executable, "-c", code], env={**os.environ, "MINITORCH_MALLOC": malloc}, capture_output=True, text=True, check=True)
+        env = {**os.environ, "MINITORCH_MALLOC": malloc}
+        told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
         assert told.stdout.strip() == kept
