@@ -29,7 +29,7 @@ ONE_CALL = (lambda input: xp(input).sin(input)).__code__.co_code
 
 def unary(op):
     """The call of an op on one array without parameters."""
-    numbers, plans, differentiable = op.numbers is not None, op.plans, op.differentiable
+    numbers, plans, differentiable = op.numbers is not None or op.rule is not None, op.plans, op.differentiable
     ufunc = one_call(op.forward)                     # NumPy's arrays go to NumPy's function itself, unless forward is replaced
     plain = op.forward if ufunc is not None else None
 
@@ -39,7 +39,7 @@ def unary(op):
         x = input.array if isinstance(input, Tensor) else input
         host = type(x) is ndarray
         if not host and type(x) not in MODULES or numbers and x.dtype is not F32 and x.dtype is not F64:
-            return general(op, (input,), {})
+            return op.general(op, (input,), {})
         forward = op.forward                         # looked up, then called: as a method it would take longer
         y = ufunc(x) if host and forward is plain else forward(x)
         if x is input:
@@ -76,8 +76,14 @@ def unary(op):
 
 def binary(op, slow=None):
     """The call of an op on two arrays, or an array and a number, without parameters; slow: called for all but the usual floats."""
-    slow = slow or general
     plans, differentiable, scalars = op.plans, op.differentiable, op.scalars
+    single = F32
+
+    def take_single(yes):
+        """Whether float32 is one of the usual floats: not while autocast makes 16-bit floats of it."""
+        nonlocal single
+        single = F32 if yes else None
+    op.take_single = take_single
 
     def call(input, other, *, out=None):
         if out is not None:
@@ -97,11 +103,11 @@ def binary(op, slow=None):
         ta, tb = type(a), type(b)
         if ta is ndarray or ta in MODULES:
             dtype = a.dtype
-            fast = (dtype is F32 or dtype is F64) and (tb is ta and b.dtype is dtype or scalars and (tb is float or tb is int))
+            fast = (dtype is single or dtype is F64) and (tb is ta and b.dtype is dtype or scalars and (tb is float or tb is int))
         else:
             fast = scalars is True and (ta is float or ta is int) and tb in MODULES and (b.dtype is F32 or b.dtype is F64)
         if not fast:
-            return slow(op, (input, other), {})
+            return (slow or op.general)(op, (input, other), {})
         forward = op.forward
         try:
             y = forward(a, b)
@@ -154,15 +160,15 @@ def nary(op):
     def call(*args, **kw):
         if kw and "out" in kw and not op.variadic:
             out = kw.pop("out")
-            return general(op, args, kw) if out is None else write_out(op, args, kw, out)
-        return general(op, args, kw)
+            return op.general(op, args, kw) if out is None else write_out(op, args, kw, out)
+        return op.general(op, args, kw)
     return call
 
 
 def single(op):
     """The call of an op on one tensor with parameters, or of a view op: the steps of `general` for this."""
     names, needed, plans, anything = op.meta_names, op.needed, op.plans, nary(op)
-    numbers, view, check, differentiable = op.numbers is not None, op.view, op.check, op.differentiable
+    numbers, view, check, differentiable = op.numbers is not None or op.rule is not None, op.view, op.check, op.differentiable
 
     def call(*args, **kw):
         source = args[0] if args else None

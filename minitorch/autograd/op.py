@@ -19,8 +19,8 @@ import inspect
 import numpy as np
 
 from ..tensor import Tensor
-from . import loops, routes, views
-from .call import binary, nary, single, unary, written
+from . import autocast, loops, routes, views
+from .call import binary, general, nary, single, unary, written
 from .plan import Kept, Plan, keep
 
 __all__ = ["HOMES", "OPS", "Kept", "alias", "composed", "keep", "op", "written"]
@@ -39,6 +39,7 @@ class Op:
         self.differentiable, self.check, self.exact, self.scalars = differentiable, check, exact, scalars
         self.vjps, self.joint, self.narrow = (), None, None      # narrow: a kernel for 16-bit floats, where kernels run
         self.cases, self.plans = [], {}
+        self.general, self.rule, self.take_single = general, None, None      # all but the usual calls; what autocast does to them
         code, names = forward.__code__, forward.__code__.co_varnames        # inspect.signature would be a third of the package's import
         arrays, places, end = code.co_posonlyargcount, code.co_argcount, code.co_argcount + code.co_kwonlyargcount
         given = forward.__defaults__ or ()
@@ -151,6 +152,7 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
         and not forward.__annotations__              # an op of one array with several results says so: `-> tuple`
     if plain and self.arrays != ("input", "other")[:len(self.arrays)]:
         raise TypeError(f"op {self.name}: an op of one or two arrays without parameters names them (input, other), not {self.arrays}")
+    self.rule = autocast.RULES.get(key_of(forward.__name__, home))
     one = len(self.arrays) == 1 and not self.variadic
     call = (unary(self) if one else binary(self)) if plain else single(self) if one else nary(self)
 
@@ -163,6 +165,8 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
         self.plans.clear()
         return f
 
+    if self.rule is not None:
+        autocast.enter(self)
     self.call = call
     call.op, call.vjp, call.joint_vjp = self, vjp, joint_vjp
     call.kernel, call.loop = functools.partial(routes.add, self), functools.partial(loops.add, self)
@@ -181,8 +185,16 @@ def composed(f=None, *, method=True, inplace=False, home="torch"):
             if not kw.keys() <= names:
                 kw = {ALIASES.get(name, name): value for name, value in kw.items()}
             return f(*args, **kw)
+    rules = autocast.RULES.get(key_of(f.__name__, home))
+    if rules is not None:
+        call = autocast.guarded(call, rules)
     call.op = None
     return publish(call, f, home, method, inplace, [])
+
+
+def key_of(name, home):
+    """The name of an op in the table: that of a function in linalg says so."""
+    return f"{home}.{name}" if home == "linalg" else name
 
 
 def publish(call, source, home, method, inplace, cases):
@@ -197,7 +209,7 @@ def publish(call, source, home, method, inplace, cases):
         cases.append((args, params))
 
     call.cases, call.case, call.home = cases, case, home.split()
-    key = f"{home}.{name}" if home == "linalg" else name
+    key = key_of(name, home)
     if key in OPS:
         raise NameError(f"two ops are called {key}")
     OPS[key] = call
@@ -206,7 +218,7 @@ def publish(call, source, home, method, inplace, cases):
     if method and "torch" in call.home:
         setattr(Tensor, name, call)
     if inplace:
-        method = views.in_place(call)
+        method = views.in_place(call if key not in autocast.RULES else autocast.alone(call))
         setattr(Tensor, name + "_", method)
         if "torch" in call.home and call.op is not None and len(call.op.arrays) == 1:
             HOMES["torch"][name + "_"] = method      # minitorch.exp_(x)

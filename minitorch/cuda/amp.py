@@ -1,4 +1,6 @@
 """Mixed precision by its old names, for device "cuda"."""
+import functools
+
 from .. import amp
 from ..dtypes import float16
 
@@ -17,4 +19,4 @@ class GradScaler(amp.GradScaler):
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
 
 
-custom_fwd, custom_bwd = amp.custom_fwd, amp.custom_bwd
+custom_fwd, custom_bwd = functools.partial(amp.custom_fwd, device_type="cuda"), functools.partial(amp.custom_bwd, device_type="cuda")

@@ -7,18 +7,18 @@ import operator
 
 import numpy as np
 
-from ..autograd.call import binary, general
+from ..autograd.call import binary
 from ..backend import MODULES
 from ..tensor import Tensor
 from . import compare, division, elementwise, powers
 
 
 def general_or_other(op, args, kw):
-    """general, or NotImplemented where an operand is neither a tensor, an array nor a number."""
+    """op.general, or NotImplemented where an operand is neither a tensor, an array nor a number."""
     for a in args:
         if not isinstance(a, (Tensor, int, float, np.generic)) and type(a) not in MODULES:
             return NotImplemented
-    return general(op, args, kw)
+    return op.general(op, args, kw)
 
 
 def forward(name, call):
