@@ -206,7 +206,8 @@ class OpNode(Node):
             if name == "y":
                 tensors[k] = wrap(value, self, counter)
             elif is_output(name):
-                tensors[k] = wrap(value, Output(self, int(name[1:]), value.shape, value.dtype))
+                place = Output(self, int(name[1:]), value.shape, value.dtype) if dtypes.is_float(value.dtype) else None      # indices have none
+                tensors[k] = wrap(value, place)
             elif op.variadic and name in op.arrays:
                 tensors[k] = tuple(wrap(a, p) for a, p in zip(value, self.parents))
             elif name in op.arrays and type(value) in MODULES:

@@ -108,12 +108,12 @@ def check_writable(t, recorded, name, region=None):
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. "
                            "You can make a clone to get a normal tensor before doing inplace update.")
     array = t.array if region is None else region
-    if name not in ALIKE and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
+    if name not in ALIKE and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)) and array.size:
         raise RuntimeError(f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
                            "location. Please clone() the tensor before performing the operation.")
     if not recorded or not mode.grad:
         return
-    if may_overlap_itself(array):
+    if array.size and may_overlap_itself(array):
         raise RuntimeError(f"{name}: unsupported operation: elements of the written-to tensor overlap in memory, so that no gradient of the write "
                            "could be right. Please clone() the tensor before performing the operation.")
     if t.cut is not None:
