@@ -22,20 +22,19 @@ LOWER, WIDE, PROMOTE, KEEP, REFUSE = "lower", "wide", "promote", "keep", "refuse
 # LOWER casts to autocast's dtype, WIDE 16-bit floats to float32, PROMOTE to float32 where tensors differ; KEEP leaves the ops inside alone,
 # REFUSE raises.  float64 is never cast.
 
-PRODUCTS = """addbmm addmm baddbmm bmm contract conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linalg.vecdot linear
-              lstm matmul mm prelu scaled_dot_product_attention"""
-LOSSES = """cosine_embedding_loss cross_entropy hinge_embedding_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss
-            multilabel_margin_loss nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss
-            binary_cross_entropy_with_logits"""
+PRODUCTS = """addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linalg.vecdot linear matmul mm
+              prelu scaled_dot_product_attention"""
+LOSSES = """binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy hinge_embedding_loss kl_div margin_ranking_loss
+            multi_margin_loss multilabel_margin_loss nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss"""
 LISTS = {
     "cpu": {
-        LOWER: PRODUCTS,
+        LOWER: PRODUCTS + " tensordot",
         WIDE: LOSSES + """ adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d binary_cross_entropy cdist cholesky cholesky_inverse
             cholesky_solve ctc_loss fractional_max_pool2d fractional_max_pool3d grid_sample huber_loss inverse linalg.cond linalg.eigh
             linalg.eigvalsh linalg.inv linalg.lstsq linalg.matrix_rank linalg.qr linalg.solve linalg.svd linalg.svdvals
-            local_response_norm lp_pool3d max_pool3d max_unpool1d max_unpool2d max_unpool3d nanquantile pinverse prod quantile trace""",
+            lp_pool3d max_unpool1d max_unpool2d max_unpool3d nanquantile pinverse prod quantile trace""",
         PROMOTE: "cat gru_gates index_copy lstm_gates stack",
-        KEEP: "addmv dot mv vdot",
+        KEEP: "addmv bilinear dot matrix_exp mv vdot",
     },
     "cuda": {
         LOWER: PRODUCTS + " addmv addr chain_matmul gru_cell linalg.multi_dot lstm_cell mv rnn_relu_cell rnn_tanh_cell",
@@ -51,7 +50,32 @@ for _device, _lists in LISTS.items():
     for _rule, _names in _lists.items():
         for _name in _names.split():
             RULES.setdefault(_name, {})[_device] = _rule
-RULES["pad"] = {"cpu": lambda input, pad, mode="constant", value=None: WIDE if mode == "replicate" or mode == "reflect" and len(pad) < 6 else None}
+
+
+def when(condition, rule, otherwise=None):
+    """A rule that depends on the call: condition(*args, **kw)."""
+    return lambda *args, **kw: rule if condition(*args, **kw) else otherwise
+
+
+def sums(a, b, /, left, right, result):
+    """Whether a contraction is a matrix product rather than products alone."""
+    return not set(left + right) <= set(result)
+
+
+def unprojected(*args):
+    """Whether an LSTM's states (h, c) are of one size."""
+    h, c = args[1 if isinstance(args[3], bool) else 2]
+    return h.shape == c.shape
+
+
+unweighted = when(lambda *args, weight=None, **kw: weight is None, WIDE)
+RULES["l1_loss"] = RULES["mse_loss"] = {"cpu": unweighted, "cuda": unweighted}
+RULES["contract"] = dict.fromkeys(("cpu", "cuda"), when(sums, LOWER, PROMOTE))
+RULES["lstm"] = dict.fromkeys(("cpu", "cuda"), when(unprojected, LOWER))
+RULES["inner"] = {"cpu": when(lambda input, other: input.ndim == other.ndim == 1, KEEP)}
+RULES["pad"] = {"cpu": when(lambda input, pad, mode="constant", value=None: mode == "replicate" or mode == "reflect" and len(pad) < 6, WIDE)}
+RULES["local_response_norm"] = {"cpu": when(lambda input, *args, **kw: input.ndim > 3, WIDE)}
+RULES["max_pool3d"] = {"cpu": when(lambda *args, return_indices=False, **kw: not return_indices, WIDE)}
 
 OFF = {"cpu": False, "cuda": False}
 
@@ -75,10 +99,10 @@ OPS = []                                             # the ops that have a rule
 
 def switch(device, enabled, dtype):
     """Set this thread's autocast for a device."""
-    before = any(settings.enabled.values())
+    before = is_on()
     settings.enabled = {**settings.enabled, device: bool(enabled)}
     settings.dtype = {**settings.dtype, device: dtype}
-    after = any(settings.enabled.values())
+    after = is_on()
     with lock:
         if after and not before:
             casting.append(None)
@@ -145,6 +169,11 @@ def rule_for(rules, args, kw):
     device = device_of(first)
     rule = rules.get(device) if settings.enabled[device] else None
     return rule(*args, **kw) if callable(rule) else rule, device
+
+
+def is_on():
+    """Whether this thread is within autocast, for any device: dtypes that differ are then no mistake."""
+    return settings.enabled is not OFF and any(settings.enabled.values())
 
 
 def device_of(t):

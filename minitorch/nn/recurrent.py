@@ -4,6 +4,7 @@ import numbers
 import warnings
 
 from .. import empty, gru, lstm, rnn_relu, rnn_tanh, zeros
+from ..autograd import autocast
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -102,7 +103,7 @@ class RNNBase(Module):
     def check_input(self, input, packed):
         """ValueError for another type than the parameters', RuntimeError for another size."""
         dtype = self.weight_ih_l0.dtype
-        if input.dtype != dtype:
+        if input.dtype != dtype and not autocast.is_on():
             raise ValueError(f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                              f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})")
         if input.ndim != 3 - packed:

@@ -180,7 +180,7 @@ def einsum(equation, *operands):
     for i, j, drop_a, drop_b, left, right, out in steps:
         b, a = values.pop(j), values.pop(i)
         a, b = a.sum(drop_a) if drop_a else a, b.sum(drop_b) if drop_b else b
-        if (drop_a or drop_b) and a.dtype != b.dtype:            # sums of integers are int64
+        if (drop_a or drop_b) and a.dtype != b.dtype and not a.is_floating_point():        # sums of integers are int64
             a, b = a.long(), b.long()
         values.append(contract(a, b, left=left, right=right, result=out))
     y, = values

@@ -268,7 +268,9 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta * input + alpha * outer(vec1, vec2), input broadcast to (N, M)."""
     if not input.is_floating_point() and (isinstance(beta, float) or isinstance(alpha, float)):
         raise RuntimeError("For integral input tensors, argument alpha and beta must not be a floating point number.")
-    return added("addr", input, outer(vec1, vec2), beta, alpha)
+    product = outer(vec1, vec2)
+    dtype = dtypes.promote_types(input.dtype, product.dtype)
+    return added("addr", input.to(dtype), product.to(dtype), beta, alpha)
 
 addr.case(normal(3, 4), normal(3), normal(4))
 addr.case(normal(4), normal(3), normal(4), beta=2, alpha=3)

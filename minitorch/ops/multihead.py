@@ -161,7 +161,7 @@ def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_head
     p, weights = dropout_p if training else 0.0, None
     if need_weights:
         scores = q * math.sqrt(1.0 / (E // H)) @ k.transpose(-2, -1)       # (N, H, L, S)
-        weights = softmax(scores if mask is None else scores + mask, -1)
+        weights = softmax(scores if mask is None else scores + mask.to(scores.dtype), -1)
         weights = dropout(weights, p) if p > 0 else weights
         y = weights @ v
         weights = weights.mean(1) if average_attn_weights else weights

@@ -94,7 +94,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     shape = check_layer("rms_norm", input, normalized_shape, weight)
     eps = dtypes.finfo(input.dtype).eps if eps is None else eps
     if weight is not None and weight.dtype is not input.dtype:
-        return normalize_layer(input, axes=len(shape), eps=eps, centre=False) * weight
+        return (normalize_layer(input, axes=len(shape), eps=eps, centre=False) * weight).to(input.dtype)
     return normalize_layer(input, weight, axes=len(shape), eps=eps, centre=False)
 
 
@@ -124,8 +124,8 @@ def by_channel(y, weight, bias):
     """y * weight + bias for the channels of (N, C, ...)."""
     if weight is not None and bias is not None:
         return scale_and_shift(y, per_channel(weight, y.ndim), per_channel(bias, y.ndim))
-    y = y if weight is None else y * per_channel(weight, y.ndim)
-    return y if bias is None else y + per_channel(bias, y.ndim)
+    scaled = y if weight is None else y * per_channel(weight, y.ndim)
+    return (scaled if bias is None else scaled + per_channel(bias, y.ndim)).to(y.dtype)
 
 
 @composed(home="functional")

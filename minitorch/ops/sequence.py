@@ -5,6 +5,7 @@ In a packed sequence the steps differ in length: sequences end on the way, or, f
 """
 from typing import NamedTuple
 
+from ..autograd import autocast
 from ..autograd.op import composed
 from ..cases import normal
 from .activation import relu
@@ -115,7 +116,7 @@ def check(x, states, params, step):
         raise RuntimeError("lstm expects two hidden states" if step is lstm_step else "expected one hidden state")
     for label, tensors in (("hidden", states), ("parameter", params)):
         for t in tensors:
-            if t.dtype != x.dtype:
+            if t.dtype != x.dtype and not autocast.is_on():
                 raise RuntimeError(f"Input and {label} tensors are not the same dtype, found input tensor with {x.dtype} and {label} "
                                    f"tensor with {t.dtype}")
 

@@ -1,6 +1,7 @@
 """Checkpointing: activations that are dropped in forward and computed again in backward, memory for time."""
 import contextlib
 
+from ..autograd import autocast
 from ..autograd.graph import saved_tensors_hooks
 from ..autograd.mode import enable_grad, mode
 from ..random import fork_rng, get_rng_state, set_rng_state
@@ -50,6 +51,7 @@ class Again:
         self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
         self.rng, self.early_stop, self.check = rng, early_stop, check
         self.versions = [(t, t.counter[0]) for t in leaves((args, kwargs)) if isinstance(t, Tensor)]
+        self.casts = autocast.current()
         self.saved = []                              # shape and dtype of each saved tensor, as the first run saved them
         self.values = {}                             # number -> tensor, between their computation and their use
 
@@ -80,7 +82,7 @@ class Again:
             raise CheckpointError("checkpoint: the second run of the function called backward on its own result; "
                                   "pass early_stop=False and keep that out of the function")
 
-        with fork_rng(enabled=self.rng is not None), enable_grad(), saved_tensors_hooks(pack, unpack), self.context:
+        with fork_rng(enabled=self.rng is not None), enable_grad(), autocast.restored(self.casts), saved_tensors_hooks(pack, unpack), self.context:
             if self.rng is not None:
                 set_rng_state(self.rng)
             with contextlib.suppress(Stop):
