@@ -57,6 +57,13 @@ def test_a_correct_gradient_is_called_correct(name, shape):
     assert report.evaluations <= 40
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_inputs_that_are_measured_apart_stay_within_forty_evaluations(seed):
+    a, b, c = (minitorch.tensor(v, dtype=minitorch.float64) for v in (0.3, 0.7, 1e-6))
+    report = check(lambda a, b, c: [a.sin(), b.sin() * 3 + 1e9, (1e5 * c).sin() + 1e-6 * a.sin(), a.floor()], (a, b, c), seed=seed)
+    assert report.ok and report.evaluations <= 40, report
+
+
 @pytest.mark.parametrize("name", [n for n in SMOOTH if n != "constant"])
 @pytest.mark.parametrize("shape", [(1,), (3, 4), (300,)])
 def test_the_same_gradient_a_thousandth_off_is_called_wrong(name, shape):

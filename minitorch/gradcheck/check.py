@@ -176,7 +176,7 @@ class Check:
         """Judge the inputs `todo`: together, then those apart that need it."""
         if not todo:
             return
-        fine = (len(todo) == 1 or not self.forward) and self.measure(todo)
+        fine = (len(todo) == 1 or not self.forward) and self.measure(todo, apart=False)
         while fine and len(todo) > 1:
             drowned = [i for i in todo if self.claim.drowned(i)]
             if drowned == todo:
@@ -185,18 +185,23 @@ class Check:
             fine = not todo or self.measure(todo)
         if len(todo) > 1:
             for i in todo:
-                self.measure([i])
+                self.measure([i], apart=not self.forward)
 
-    def measure(self, todo):
-        """Judge the inputs `todo`, which move together; True when all is correct."""
+    def measure(self, todo, apart=True):
+        """Judge the inputs `todo`, which move together; True when all is correct.
+
+        apart: after others, by as many directions as can be afforded.
+        """
         for i in todo:
             self.reports[i].verdict = CORRECT
         for n in range(self.count):
+            if n and apart and self.problem.evaluations + 6 > AFFORDED * max(2, self.count) // 2:    # three steps to both sides
+                break
             sizes = self.scales if n == 0 or len(todo) == 1 else self.evened(todo)
             d = [signed(a.shape, self.rng) * size if i in todo else None for i, (a, size) in enumerate(zip(self.arrays, sizes))]
             claims = self.claim.along(d)
             F = functools.cache(self.along(d))
-            found = slopes(F, self.floor, self.unit, claims, self.around, max(3, (AFFORDED - self.problem.evaluations) // 2))
+            found = slopes(F, self.floor, self.unit, claims, self.around if n else None, max(3, (AFFORDED - self.problem.evaluations) // 2))
             self.around = found if all(k == "smooth" for k in found.kind) else self.around
             if not self.enter(todo, d, found, claims, F):
                 return False
@@ -211,8 +216,10 @@ class Check:
 
     def enter(self, todo, d, found, claims, F):
         """Put into the reports what a direction says of the inputs that moved; True if all is correct."""
-        judged = [verdict.of(found, k, claim, self.unit, F) for k, claim in enumerate(claims)]
-        seen = any(j.verdict == CORRECT and c.size for j, c in zip(judged, claims))
+        moving = [k for k, claim in enumerate(claims) if claim.size or found.change[k]]
+        judged = {k: verdict.of(found, k, claims[k], self.unit, F) for k in moving}
+        seen = any(j.verdict == CORRECT and claims[k].size for k, j in judged.items())
+        judged = [judged[k] if k in judged else verdict.of(found, k, claim, self.unit, None if seen else F) for k, claim in enumerate(claims)]
         weighed = [k for k, j in enumerate(judged) if not (seen and j.verdict == VACUOUS)]     # it may be invisible in some of the outputs
         k = max(weighed, key=lambda k: judged[k].weight)
         worst, claim = judged[k], claims[k].value

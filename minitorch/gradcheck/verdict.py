@@ -21,7 +21,7 @@ class Judged:
 
 
 def of(found, k, claim, unit, F):
-    """The verdict on the claim for function k of the Slopes `found` of F."""
+    """The verdict on the claim for function k of the Slopes `found` of F; F is None where it need not be known what happens far out."""
     value, bound = found.value[k], claim.bound(found.error[k])
     name, note = reasoned(found, k, value, bound, claim, max(SURE, 64 * unit), F)
     return Judged(name, note, bound, (RANK.index(name), abs(value - claim.value) / (bound or 1.0) if np.isfinite(value) else 0.0))
@@ -43,7 +43,7 @@ def reasoned(found, k, value, bound, claim, sure, F):
             return TOO_NOISY, "the results move in stairs, as if rounded: flat near the point, along the claimed slope further out"
         return WRONG, ""
     if found.change[k] == 0 and claim.size == 0:     # nothing moves, nothing is claimed
-        return (VACUOUS, VAGUE) if moves_unseen(F, k, found.noise[k]) else (CORRECT, "the results do not depend on it")
+        return (VACUOUS, VAGUE) if F is not None and moves_unseen(F, k, found.noise[k]) else (CORRECT, "the results do not depend on it")
     if bound <= sure * seen or seen <= bound <= sure * found.change[k]:    # a zero is seen sharply beside what F does nearby
         return CORRECT, ""
     if seen <= found.error[k] + claim.own:
