@@ -30,7 +30,7 @@ class GradScaler:
         if enabled and backoff_factor >= 1.0:
             raise AssertionError("The backoff factor must be < 1.0.")
         self._device, self._enabled = device, enabled
-        self._scale, self._growth_tracker = float(np.float32(init_scale)), 0
+        self._scale, self._growth_tracker = init_scale, 0
         self._growth_factor, self._backoff_factor, self._growth_interval = growth_factor, backoff_factor, growth_interval
         self._used = False                           # whether anything was scaled yet
         self._states = {}                            # id of an optimizer -> (stage since the last update, whether gradients were not finite)
@@ -44,7 +44,8 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            self._used = True
+            if not self._used:
+                self._scale, self._used = float(np.float32(self._scale)), True       # in float32 from now on, as PyTorch's
             return outputs * self._scale
         if isinstance(outputs, (list, tuple)):
             return type(outputs)([self.scale(o) for o in outputs])
@@ -167,6 +168,6 @@ class GradScaler:
             return
         if not state_dict:
             raise RuntimeError("The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler.")
-        self._scale = float(np.float32(state_dict["scale"]))
+        self._scale = float(np.float32(state_dict["scale"])) if self._used else state_dict["scale"]
         self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
         self._growth_interval, self._growth_tracker = state_dict["growth_interval"], state_dict["_growth_tracker"]
