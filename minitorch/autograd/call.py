@@ -105,7 +105,8 @@ def binary(op, slow=None):
             dtype = a.dtype
             fast = (dtype is single or dtype is F64) and (tb is ta and b.dtype is dtype or scalars and (tb is float or tb is int))
         else:
-            fast = scalars is True and (ta is float or ta is int) and tb in MODULES and (b.dtype is F32 or b.dtype is F64)
+            dtype = b.dtype if tb in MODULES else None
+            fast = scalars is True and (ta is float or ta is int) and (dtype is F32 or dtype is F64)
         if not fast:
             return (slow or op.general)(op, (input, other), {})
         forward = op.forward
@@ -129,7 +130,7 @@ def binary(op, slow=None):
         plan = plans.get(mask) or op.plan(mask)
         step = out.node = OpNode()
         step.plan, step.parents, step.meta = plan, (pa, pb), ()
-        step.shape, step.dtype = y.shape, y.dtype
+        step.shape, step.dtype = y.shape, dtype         # differentiable ops of floats keep their dtype
         step.number, step.extra = next_number(), None
         if plan.simple is BOTH:
             step.saved = (a, ca, ca[0], b, cb, cb[0])
