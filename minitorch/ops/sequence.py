@@ -12,6 +12,7 @@ from .activation import relu
 from .dropout import dropout as dropped
 from .join import cat, stack, unbind
 from .linear import linear
+from .recurrence import gru_over, lstm_over, rnn_over
 from .recurrent import both, gru_gates, lstm_gates
 from .trigonometric import tanh
 
@@ -50,6 +51,8 @@ def run_direction(x, sizes, state, w, step, backwards):
     """(outputs, last state): x (T, N, I), or (sum of sizes, I) where step t has sizes[t] sequences."""
     bias = w.b_ih if step is gru_step else both(w.b_ih, w.b_hh)
     gates = linear(x, w.w_ih, bias)
+    if sizes is None and w.w_hr is None and not autocast.is_on():
+        return all_steps(gates, state, w, step, backwards)
     gates = unbind(gates) if sizes is None else gates.split(sizes)
     first, ended, ys = state, [], []
     state = tuple(s[:len(gates[-1])] for s in first) if backwards and sizes else first
@@ -67,6 +70,16 @@ def run_direction(x, sizes, state, w, step, backwards):
     if ended:
         state = tuple(cat([s, *rest]) for s, *rest in zip(state, *reversed(ended)))
     return (stack(ys) if sizes is None else cat(ys)), state
+
+
+def all_steps(gates, state, w, step, backwards):
+    """run_direction for sequences of one length, as one op."""
+    if step is lstm_step:
+        ys, c = lstm_over(gates, *state, w.w_hh, backwards=backwards)
+        return ys, (ys[0 if backwards else -1], c)
+    ys = gru_over(gates, *state, w.w_hh, w.b_hh, backwards=backwards) if step is gru_step else \
+        rnn_over(gates, *state, w.w_hh, relu=step is relu_step, backwards=backwards)
+    return ys, (ys[0 if backwards else -1],)
 
 
 def run_layers(x, sizes, states, params, step, has_biases, num_layers, dropout, train, bidirectional):
