@@ -4,5 +4,5 @@ from . import (
     sigmoid, operators, from_data, reduce, shape, random, windows, conv, pool, adaptive, softmax, standardize, normalize, loss,
     cross_entropy, margin, fold, pixels, attention, transpose, strides, memory, diagonal, join, arrange, pad, scan,
     extreme, norms, rows, index, gather, masks, attributes, scatter_reduce, select, embedding, search, sort, unique, matmul, linear, einsum,
-    linalg, decompose, vectors, matrix_norms,
+    linalg, decompose, vectors, matrix_norms, out,
 )

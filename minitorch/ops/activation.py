@@ -168,6 +168,7 @@ def threshold_of(input, /, threshold, value):
     if input.dtype.kind in "iu":
         refuse_overflow(threshold, input.dtype)
         refuse_overflow(value, input.dtype)
+        threshold = int(threshold)
     return choose(input <= threshold, input.dtype.type(value), input)
 
 threshold_of.vjp(lambda g, input, threshold: only(g, ~(input <= threshold)))
@@ -196,7 +197,7 @@ def elu_of(input, /, alpha=1.0, scale=1.0, input_scale=1.0):
     return y if scale == 1 else y * scale
 
 elu_of.vjp(lambda g, input, alpha, scale, input_scale:
-           pick(input <= 0, g * (exp(input * input_scale) * (scale * alpha * input_scale)), g * scale))
+           pick(input <= 0, g * (exp(only(input, input <= 0) * input_scale) * (scale * alpha * input_scale)), g * scale))
 elu_of.case(distinct(3, 4), 0.7, 1.3, 2.0)
 
 

@@ -66,7 +66,7 @@ def largest(input, size):
         start, length = bins(lib, n, m)
         taps = int(length.max()) if m else 0
         axes.append([start + lib.minimum(t, length - 1) for t in range(taps)])      # short bins see their last number again
-    x, y, index = input.reshape(*input.shape[:2], -1), None, None
+    x, y, index = input.reshape(*input.shape[:2], prod(spatial)), None, None
     for places in product(*axes):
         flat = 0
         for axis, (place, n) in enumerate(zip(places, spatial)):
@@ -100,8 +100,8 @@ def argmax_over_bins(input, /, size):
 def gather_places(input, other, /):
     """y[n, c, ...] = x[n, c, other[n, c, ...]], x with its spatial axes flattened."""
     lib = xp(input)
-    x = input.reshape(*input.shape[:2], -1)
-    return lib.take_along_axis(x, other.reshape(*x.shape[:2], -1), 2).reshape(other.shape)
+    x = input.reshape(*input.shape[:2], prod(input.shape[2:]))
+    return lib.take_along_axis(x, other.reshape(*x.shape[:2], prod(other.shape[2:])), 2).reshape(other.shape)
 
 
 @op(numbers="half", home="")

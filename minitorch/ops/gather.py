@@ -164,9 +164,9 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
         from .scatter_reduce import scatter_reduce
         return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
     if isinstance(src, Tensor):
-        if index.array.size == 0:
-            return input.clone()
         check_dtypes("scatter", input, src)
+        if index.array.size == 0:
+            return input + src.sum() * 0             # nothing is written, and the gradient of src is zero
         if src.ndim:
             src = leading(src, index)
         return from_vectors(lambda x, i, s: scatter_put(x, i, s, dim=dim), input, input, index, src)
@@ -185,7 +185,7 @@ def scatter_add(input, dim, index, src):
     dim = axis(dim, input.ndim)
     check_dtypes("scatter", input, src)
     if index.array.size == 0:
-        return input.clone()
+        return input + src.sum() * 0                 # the gradient of src is zero
     if input.ndim and index.ndim:
         return input + scatter_along(leading(src, index), index, shape=input.array.shape, dim=dim)
     return from_vectors(lambda x, i, s: x + scatter_along(leading(s, i), i, shape=(1,), dim=dim), input, input, index, src)

@@ -14,6 +14,8 @@ def insertion_points(input, other, /, right):
 
     `input` is one row for all, or has the leading axes of `other`.  Halving the range, as every row must at the same time.
     """
+    if dtypes.is_half(other.dtype):                  # whose NaN is not sorted behind all numbers
+        input, other = input.astype(dtypes.F32), other.astype(dtypes.F32)
     if input.ndim == 1:
         return input.searchsorted(other, side="right" if right else "left").astype(dtypes.I64)
     library, n = xp(input), input.shape[-1]

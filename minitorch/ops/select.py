@@ -73,6 +73,8 @@ def index_add(input, dim, index, source, *, alpha=1):
     dim, index, source = rows("index_add", input, dim, index, source, RuntimeError)
     shape = tuple(input.shape) or (1,)
     added = rows_into(source if source.ndim else source.reshape(1), index, shape=shape, dim=dim).reshape(input.shape)
+    if not input.dtype.is_floating_point:
+        alpha = int(alpha)
     return input + (added if alpha == 1 else (added * alpha).to(input.dtype))
 
 index_add.case(normal(5, 3), 0, integers(4, high=5), normal(4, 3))
