@@ -1,0 +1,87 @@
+"""The hard ceiling: how fast this machine copies and multiplies, measured in the same run.
+
+A figure above it is an error of the measurement, or of what was declared, and never a record.  On the host all processors that
+the process may use work at once, each at the best of several sizes, so that threads of a contender cannot pass it honestly.
+"""
+import concurrent.futures
+import os
+
+import numpy as np
+
+from . import watch
+
+MARGIN = 1.3                                         # above the best that was measured: what luck and better instructions may add
+SMALL = (1 << 14, 1 << 17, 1 << 20)                  # bytes per processor: its own caches
+LARGE = 64 << 20                                     # bytes in all: beyond most caches
+
+
+class Ceiling:
+    """Bytes per second by footprint and floating-point operations per second by dtype, each the best of several tries."""
+
+    def __init__(self, where, bandwidth, cached, flops, tries):
+        self.where, self.bandwidth, self.cached, self.flops, self.tries = where, bandwidth, cached, flops, tries
+
+    def rates(self, footprint, precision):
+        """(bytes per second, operations per second or None) that a contender on `footprint` bytes cannot exceed."""
+        from .clock import last_cache
+        in_cache = self.where == "host" and footprint < 4 * last_cache() or self.where != "host" and footprint < LARGE
+        return max(self.bandwidth, self.cached) if in_cache else self.bandwidth, self.flops.get(precision)
+
+    def above(self, seconds, bytes_, flops, footprint, precision):
+        """What exceeds the ceiling, in words; None where nothing does."""
+        bandwidth, rate = self.rates(footprint, precision)
+        for what, amount, limit, unit in (("bytes", bytes_, bandwidth, "GB/s"), ("operations", flops, rate, "GFLOP/s")):
+            if amount and limit and amount / seconds > MARGIN * limit:
+                return (f"{amount:.4g} {what} in {seconds * 1e6:.4g} us are {amount / seconds / 1e9:.4g} {unit}, measured here are {limit / 1e9:.4g}: "
+                        "not done, or not declared as it is")
+        return None
+
+    def as_dict(self):
+        return {"where": self.where, "bandwidth": self.bandwidth, "bandwidth_in_cache": self.cached, "flops": self.flops, "margin": MARGIN}
+
+
+def measure_host(dtypes=("float32", "float64")):
+    """The Ceiling of this machine's processors."""
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cached = max(workers * best(copier(size), size) for size in SMALL)
+    each = max(LARGE // workers, 1 << 20)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        together = max(sum(pool.map(lambda _: best(copier(each), each, 5), range(workers))), best(copier(LARGE), LARGE, 5),
+                       sum(pool.map(lambda _: best(reader(each), each / 2, 5), range(workers))))
+        flops = {}
+        for name in dtypes:
+            flops[name] = max(sum(pool.map(lambda _, n=n, d=name: best(multiplier(n, d), n**3, 6), range(workers))) for n in (256, 640))
+    flops.setdefault("float16", flops.get("float32"))
+    flops.setdefault("bfloat16", flops.get("float32"))   # processors that have more say so by flops declared with a wider ceiling
+    return Ceiling("host", together, max(cached, together), {k: v for k, v in flops.items() if v}, None)
+
+
+def best(call, amount, tries=30):
+    """2 * amount per second: the best of some tries of a call, each long enough for the clock."""
+    times, repeat = [], 1
+    call()
+    for _ in range(tries):
+        start = watch.nanoseconds()
+        for _ in range(repeat):
+            call()
+        spent = watch.nanoseconds() - start
+        if spent < 20_000:
+            repeat *= 4
+            continue
+        times.append(spent / repeat)
+    return 2 * amount / min(times, default=1e9) * 1e9
+
+
+def copier(size):
+    a, b = np.ones(size // 8), np.empty(size // 8)
+    return lambda: np.copyto(b, a)
+
+
+def reader(size):
+    a = np.ones(size // 4, np.float32)
+    return lambda: np.dot(a, a)
+
+
+def multiplier(n, dtype):
+    a, b, c = np.ones((n, n), dtype), np.ones((n, n), dtype), np.empty((n, n), dtype)
+    return lambda: np.matmul(a, b, out=c)
