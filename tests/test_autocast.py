@@ -119,7 +119,7 @@ def test_nothing_stays_behind():
 
 
 def test_every_rule_names_an_op():
-    known = {key for key in OPS} | {c.__name__ for c in OPS.values()}
+    known = set(OPS) | {c.__name__ for c in OPS.values()}
     assert not set(rules.RULES) - known
 
 

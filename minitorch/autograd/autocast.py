@@ -1,8 +1,8 @@
 """What autocast does to a call: which ops compute in 16 bits and which in float32, and how their tensors are cast to it.
 
-RULES names, as PyTorch's lists do, the ops whose tensors are cast before the call.  The casts are ordinary recorded steps, so that
-gradients come back in the dtype of the leaves.  What computes inside such an op is left alone, and so are calls on arrays, with
-`out=` and in place.
+RULES names, as PyTorch's lists do, the ops whose tensors are cast before the call; what is made of them (mm, cat) needs no rule.
+The casts are ordinary recorded steps, so that gradients come back in the dtype of the leaves.  What computes inside such an op is
+left alone, and so are calls on arrays, with `out=` and in place.
 
 While no thread is within autocast no call passes here: only then has an op with a rule its `general` replaced, and do float32
 operands of a matrix product go that way.  Functions written with ops look at `casting` first.
@@ -22,7 +22,7 @@ LOWER, WIDE, PROMOTE, KEEP, REFUSE = "lower", "wide", "promote", "keep", "refuse
 # LOWER casts to autocast's dtype, WIDE 16-bit floats to float32, PROMOTE to float32 where tensors differ; KEEP leaves the ops inside alone,
 # REFUSE raises.  float64 is never cast.
 
-PRODUCTS = """addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linalg.vecdot linear matmul mm
+PRODUCTS = """addbmm addmm baddbmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linalg.vecdot linear matmul
               prelu scaled_dot_product_attention"""
 LOSSES = """binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy hinge_embedding_loss kl_div margin_ranking_loss
             multi_margin_loss multilabel_margin_loss nll_loss poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss"""
@@ -33,7 +33,7 @@ LISTS = {
             cholesky_solve ctc_loss fractional_max_pool2d fractional_max_pool3d grid_sample huber_loss inverse linalg.cond linalg.eigh
             linalg.eigvalsh linalg.inv linalg.lstsq linalg.matrix_rank linalg.qr linalg.solve linalg.svd linalg.svdvals
             lp_pool3d max_unpool1d max_unpool2d max_unpool3d nanquantile pinverse prod quantile trace""",
-        PROMOTE: "cat gru_gates index_copy lstm_gates stack",
+        PROMOTE: "gru_gates index_copy joined lstm_gates stacked",
         KEEP: "addmv bilinear dot matrix_exp mv vdot",
     },
     "cuda": {
@@ -41,7 +41,7 @@ LISTS = {
         WIDE: LOSSES + """ acos asin cdist cosh cosine_similarity cumprod cumsum dist erfinv exp expm1 group_norm layer_norm linalg.norm
             linalg.vector_norm log log10 log1p log2 log_softmax norm normalize pdist power prod reciprocal renorm rsqrt sinh softmax
             softmin softplus sum tan""",
-        PROMOTE: "addcdiv addcmul atan2 bilinear cat cross dot grid_sample gru_gates index_put lstm_gates scatter_add stack tensordot vdot",
+        PROMOTE: "addcdiv addcmul atan2 bilinear cross dot grid_sample gru_gates index_put joined lstm_gates scatter_add stacked tensordot vdot",
         REFUSE: "binary_cross_entropy",
     },
 }
