@@ -25,6 +25,9 @@ def as_array(data, dtype=None, device=None):
         array = backend.move(data, device) if device is not None else data
         library = backend.xp(array)
         return library.array(array, dtype=of_array(data).newbyteorder("=") if dtype is None else dtype)
+    if hasattr(data, "__dlpack__") and not isinstance(data, (np.ndarray, np.generic)):       # another library's array
+        from .exchange import from_dlpack
+        return as_array(from_dlpack(data), dtype, device)
     library = backend.library(device)
     if isinstance(data, np.generic):
         return library.array(np.asarray(data), dtype=of_array(data) if dtype is None else dtype)

@@ -109,8 +109,14 @@ def test_leaves_can_be_copied_and_pickled(again):
         u = again(t)
         assert u.dtype is t.dtype and u.requires_grad == t.requires_grad and (u.array == t.array).all() and not np.shares_memory(u.array,
                                                                                                                                  t.array)
+
+
+def test_a_result_is_pickled_as_a_leaf_but_not_deep_copied():
+    y = minitorch.ones(2, requires_grad=True) * 2
+    again = pickle.loads(pickle.dumps(y))
+    assert again.is_leaf and again.requires_grad and again.tolist() == [2, 2]
     with pytest.raises(RuntimeError, match="Only Tensors created explicitly by the user"):
-        again(minitorch.ones(2, requires_grad=True) * 2)
+        copy.deepcopy(y)
 
 
 def test_deepcopy_keeps_the_gradient_and_copies_once():

@@ -6,6 +6,7 @@ import numpy as np
 from .. import backend, dtypes
 from ..autograd.op import HOMES
 from ..convert import as_array, legacy, refuse_odd_layout
+from ..exchange import from_dlpack
 from ..tensor import Tensor, wrap
 from .creation import finished, public, require_tensor
 from .dtype import cast
@@ -39,18 +40,34 @@ def as_tensor(data, dtype=None, device=None):
 
 @public
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
-    """`obj` as a tensor; copy=True never shares its memory, copy=False does or raises ValueError, None shares where possible."""
-    shared = isinstance(obj, Tensor) or type(obj) is np.ndarray
-    t = as_tensor(from_dlpack(obj) if hasattr(obj, "__dlpack__") and not shared and not isinstance(obj, np.generic) else obj, dtype, device)
+    """`obj` as a tensor; copy=True never shares its memory, copy=False does or raises ValueError, None shares where possible.
+
+    Buffers (bytes, memoryview, array.array) are read as numbers of `dtype`, by default the default dtype.
+    """
+    if not isinstance(obj, (Tensor, np.ndarray, np.generic)) and not hasattr(obj, "__dlpack__") and is_buffer(obj):
+        obj = frombuffer(obj, dtype=dtypes.default if dtype is None else dtype)
+    if hasattr(obj, "__dlpack__") and not isinstance(obj, (Tensor, np.ndarray, np.generic)):
+        obj = from_dlpack(obj)
+    t = as_tensor(obj, dtype, device)
     source = obj.array if isinstance(obj, Tensor) else obj
     aliased = type(source) in backend.MODULES and backend.xp(source).may_share_memory(t.array, source)
     if copy and aliased:
         t = wrap(backend.xp(t.array).array(t.array))
     elif copy is False and not aliased:
-        raise ValueError(f"can't alias {type(obj).__name__} into a tensor" + (f" of type {dtype}" if dtype is not None else ""))
+        what = f"{dtypes.of(source.dtype)} tensor" if type(source) in backend.MODULES else "arbitrary sequence"
+        raise ValueError(f"can't alias {what} into a tensor" + (f" of {dtype}." if dtype is not None else "."))
     if requires_grad is False and t.requires_grad:
         return t.detach()
     return t.requires_grad_() if requires_grad and not t.requires_grad else t
+
+
+def is_buffer(obj):
+    """Whether an object offers its bytes to be read."""
+    try:
+        memoryview(obj)
+    except TypeError:
+        return False
+    return True
 
 
 @public
@@ -69,6 +86,8 @@ def from_numpy(ndarray):
 @public
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-d tensor of the bytes of `buffer` (bytearray, array, mmap, ...), sharing its memory; `offset` in bytes, `count` in elements."""
+    if not is_buffer(buffer):
+        raise ValueError("object does not implement Python buffer protocol.")
     d, length = dtypes.numpy_dtype(dtype), memoryview(buffer).nbytes
     if length == 0 or count == 0:
         raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
@@ -80,28 +99,6 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         raise ValueError(f"requested buffer length ({count} * {d.itemsize} bytes) after offset ({offset} bytes) must not be greater "
                          f"than actual buffer length ({length} bytes)")
     return finished(np.frombuffer(buffer, d, count, offset), requires_grad)
-
-
-@public
-def from_dlpack(ext_tensor):
-    """A tensor sharing the memory of another library's array (any object with __dlpack__), on its device."""
-    if isinstance(ext_tensor, Tensor):
-        return ext_tensor.detach()
-    on_cpu = not hasattr(ext_tensor, "__dlpack_device__") or ext_tensor.__dlpack_device__()[0] in (1, 3)
-    array = (np if on_cpu else backend.load_cupy()).from_dlpack(ext_tensor)
-    dtypes.of(array.dtype)
-    return wrap(array)
-
-
-def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
-    """A DLPack capsule of the memory of this tensor; BufferError if it requires grad."""
-    if self.requires_grad:
-        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    return self.array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
-
-
-Tensor.__dlpack__ = __dlpack__
-Tensor.__dlpack_device__ = lambda self: self.array.__dlpack_device__()
 
 
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):

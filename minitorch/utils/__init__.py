@@ -1,2 +1,2 @@
 """Helpers around training: data loading, checkpoints of activations, trees of tensors."""
-from . import checkpoint, data
+from . import checkpoint, data, dlpack

@@ -1,22 +1,19 @@
-"""save and load: nested Python data with tensors, as a safetensors file; and the pickling of tensors between processes.
+"""safetensors files that hold nested data.
 
 The numbers are the file's tensors, named by their place ("model.conv.weight"), so other tools read them too.  The
 structure around them (dicts, lists, strings, numbers) is JSON in the file's metadata, with a checksum of everything.
-Nothing in a file is ever executed.  A path is written atomically: temporary file, fsync, os.replace.
 """
 import collections
-import contextlib
 import json
 import math
-import os
-import stat
 import zlib
 
 import numpy as np
 
-from . import backend, dtypes
-from .autograd.op import HOMES
-from .tensor import Size, Tensor, wrap
+from .. import backend, dtypes
+from ..tensor import Size, Tensor
+from .files import Damaged
+from .tensors import only_true_and_false, placed
 
 NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32", "I16": "int16",
          "I8": "int8", "U8": "uint8", "BOOL": "bool"}                # safetensors' names of the dtypes
@@ -28,7 +25,7 @@ def library():
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise ImportError("save() and load() need the package safetensors: pip install 'minitorch[safetensors]'") from error
+        raise ImportError("files in the format safetensors need the package of that name: pip install 'minitorch[safetensors]'") from error
     return safetensors
 
 
@@ -47,6 +44,8 @@ class Packer:
             return x
         if kind is float:
             return x if math.isfinite(x) else {"float": str(x)}
+        if kind is bytes:
+            return {"bytes": x.decode("latin1")}
         if isinstance(x, Tensor):
             return self.pack_tensor(x, path)
         if kind is np.ndarray or isinstance(x, np.generic):
@@ -58,8 +57,8 @@ class Packer:
         if kind is Size:
             return {"Size": list(x)}
         if kind not in (list, tuple, set, dict, collections.OrderedDict):
-            raise TypeError(f"save(): {shown(path)} is a {kind.__name__}. A file can hold tensors, NumPy arrays, numbers, strings, None, "
-                            "and lists, tuples, sets, dicts and OrderedDicts of them; of a Module or Optimizer save the state_dict()")
+            raise TypeError(f"save(): {shown(path)} is a {kind.__name__}. A safetensors file can hold tensors, NumPy arrays, numbers, strings, "
+                            "bytes, None, and lists, tuples, sets, dicts and OrderedDicts of them; of a Module or Optimizer save the state_dict()")
         if id(x) in self.open:
             raise ValueError(f"save(): {shown(path)} contains itself")
         self.open.add(id(x))
@@ -109,108 +108,24 @@ def checksum(structure, arrays):
     return f"{crc:08x}"
 
 
-def save(obj, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_serialization=True):
-    """Write `obj` to `f`, a path or a binary file object; PyTorch's other arguments are accepted and change nothing.
-
-    obj: tensors, Parameters, NumPy arrays, numbers, strings, None, and lists, tuples, sets, dicts, OrderedDicts of them.
-    Tensors that share one storage are stored once.  A path is replaced in one step: whatever happens, it holds the
-    old content or the new.  TypeError for what a file cannot hold, ImportError without the package safetensors.
-    """
+def write(obj, file, protocol):
+    """Write `obj` to a binary file object."""
     safetensors = library()
     packer = Packer()
     structure = json.dumps(packer.pack(obj, ()), allow_nan=False)
     metadata = {**FORMAT, "minitorch": structure, "crc32": checksum(structure, packer.arrays)}
-    if hasattr(f, "write"):
-        f.write(safetensors.numpy.save(packer.arrays, metadata))
-    elif isinstance(f, (str, os.PathLike)):
-        with replacing(os.fspath(f)) as path:
-            safetensors.numpy.save_file(packer.arrays, path, metadata)
-    else:
-        raise TypeError(f"save(): f must be a path or a file open for writing, not {type(f).__name__}")
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """A temporary path beside `path`, which takes its place if the block succeeds and is removed if it fails."""
-    import tempfile                                  # takes longer to import than most of minitorch
-    path = os.path.realpath(path)
-    folder, name = os.path.split(path)
-    mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o666 & ~current_umask()
-    handle, temporary = tempfile.mkstemp(".tmp", f".{name}.", folder)
-    os.close(handle)
-    try:
-        yield temporary
-        os.chmod(temporary, mode)
-        sync(temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    sync(folder)
-
-
-def current_umask():
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def sync(path):
-    """Wait until the disk holds the file or folder."""
-    if os.name == "nt" and os.path.isdir(path):
-        return
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    file.write(safetensors.numpy.save(packer.arrays, metadata))
 
 
 # ---- structure and arrays to data ---------------------------------------------------------------------------
 
-class Damaged(RuntimeError):
-    """A file that load() cannot trust."""
-
-
-def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None):
-    """What save() wrote to `f`, a path or a binary file object; of another program's safetensors file, its dict of tensors.
-
-    map_location: where tensors go: a device, a dict from device to device, or a function of (CPU tensor, device name)
-        that returns a tensor; None: where they were saved from.
-    Nothing in a file is executed, whatever `weights_only` says.  RuntimeError naming the file if it is damaged or foreign.
-    """
+def read(data, map_location):
+    """What the bytes of a safetensors file hold; of another program's file the dict of its tensors."""
     safetensors = library()
-    if hasattr(f, "read"):
-        name, data = str(getattr(f, "name", "file object")), f.read()
-        if not isinstance(data, (bytes, bytearray)):
-            raise TypeError(f"load(): the file {name} must be open in binary mode")
-    elif isinstance(f, (str, os.PathLike)):
-        name = os.fspath(f)
-        with open(f, "rb") as file:
-            data = file.read()
-    else:
-        raise TypeError(f"load(): f must be a path or a file open for reading, not {type(f).__name__}")
-    refuse_foreign(data, name)
     try:
         return unpacked(safetensors, data, map_location)
-    except Damaged as error:
-        raise RuntimeError(f"load(): {name}: {error}") from None
-    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
-            RecursionError) as error:
-        raise RuntimeError(f"load(): {name} is damaged or no safetensors file: {type(error).__name__}: {error}") from None
-
-
-def refuse_foreign(data, name):
-    """Say it where a file is of a kind that load() knows but does not read."""
-    if not data:
-        raise RuntimeError(f"load(): {name} is empty")
-    kind = "a zip archive, as PyTorch's save() writes them," if data[:4] == b"PK\x03\x04" else \
-        "a pickle" if data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and data[2:8] != bytes(6) else \
-        "an HDF5 file" if data[:4] == b"\x89HDF" else "a NumPy file" if data[:6] == b"\x93NUMPY" else None
-    if kind:
-        raise NotImplementedError(f"load(): {name} is {kind} which load() does not read yet: it reads safetensors files. "
-                                  "Loading a pickle can execute anything; convert it where you trust it, with safetensors.torch.save_file.")
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"no safetensors file: {error}") from None
 
 
 def unpacked(safetensors, data, map_location):
@@ -221,6 +136,8 @@ def unpacked(safetensors, data, map_location):
         if entry["dtype"] not in NAMES:
             raise Damaged(f"tensor '{name}' has the type {entry['dtype']}; the supported ones are {', '.join(NAMES.values())}")
         array = np.frombuffer(bytearray(entry["data"]), dtypes.lookup(NAMES[entry["dtype"]]).numpy)
+        if array.dtype.kind == "b":
+            only_true_and_false(array.view(np.uint8))
         arrays[name] = array.reshape(entry["shape"])
     metadata = json.loads(data[8:8 + length]).get("__metadata__", {})
     if not {"minitorch", "crc32"} & metadata.keys():             # another program's
@@ -254,6 +171,8 @@ class Unpacker:
             return tuple([self.unpack(v) for v in content])
         if kind == "set":
             return {self.unpack(v) for v in content}
+        if kind == "bytes":
+            return content.encode("latin1")
         if kind == "float":
             return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content]
         if kind == "dtype":
@@ -274,58 +193,6 @@ class Unpacker:
         t = self.made[name, where].detach()          # every tensor of one storage counts its writes together
         requires_grad = bool(content.get("requires_grad"))
         if is_parameter:
-            from .nn.parameter import Parameter
+            from ..nn.parameter import Parameter
             return Parameter(t, requires_grad)
         return t.requires_grad_() if requires_grad else t
-
-
-def placed(array, where, map_location):
-    """A tensor of a loaded host array, on the device that `map_location` says for one saved from device `where`."""
-    if callable(map_location) and not isinstance(map_location, backend.device):
-        answer = map_location(wrap(array), where)
-        if answer is not None:
-            return answer
-    elif isinstance(map_location, dict):
-        where = map_location.get(where, where)
-    elif map_location is not None:
-        where = map_location
-    try:
-        return wrap(backend.move(array, where))
-    except RuntimeError as error:
-        if map_location is not None:
-            raise
-        raise Damaged(f"it holds tensors saved from device '{where}', which this machine lacks; "
-                      f"load(..., map_location='cpu') brings them to the CPU ({error})") from None
-
-
-HOMES["torch"].update(save=save, load=load)
-
-
-# ---- pickling and copying of tensors --------------------------------------------------------------------------
-
-def rebuild_tensor(array, device, requires_grad):
-    """What unpickling a Tensor calls."""
-    t = wrap(backend.move(array, device))
-    return t.requires_grad_() if requires_grad else t
-
-
-def reduce_tensor(self, protocol):
-    if self.grad_fn is not None:
-        raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) can be pickled: use tensor.detach()")
-    return rebuild_tensor, (backend.to_numpy(self.array), str(self.device), self.requires_grad)
-
-
-def deepcopy_tensor(self, memo):
-    if self.grad_fn is not None:
-        raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
-                           "Use tensor.detach().clone().")
-    if id(self) not in memo:
-        memo[id(self)] = again = wrap(backend.xp(self.array).array(self.array))
-        if self.requires_grad:
-            again.requires_grad_()
-        if self.grad is not None:
-            again.grad = deepcopy_tensor(self.grad, memo)
-    return memo[id(self)]
-
-
-Tensor.__reduce_ex__, Tensor.__deepcopy__ = reduce_tensor, deepcopy_tensor
