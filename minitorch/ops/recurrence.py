@@ -45,7 +45,8 @@ def lstm_by_steps(x, h, c, w, backwards=False):
 @op(numbers="half", home="", reference=lstm_by_steps, called="lstm")
 def lstm_over(x, h, c, w, /, backwards=False) -> tuple:
     """(h of every step, the last c): (T, N, 4H), (N, H), (N, H), (4H, H) -> (T, N, H), (N, H)."""
-    T, lib, turned = len(x), xp(x), w.swapaxes(0, 1)
+    T, lib = len(x), xp(x)
+    turned = lib.ascontiguousarray(w.swapaxes(0, 1))                       # for it is read at every step
     hs, cs, kept = lib.empty((T, *h.shape), x.dtype), [c] + [None] * T, [None] * T
     for n, t in enumerate(order(T, backwards)):
         gates = h @ turned
@@ -82,7 +83,8 @@ def gru_by_steps(x, h, w, b=None, backwards=False):
 @op(numbers="half", home="", reference=gru_by_steps, called="gru")
 def gru_over(x, h, w, b=None, /, backwards=False):
     """h of every step: (T, N, 3H), (N, H), (3H, H), (3H,) -> (T, N, H)."""
-    T, lib, turned = len(x), xp(x), w.swapaxes(0, 1)
+    T, lib = len(x), xp(x)
+    turned = lib.ascontiguousarray(w.swapaxes(0, 1))                       # for it is read at every step
     hs, kept, by_h = lib.empty((T, *h.shape), x.dtype), [None] * T, [None] * T
     for t in order(T, backwards):
         by_h[t] = h @ turned
@@ -125,7 +127,8 @@ def rnn_by_steps(x, h, w, relu=False, backwards=False):
 @op(numbers="half", home="", reference=rnn_by_steps, called="rnn")
 def rnn_over(x, h, w, /, relu=False, backwards=False):
     """h of every step, tanh or relu of x + h W^T: (T, N, H), (N, H), (H, H) -> (T, N, H)."""
-    lib, turned = xp(x), w.swapaxes(0, 1)
+    lib = xp(x)
+    turned = lib.ascontiguousarray(w.swapaxes(0, 1))
     hs = lib.empty((len(x), *h.shape), x.dtype)
     for t in order(len(x), backwards):
         y = h @ turned
