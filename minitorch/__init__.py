@@ -24,7 +24,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minitorch\b
 
 # Names that many programs do without, by the file that is read when one is first asked for; "" for modules of that name.
 _LATER = {name: file for file, names in {
-    "": "amp benchmark cuda distributed distributions func gradcheck jit metrics models optim special testing utils",
+    "": "amp benchmark cuda distributed distributions func gradcheck jit keras metrics models optim special testing utils",
     "amp": """GradScaler autocast clear_autocast_cache get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype
               is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled set_autocast_cache_enabled set_autocast_dtype
               set_autocast_enabled""",

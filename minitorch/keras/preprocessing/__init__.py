@@ -1,0 +1,2 @@
+"""Preparation of data."""
+from . import sequence

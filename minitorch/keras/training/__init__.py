@@ -1,0 +1,1 @@
+"""Training: what compile() keeps, the loops of fit(), evaluate() and predict(), and what they show."""
