@@ -634,3 +634,15 @@ def test_backward_may_be_called_inside_a_hook():
     y.register_hook(hook)
     y.backward()
     assert values(x.grad, inner.grad) == [[4], [6]]
+
+
+def test_gradients_of_several_leaves_never_share_memory():
+    a, b, c = (minitorch.ones(2, 3, requires_grad=True) for _ in range(3))
+    seen = []
+    y = a.reshape(6) + b.reshape(6) + c.reshape(3, 2).reshape(6)
+    y.register_hook(seen.append)
+    y.backward(minitorch.arange(6.0))
+    kept = [a.grad, b.grad, c.grad, seen[0]]
+    for i, t in enumerate(kept):
+        t += 10.0 ** i
+    assert [t.flatten()[1].item() for t in kept] == [2, 11, 101, 1001]

@@ -11,6 +11,8 @@ import sys
 import threading
 from operator import attrgetter
 
+import numpy as np
+
 from .. import dtypes
 from ..backend import xp
 from .mode import Setting
@@ -219,7 +221,7 @@ def accumulate(leaf, g, create_graph):
             if create_graph:
                 box.grad = g.clone()
             else:
-                box.grad = wrap(g if sys.getrefcount(g) <= ALONE and g.base is None and is_whole(g) else xp(g).array(g))
+                box.grad = wrap(g if sys.getrefcount(g) <= ALONE and is_whole(g) else xp(g).array(g))
         elif create_graph:
             box.grad = box.grad + g
         else:
@@ -245,7 +247,16 @@ ALONE = references_when_alone()                      # depends on the version of
 
 
 def is_whole(g):
-    return hasattr(g, "flags") and g.flags.c_contiguous and g.ndim > 0
+    """Whether an array is all of its memory, row by row, and nobody else has it: itself, or another shape of an array that nobody else has."""
+    return hasattr(g, "flags") and g.flags.c_contiguous and g.ndim > 0 and \
+        (g.base is None or type(g.base) is type(g) and g.base.base is None and g.base.nbytes == g.nbytes and references_of_base(g) <= BASE_ALONE)
+
+
+def references_of_base(g):
+    return sys.getrefcount(g.base)
+
+
+BASE_ALONE = references_of_base(np.empty((1, 2)).reshape(2))
 
 
 def call_hooks(node, g):

@@ -7,7 +7,7 @@ from math import prod
 
 from ..autograd.op import keep, op
 from ..backend import xp
-from ..cases import normal
+from ..cases import normal, positive
 
 
 # ---- over everything but the channels -----------------------------------------------------------------
@@ -187,6 +187,15 @@ def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1
     return tuple([y for y in (gx if gx is None else gx.reshape(form), gw, gb) if y is not None])
 
 
+@layer_gradient.loop("norm", least=5000)
+def _(norm, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
+    if rstd is None:
+        return NotImplemented
+    D = prod(x.shape[-axes:])
+    found = norm.layer_gradient(input.reshape(-1, D), x.reshape(-1, D), None if weight is None else weight.reshape(D), mean, rstd, wanted)
+    return tuple([y.reshape(x.shape if i == 0 else x.shape[-axes:]) for i, y in enumerate(found) if y is not None])
+
+
 @normalize_layer.kernel("norm")
 def _(kernels, input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
     if not centre and bias is not None:
@@ -245,4 +254,7 @@ batch_gradient.case(normal(2, 3, 4), normal(2, 3, 4), None, eps=0.1, wanted=(0, 
 layer_gradient.case(normal(4, 3), normal(4, 3), normal(3))
 layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(3, 4), axes=2, eps=0.1, wanted=(0, 2))
 layer_gradient.case(normal(4, 3), normal(4, 3), None, centre=False, wanted=(0,))
+layer_gradient.case(normal(4, 3), normal(4, 3), normal(3), normal(4, 1), positive(4, 1))
+layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(4), None, positive(6, 1), centre=False, wanted=(0, 1))
+layer_gradient.case(normal(4, 3), normal(4, 3), None, normal(4, 1), positive(4, 1), wanted=(0,))
 scale_and_shift.case(normal(2, 3, 4), normal(3, 1), normal(3, 1))
