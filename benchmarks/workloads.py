@@ -24,7 +24,7 @@ class Inputs:
         self.T, self.rng = T, np.random.default_rng(seed)
 
     def normal(self, *shape, scale=1.0, grad=True):
-        x = self.T.from_numpy((self.rng.normal(size=shape) * scale).astype("f4"))
+        x = self.T.from_numpy(np.asarray(self.rng.normal(size=shape) * scale, "f4"))
         return x.requires_grad_() if grad else x
 
     def classes(self, *shape, high):
