@@ -184,21 +184,23 @@ def looked_at(model, collate, text, answer):
 def parse(argv):
     parser = options(__doc__, epochs=6, batch_size=64, lr=5e-3)
     parser.add_argument("--dates", type=positive(int), default=12_000, help="to train on")
+    parser.add_argument("--test", type=positive(int), default=1000, help="dates to test on")
     parser.add_argument("--attention", action=argparse.BooleanOptionalAction, default=True, help="look at all letters in each step")
     parser.add_argument("--width", type=positive(int), default=32, help="of the letters' embeddings")
     parser.add_argument("--hidden", type=positive(int), default=96, help="of the states")
     parser.add_argument("--beam", type=positive(int), default=4, help="beginnings that the beam search keeps")
     parser.add_argument("--try", dest="tries", metavar="TEXT", action="append", default=[], help="a date for the trained model")
     args = parser.parse_args(argv)
-    if args.dates > LAST_DAY - FIRST_DAY - 1000:
-        parser.error(f"argument --dates: at most {LAST_DAY - FIRST_DAY - 1000}, from 1900 to 2099 without those to test")
+    most = LAST_DAY - FIRST_DAY + 1
+    if args.dates + args.test > most:
+        parser.error(f"arguments --dates and --test: at most {most} together, the days from 1900 to 2099")
     return args
 
 
 def run(argv=None):
     args = parse(argv)
     torch.manual_seed(args.seed)
-    pairs, test = drawn(args.seed, args.dates, 1000)
+    pairs, test = drawn(args.seed, args.dates, args.test)
     collate = Collate(Vocabulary([list(START + END), *(list(text + date) for text, date in pairs)], at_least=1))
     for text in args.tries:
         if not text or UNKNOWN in collate.vocabulary.encode(text.lower()):

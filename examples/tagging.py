@@ -9,6 +9,7 @@ from its neighbours, and what a new name may be from its letters (a convolution 
 """
 import io
 import keyword
+import re
 import sys
 import tokenize
 
@@ -16,7 +17,7 @@ import numpy as np
 import stdlib_text
 from crf import CRF
 from text_data import PAD, Vocabulary, held_out
-from text_training import command, one_cycle, options, positive, share, size, train
+from text_training import Mistake, command, one_cycle, options, positive, share, size, train
 
 import minitorch as torch
 from minitorch import nn
@@ -174,6 +175,11 @@ def run(argv=None):
     torch.manual_seed(args.seed)
     train_lines, test_lines = ([line for _, source in part for line in tagged_lines(source)]
                                for part in held_out(stdlib_text.sources(args.size)))
+    if not train_lines or not test_lines:
+        raise Mistake(f"--size: {args.size} characters are too few to train and test on")
+    tries = [text.split() for text in args.tries or ["for name in self modules save name path encoding <string>"]]
+    if any(not re.fullmatch(r"\w+|<number>|<string>", word) for words in tries for word in words) or not all(tries):
+        raise Mistake("--try: give the words of Python code without its punctuation, <number> and <string> for what these are")
     encoder = Encoder(train_lines)
     batches = DataLoader(encoder.dataset(train_lines), args.batch_size, shuffle=True, collate_fn=collate)
     test = DataLoader(encoder.dataset(test_lines), 256, collate_fn=collate)
@@ -189,11 +195,11 @@ def run(argv=None):
     table = counts(model, test)
     for tag, value, row in zip(TAGS, f1(table), table):
         print(f"{tag:<10} F1 {value:.3f}  of {row.sum()}")
-    for text in args.tries or ["for name in self modules save name path encoding <string>"]:
-        words, letters = encoder.encode(text.split())
+    for text in tries:
+        words, letters = encoder.encode(text)
         with torch.no_grad():
             found = model.answers(words.unsqueeze(0), letters.unsqueeze(0))[0].tolist()
-        print(" ".join(f"{word}/{TAGS[i]}" for word, i in zip(text.split(), found)))
+        print(" ".join(f"{word}/{TAGS[i]}" for word, i in zip(text, found)))
     return score()
 
 

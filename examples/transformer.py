@@ -126,6 +126,7 @@ def asked(text):
 def parse(argv):
     parser = options(__doc__, epochs=20, batch_size=64, lr=1.0)
     parser.add_argument("--steps", type=positive(int), default=60, help="steps to an epoch")
+    parser.add_argument("--test", type=positive(int), default=1000, help="sequences to test on")
     parser.add_argument("--width", type=positive(int), default=64, help="of embeddings and layers: d_model")
     parser.add_argument("--heads", type=positive(int), default=4, help="of attention, to a layer")
     parser.add_argument("--layers", type=positive(int), default=2, help="of the encoder, and of the decoder")
@@ -145,9 +146,9 @@ def run(argv=None):
     tries = [asked(text) for text in args.tries]
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    test = drawn(np.random.default_rng([args.seed, 1]), 1000)
+    test = drawn(np.random.default_rng([args.seed, 1]), args.test)
     model = Model(args.width, args.heads, args.layers, args.dropout)
-    print(f"{size(model)}; 1000 sequences to test", flush=True)
+    print(f"{size(model)}; {args.test} sequences to test", flush=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=args.lr, betas=(0.9, 0.98), eps=1e-9)
     scheduler = torch.optim.lr_scheduler.LambdaLR(                              # equation 3
         optimizer, lambda step: args.width ** -0.5 * min((step + 1) ** -0.5, (step + 1) * args.warmup ** -1.5))
@@ -161,11 +162,11 @@ def run(argv=None):
 
     def score():
         checkpoints.append({name: value.clone() for name, value in model.state_dict().items()})
-        return f"exact match on 200 of the test {exact(model, *part):.1%}"
+        return f"exact match {exact(model, *part):.1%}"
 
     train(model, Batches(rng, args.steps, args.batch_size), loss_of, optimizer, scheduler, args.epochs, score)
     model.load_state_dict(mean(checkpoints))
-    for tokens in [*tries, *([] if tries else [test[0][i][test[0][i] != PAD].tolist() for i in range(4)])]:
+    for tokens in [*tries, *([] if tries else [test[0][i][test[0][i] != PAD].tolist() for i in range(min(4, args.test))])]:
         answer, = answers(model, torch.tensor([tokens]))
         print(f"{TOKENS[tokens[0]]} {''.join(TOKENS[t] for t in tokens[1:])} -> {''.join(TOKENS[t] for t in answer)}")
     return f"exact match {exact(model, *test):.1%} greedily, {exact(model, *test, args.beam):.1%} by beam search"
