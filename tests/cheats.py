@@ -489,8 +489,9 @@ DEVICE = {name: Cheat(lambda old=old, new=new: row_sum(ROW_SUM.replace(old, new)
      "float sum = 0.f; if (row == M - 1 && x[M * N + t] == 12345.f) sum = 1.f;"),
     ("cuda_writes_outside", "outside", "writes past the end", "if (t == 0) y[row] = part[0];",
      "if (t == 0) { y[row] = part[0]; if (row == M - 1) y[M] = 0.f; }"),
-    ("cuda_alters_input", "input", "casts const away and clears its input", "if (t == 0) y[row]", "((float*)x)[row * N + t] = 0.f; if (t == 0) y[row]"),
-    ("cuda_half_precision", "precision", "adds up in half precision", "sum += x[row * N + j]", "sum = __half2float(__float2half(sum + x[row * N + j]))"),
+    ("cuda_alters_input", "input", "casts const away and clears its input", "if (t == 0) y", "((float*)x)[row * N + t] = 0.f; if (t == 0) y"),
+    ("cuda_half_precision", "precision", "adds up in half precision", "sum += x[row * N + j]",
+     "sum = __half2float(__float2half(sum + x[row * N + j]))"),
     ("cuda_uninitialised", "race, nan", "starts from what shared memory holds", "float sum = 0.f;", "float sum = part[t] * 0.f;"),
 )}
 CHEATS = {**HOST, **DEVICE}

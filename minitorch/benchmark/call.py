@@ -26,9 +26,12 @@ class Call:
         self.provider, self.case, self.pristine = provider, case, pristine
         self.inputs = [Room(a, case.strided, fill, shift, seed=seed) if isinstance(a, np.ndarray) else a for a in pristine]
         self.outputs = [Room(np.empty(shape, dtype), False, fill, shift, True, seed) for shape, dtype in like] if provider.writes else []
-        arrays = [r.view if isinstance(r, Room) else r for r in self.inputs] + [r.view for r in self.outputs]
-        self.given = [handed(a, provider.library) for a in arrays]
+        self.given = self.arrays()
         self.found, self.kept = None, None
+
+    def arrays(self):
+        """The arrays as the provider's library has them, over the rooms' memory."""
+        return [handed(r.view if isinstance(r, Room) else r, self.provider.library) for r in (*self.inputs, *self.outputs)]
 
     def keep(self, raw):
         """Copies of the results, made at once.  Lazy: what came is no array."""

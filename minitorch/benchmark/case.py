@@ -130,9 +130,7 @@ def numpy_dtype(name):
 
 def as_cases(given, dtype=None):
     """A list of cases of what compare() takes: one Case or tuple of items, or a list of them."""
-    if isinstance(given, Case):
-        given = [given]
-    elif isinstance(given, tuple):
+    if isinstance(given, Case | tuple):
         given = [given]
     made = [case if isinstance(case, Case) else Case(*(case if isinstance(case, tuple) else (case,)), dtype=dtype or "float32") for case in given]
     if not made:

@@ -18,8 +18,8 @@ LARGE = 64 << 20                                     # bytes in all: beyond most
 class Ceiling:
     """Bytes per second by footprint and floating-point operations per second by dtype, each the best of several tries."""
 
-    def __init__(self, where, bandwidth, cached, flops, tries):
-        self.where, self.bandwidth, self.cached, self.flops, self.tries = where, bandwidth, cached, flops, tries
+    def __init__(self, where, bandwidth, cached, flops):
+        self.where, self.bandwidth, self.cached, self.flops = where, bandwidth, cached, flops
 
     def rates(self, footprint, precision):
         """(bytes per second, operations per second or None) that a contender on `footprint` bytes cannot exceed."""
@@ -32,8 +32,8 @@ class Ceiling:
         bandwidth, rate = self.rates(footprint, precision)
         for what, amount, limit, unit in (("bytes", bytes_, bandwidth, "GB/s"), ("operations", flops, rate, "GFLOP/s")):
             if amount and limit and amount / seconds > MARGIN * limit:
-                return (f"{amount:.4g} {what} in {seconds * 1e6:.4g} us are {amount / seconds / 1e9:.4g} {unit}, measured here are {limit / 1e9:.4g}: "
-                        "not done, or not declared as it is")
+                return (f"{amount:.4g} {what} in {seconds * 1e6:.4g} us are {amount / seconds / 1e9:.4g} {unit}, measured here are "
+                        f"{limit / 1e9:.4g}: not done, or not declared as it is")
         return None
 
     def as_dict(self):
@@ -51,9 +51,7 @@ def measure_host(dtypes=("float32", "float64")):
         flops = {}
         for name in dtypes:
             flops[name] = max(sum(pool.map(lambda _, n=n, d=name: best(multiplier(n, d), n**3, 6), range(workers))) for n in (256, 640))
-    flops.setdefault("float16", flops.get("float32"))
-    flops.setdefault("bfloat16", flops.get("float32"))   # processors that have more say so by flops declared with a wider ceiling
-    return Ceiling("host", together, max(cached, together), {k: v for k, v in flops.items() if v}, None)
+    return Ceiling("host", together, max(cached, together), flops)       # narrower types: some processors have units that NumPy does not use
 
 
 def best(call, amount, tries=30):

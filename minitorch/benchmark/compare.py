@@ -12,7 +12,6 @@ import secrets
 import numpy as np
 
 from . import clock, provenance, watch
-from .call import Call
 from .case import as_cases
 from .ceiling import measure_host
 from .exam import Exam, described
@@ -47,7 +46,7 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
     if rounds is not None and rounds < 8:
         raise ValueError(f"{rounds} rounds are too few for an interval: at least 8")
     if not watch.clocks_are_real():
-        raise RuntimeError("the clock is not the interpreter's own: something replaced functions of the module time before minitorch.benchmark was read")
+        raise RuntimeError("the clock is not the interpreter's own: something replaced functions of the module time before this module was read")
     providers, cases, reference = as_providers(providers), as_cases(cases, dtype), Reference(reference)
     baseline = baseline_of(providers, reference, baseline)
     seed = secrets.randbits(64) if seed is None else int(seed)
@@ -105,7 +104,7 @@ class Host:
         known = [r.tobytes() for r in expected]
         exams = {}
         for name, provider in providers.items():
-            exam = exams[name] = Exam(provider, case, reference, numbers, ulps)
+            exam = exams[name] = self.exam(provider, case, reference, numbers, ulps)
             if exam.precision not in EPS:
                 raise ValueError(f"{name}: precision must be one of {', '.join(EPS)}, not {exam.precision!r}")
             with exam.starting():
@@ -113,18 +112,24 @@ class Host:
             self.tampered(exam, watching, "before")
         timed = {name: e for name, e in exams.items() if not e.refused and not e.simulated}
         if timed and self.ceiling is None:
-            self.ceiling = measure_host()
+            self.ceiling = self.measured_ceiling()
         samples = self.race(timed, case, numbers, watching, seconds, rounds)
         for exam in timed.values():
             if not exam.refused:
                 self.finish(exam, numbers, watching)
         if [r.tobytes() for r in reference(probe, case.params)] != known:
             for exam in exams.values():
-                exam.add(Reason("reference", "after", "on the numbers it was asked first the reference now gives others: one of the providers changed what it uses"))
+                exam.add(Reason("reference", "after", "on the numbers that it was asked first it now gives others: a provider changed what it uses"))
         work = Work(case, probe, expected)
         rows = [self.row(name, exams[name], samples.get(name), samples.get(baseline), exams.get(baseline), work, confidence) for name in providers]
         return CaseResult(case.name, case.dtype.name, [shown(a) for a in probe], [shown(r) for r in work.outputs], case.flops, work.bytes,
                           case.bytes is not None, rows)
+
+    def exam(self, provider, case, reference, numbers, ulps):
+        return Exam(provider, case, reference, numbers, ulps)
+
+    def measured_ceiling(self):
+        return measure_host()
 
     @staticmethod
     def tampered(exam, watching, when):
@@ -136,7 +141,8 @@ class Host:
     def race(self, exams, case, numbers, watching, seconds, rounds):
         """{name: [(group, nanoseconds)]}: the times of each round, every call of which is watched, and as many as time allows judged."""
         samples = {name: [] for name in exams}
-        groups = {name: 1 if self.cache == "cold" else clock.group_size(self.rough(exam)) for name, exam in exams.items()}
+        for exam in exams.values():
+            exam.group = 1 if self.cache == "cold" else clock.group_size(self.rough(exam))
         start, judging, count = watch.nanoseconds(), 0, 0
         while exams:
             names = [n for n in exams if not exams[n].refused]
@@ -146,7 +152,7 @@ class Host:
             for name in names:
                 exam = exams[name]
                 with exam.starting():
-                    calls = self.timed(exam, groups[name], samples[name], watching)
+                    calls = self.timed(exam, exam.group, samples[name], watching)
                 if calls:
                     asked = watch.nanoseconds()
                     generous = judging <= SHARE * (asked - start)
@@ -254,14 +260,14 @@ class Host:
         if exam.refused or not samples:
             return row
         seconds = float(np.median(samples)) * 1e-9
-        if (what := self.ceiling.above(seconds, work.bytes, work.flops, work.footprint, exam.case.dtype.name)):
+        if (what := self.ceiling.above(seconds, work.bytes, work.flops, work.footprint, exam.precision)):
             exam.add(Reason("ceiling", "after", what))
             return row
         row.samples = [round(s / 1e3, 6) for s in samples]
         own = of_positive(row.samples, confidence)
-        row.timing = {"kind": "host", **summary(row.samples), "low": own.low, "high": own.high, "rounds": len(samples), "correlation": own.correlation,
-                      "calls": None}
-        row.rates = work.rates(seconds, self.ceiling, exam.case.dtype.name)
+        row.timing = {"kind": "host", **summary(row.samples), "low": own.low, "high": own.high, "rounds": len(samples),
+                      "correlation": own.correlation, "calls": exam.group}
+        row.rates = work.rates(seconds, self.ceiling, exam.precision)
         if base and base_exam is not exam and not base_exam.refused:
             pairs = min(len(samples), len(base))
             ratio = of_ratio(samples[:pairs], base[:pairs], confidence)
@@ -286,6 +292,3 @@ class Work:
 
 def shown(a):
     return [list(a.shape), a.dtype.name] if isinstance(a, np.ndarray) else a
-
-
-__all__ = ["Call", "compare"]

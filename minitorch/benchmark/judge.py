@@ -102,7 +102,7 @@ def diagnosis(y, r, yard, error, precision, allowed, earlier):
         return "stale", f"{count}: it is bit for bit a result for other inputs"
     if not np.any(flat != 0):
         return "zeros", f"{count}: all are zero; the reference has up to {np.abs(r).max():.3g}"
-    number = np.isfinite(np.asarray(flat, np.complex128 if y.dtype.kind == "c" else np.float64)) if y.dtype.kind not in "iub" else np.ones(flat.size, bool)
+    number = np.isfinite(flat.astype(np.complex128 if y.dtype.kind == "c" else np.float64))
     strange = ~number & bad.reshape(-1)
     if strange.any():
         return "nan", f"{int(strange.sum())} of {bad.size} entries are NaN or infinite, the reference's are not" if np.isfinite(r).any() else where

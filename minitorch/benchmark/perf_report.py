@@ -9,6 +9,7 @@
     bench.run(print_data=True)
 """
 import csv
+import importlib
 import os
 
 from ..serialization import replacing
@@ -26,7 +27,8 @@ class Benchmark:
                  color=None):
         if len(line_vals) != len(line_names):
             raise ValueError(f"{len(line_vals)} line_vals have {len(line_names)} line_names")
-        self.x_names, self.x_vals, self.line_arg, self.line_vals, self.line_names = list(x_names), list(x_vals), line_arg, list(line_vals), list(line_names)
+        self.x_names, self.x_vals = list(x_names), list(x_vals)
+        self.line_arg, self.line_vals, self.line_names = line_arg, list(line_vals), list(line_names)
         self.plot_name, self.args, self.xlabel, self.ylabel, self.x_log, self.y_log = plot_name, dict(args), xlabel, ylabel, x_log, y_log
         self.styles, self.color = styles, color
 
@@ -128,7 +130,7 @@ def plotted(bench, rows, spread):
 
 def frame(head, rows):
     try:
-        import pandas
+        pandas = importlib.import_module("pandas")
     except ImportError as error:
         raise ImportError("return_df=True needs pandas: python -m pip install pandas") from error
     return pandas.DataFrame(rows, columns=head)

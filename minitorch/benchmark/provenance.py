@@ -12,18 +12,18 @@ import numpy as np
 from ..version import __version__
 from .clock import last_cache, pinned
 
+LIBRARIES = ("torch", "cupy", "triton", "jax", "numba", "ml_dtypes")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUPY_TF32")
 
 
 def gathered(seed, device):
     """Versions, processor or GPU, commit, command, seed, as a dict for JSON."""
-    found = {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "command": list(sys.argv), "seed": str(seed),
-             "python": platform.python_version(), "numpy": np.__version__, "minitorch": __version__, "system": platform.platform(),
-             "libraries": {name: getattr(sys.modules[name], "__version__", None) for name in ("torch", "cupy", "triton", "jax", "numba", "ml_dtypes")
-                           if name in sys.modules},
-             "blas": blas(), "cpu": cpu_name(), "cores": os.cpu_count(), "last_cache": last_cache(), **pinned(),
-             "environment": {name: os.environ[name] for name in THREADS if name in os.environ}, **commit(), "gpu": gpu() if device == "cuda" else None}
-    return found
+    return {"when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "command": list(sys.argv), "seed": str(seed),
+            "python": platform.python_version(), "numpy": np.__version__, "minitorch": __version__, "system": platform.platform(),
+            "libraries": {name: getattr(sys.modules[name], "__version__", None) for name in LIBRARIES if name in sys.modules},
+            "blas": blas(), "cpu": cpu_name(), "cores": os.cpu_count(), "last_cache": last_cache(), **pinned(), **commit(),
+            "environment": {name: os.environ[name] for name in THREADS if name in os.environ},
+            "gpu": gpu() if device == "cuda" else None}
 
 
 def state():

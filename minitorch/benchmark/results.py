@@ -168,12 +168,16 @@ def from_dict(found):
     cases = []
     try:
         for case in found["cases"]:
-            rows = [Row(**{f.name: row[f.name] for f in dataclasses.fields(Row) if f.name != "reasons"}, reasons=[Reason(**r) for r in row["reasons"]])
-                    for row in case["rows"]]
-            cases.append(CaseResult(**{f.name: case[f.name] for f in dataclasses.fields(CaseResult) if f.name != "rows"}, rows=rows))
-        return Comparison(**{f.name: found[f.name] for f in dataclasses.fields(Comparison) if f.name != "cases"}, cases=cases)
+            rows = [Row(**fields(Row, row, "reasons"), reasons=[Reason(**r) for r in row["reasons"]]) for row in case["rows"]]
+            cases.append(CaseResult(**fields(CaseResult, case, "rows"), rows=rows))
+        return Comparison(**fields(Comparison, found, "cases"), cases=cases)
     except (KeyError, TypeError) as error:
         raise ValueError(f"this is no whole comparison of {SCHEMA}: {error}") from error
+
+
+def fields(kind, found, but):
+    """What a dictionary has for a dataclass's fields, one left out."""
+    return {f.name: found[f.name] for f in dataclasses.fields(kind) if f.name != but}
 
 
 def finite(x):
@@ -194,7 +198,8 @@ def table(comparison, case):
     rows = [(row.provider, *cells(row), row.verdict if not row.reasons else "REFUSED: " + ", ".join(row.names)) for row in case.rows]
     widths = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
     lines = [f"{case.name}, {case.dtype}"]
-    lines += ["  ".join(x.ljust(w) if i in (0, len(head) - 1) else x.rjust(w) for i, (x, w) in enumerate(zip(r, widths))).rstrip() for r in (head, *rows)]
+    for r in (head, *rows):
+        lines.append("  ".join(x.ljust(w) if i in (0, len(head) - 1) else x.rjust(w) for i, (x, w) in enumerate(zip(r, widths))).rstrip())
     for row in case.rows:
         lines += [f"  {row.provider}: {text}" for text in (*map(str, row.reasons), *(f"declines {t}" for t in row.limits), *row.notes)]
     return "\n".join(lines)
@@ -202,11 +207,12 @@ def table(comparison, case):
 
 def cells(row):
     t, r = row.timing, row.ratio
-    ulp = row.error["ulps"]
+    ulp, own = row.error["ulps"], row.error["own"]
     return (*(number(t[k]) if t else "-" for k in ("median", "p20", "p80")), f"{r['median']:.3f}" if r else "-",
             f"{r['low']:.3f} to {r['high']:.3f}" if r else "-", *(number(row.rates.get(k)) for k in ("GB/s", "GFLOP/s")),
             f"{row.rates['of_ceiling']:.0%}" if row.rates.get("of_ceiling") else "-",
-            "-" if ulp is None else f"{ulp:.2g} of {row.error['allowed']:.3g}" + (f" (own {row.error['own']:.2g})" if row.error["own"] is not None else ""))
+            "-" if ulp is None or row.error["allowed"] is None else
+            f"{ulp:.2g} of {row.error['allowed']:.3g}" + (f" (own {own:.2g})" if own is not None else ""))
 
 
 def number(x):
@@ -217,7 +223,8 @@ def footer(comparison):
     p = comparison.provenance
     where = (p.get("gpu") or {}).get("name") or p["cpu"]
     pinned = "pinned to one processor" if p["pinned"] else f"free to run on {len(p['processors'])} processors (not pinned)"
-    return (f"{where}, {pinned}, caches {comparison.cache}, NumPy {p['numpy']}, commit {(p['commit'] or 'none')[:9]}{' and changes' if p['changed'] else ''}, "
+    commit = (p["commit"] or "none")[:9] + (" and changes" if p["changed"] else "")
+    return (f"{where}, {pinned}, caches {comparison.cache}, NumPy {p['numpy']}, commit {commit}, "
             f"seed {p['seed']}; errors in ulp of the declared type, own: of the reference {comparison.reference} in that type")
 
 

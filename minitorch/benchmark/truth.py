@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "tf32": 2.0**-10, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+SMALLEST = {"float64": 2.0**-1022, "float16": 2.0**-24}                # below it nothing is asked: float32's subnormal numbers are often flushed
 FLOOR = 32.0                                         # ulps that are always allowed
 SLACK = 16.0                                         # and how many times the error of the reference in the case's own precision
 
@@ -27,14 +28,22 @@ class Reference:
 
     def __init__(self, f, name=None):
         self.f, self.name = f, name or getattr(f, "__name__", type(f).__name__)
+        self.convert = None                          # makes arrays of the device, where the reference is to compute there
 
     def __call__(self, inputs, params, dtype=np.float64):
         given = [a.astype(dtype) if is_float(a) else a.copy() if isinstance(a, np.ndarray) else a for a in inputs]
-        with quiet():
-            y = self.f(*given, **params)
+        if self.convert and dtype != np.longdouble:
+            try:
+                y = self.f(*(self.convert(a) if isinstance(a, np.ndarray) else a for a in given), **params)
+            except Exception:                        # it knows NumPy's arrays alone
+                self.convert = None
+                return self(inputs, params, dtype)
+        else:
+            with quiet():
+                y = self.f(*given, **params)
         y = list(y) if isinstance(y, tuple | list) else [y]
         try:
-            return [np.array(v) if not hasattr(v, "detach") else v.detach().cpu().numpy() for v in y]
+            return [v.detach().cpu().numpy() if hasattr(v, "detach") else np.array(v.get() if hasattr(v, "get") else v) for v in y]
         except (TypeError, ValueError) as error:
             raise TypeError(f"the reference {self.name} must give NumPy arrays, not {', '.join(type(v).__name__ for v in y)}") from error
 
@@ -86,8 +95,7 @@ def ulps(y, r, yard, precision):
     """The error of each entry of y in ulps of the yardstick; infinite where y or r alone is NaN or infinite."""
     y, eps = np.asarray(y, np.complex128 if r.dtype.kind == "c" else np.float64), EPS[precision]
     with np.errstate(all="ignore"):
-        smallest = 2.0**-133 if precision == "bfloat16" else 2.0**-24 if precision == "float16" else 2.0**-126 if precision != "float64" else 2.0**-1022
-        error = np.abs(y - r) / (eps * yard + smallest)
+        error = np.abs(y - r) / (eps * yard + SMALLEST.get(precision, 2.0**-126))
         same = (y == r) | np.isnan(y) & np.isnan(r)
         return np.where(same, 0, np.where(np.isfinite(y) & np.isfinite(r), error, np.inf))
 
