@@ -136,9 +136,11 @@ class Layer(Configured, nn.Module):
 
     def __setattr__(self, name, value):
         if isinstance(value, (Variable, State)) and "_parameters" in self.__dict__:
-            for table in (self._parameters, self._buffers):      # made by add_weight under another name: renamed
-                for old in [k for k, w in table.items() if w is value and k != name]:
-                    table[name] = table.pop(old)
+            for table in (self._parameters, self._buffers):      # made by add_weight under another name: renamed, in its place
+                if any([w is value for k, w in table.items() if k != name]):
+                    items = [(name if w is value else k, w) for k, w in table.items()]
+                    table.clear()
+                    table.update(items)
                     return
         super().__setattr__(name, value)
 

@@ -172,7 +172,10 @@ def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_cl
     else:
         each = F.nll_loss(log_probabilities(scores, None, -1), flat, reduction="none")
     each = each.reshape(labels.shape)
-    return each if ignored is None else torch.where(ignored, torch.zeros_like(each), each)
+    if ignored is not None:
+        each = torch.where(ignored, torch.zeros_like(each), each)
+        each._keras_mask = ~ignored                          # the mean is over the others
+    return each
 
 
 # ---- objects ------------------------------------------------------------------------------------------------
@@ -193,14 +196,15 @@ class Loss(Configured):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         values = self.call(as_tensor(y_true), as_tensor(y_pred))
-        return reduced(values, sample_weight, getattr(y_pred, "_keras_mask", None), self.reduction)
+        masks = [m for m in (getattr(t, "_keras_mask", None) for t in (y_pred, values)) if m is not None and m.shape == values.shape]
+        return reduced(values, sample_weight, None if not masks else masks[0] if len(masks) == 1 else masks[0] & masks[1], self.reduction)
 
 
 def reduced(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
     """The losses weighed and reduced; padded steps count neither in the sum nor in the divisor."""
     weight = None if sample_weight is None else as_tensor(sample_weight).to(device=values.device, dtype=values.dtype)
     divisor = values.numel()
-    if mask is not None and mask.shape == values.shape:
+    if mask is not None:
         m = mask.to(values.dtype)
         weight = m if weight is None else m * spread(weight, values)
         weight = weight * (m.numel() / m.sum().clamp(min=1)).item() if reduction == "sum_over_batch_size" else weight
@@ -241,7 +245,7 @@ class Function(Loss):
         if unknown or len(args) > len(self.defaults):
             raise TypeError(f"{type(self).__name__} has no argument {', '.join(sorted(unknown)) or repr(args[-1])}; it takes "
                             f"{', '.join([*self.defaults, 'reduction', 'name'])}")
-        super().__init__(name or self.function.__name__, reduction)
+        super().__init__(name or {"huber": "huber_loss"}.get(self.function.__name__, self.function.__name__), reduction)
         self.options = {**self.defaults, **dict(zip(self.defaults, args)), **options}
 
     def call(self, y_true, y_pred):
