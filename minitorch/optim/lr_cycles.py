@@ -1,5 +1,6 @@
 """Schedules in cycles, for steps after every batch: triangles, and the one-cycle policy; momentum moves against the rate."""
 import math
+from types import FunctionType
 
 from .lr_scheduler import LRScheduler, set_rate
 
@@ -76,8 +77,15 @@ class CyclicLR(LRScheduler):
         return [base + (top - base) * height for base, top in zip(self.base_lrs, self.max_lrs)]
 
     def state_dict(self):
-        """Everything but the optimizer and scale_fn."""
-        return {k: v for k, v in super().state_dict().items() if k != "scale_fn"}
+        """Everything but the optimizer and scale_fn; of that only the attributes of a callable object, under PyTorch's name."""
+        attributes = dict(self.scale_fn.__dict__) if hasattr(self.scale_fn, "__dict__") and not isinstance(self.scale_fn, FunctionType) else None
+        return {**{k: v for k, v in super().state_dict().items() if k != "scale_fn"}, "_scale_fn_custom": attributes}
+
+    def load_state_dict(self, state_dict):
+        """Go on from what state_dict() gave; scale_fn stays as it is."""
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_scale_fn_custom"})
+        if state_dict.get("_scale_fn_custom"):
+            self.scale_fn.__dict__.update(state_dict["_scale_fn_custom"])
 
 
 class OneCycleLR(LRScheduler):

@@ -8,7 +8,7 @@ import os
 
 from ..autograd.op import HOMES
 from . import copying
-from .files import CallersMistake, blamed, reading, replacing
+from .files import CallersMistake, Foreign, blamed, reading, replacing
 from .trust import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
 
 __all__ = ["add_safe_globals", "clear_safe_globals", "get_safe_globals", "get_unsafe_globals_in_checkpoint", "load", "safe_globals", "save"]
@@ -26,20 +26,21 @@ def save(obj, f, pickle_module=None, pickle_protocol=DEFAULT_PROTOCOL, _use_new_
     f: a path ending in .safetensors (needs that package) or .npz (a dict of tensors), or any other in PyTorch's format.
 
     Tensors that share a storage share it in the file.  A path is replaced in one step: whatever happens, it holds the old
-    content or the new.  TypeError or PicklingError for what a file cannot hold; pickle_module is accepted and not used.
+    content or the new.  TypeError or PicklingError for what a file cannot hold; pickle_module and pickle_protocol are
+    accepted and not used.
     """
     if hasattr(f, "write"):
-        writer("")(obj, f, pickle_protocol)
+        writer("")(obj, f)
     elif isinstance(f, (str, os.PathLike)):
         write = writer(os.fspath(f))
         with replacing(os.fspath(f)) as path, open(path, "wb") as file:
-            write(obj, file, pickle_protocol)
+            write(obj, file)
     else:
         raise TypeError(f"save(): f must be a path or a file open for writing, not {type(f).__name__}")
 
 
 def writer(path):
-    """The function (obj, file, protocol) that writes the format of that name."""
+    """The function (obj, file) that writes the format of that name."""
     if str(path).endswith(".safetensors"):
         from .structured import write
     elif str(path).endswith(".npz"):
@@ -74,7 +75,7 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
                 raise RuntimeError(f"load(): {name} is in the format before PyTorch 1.6, which cannot be mapped: leave out mmap=True")
             from .legacy import read
             return read(file, map_location, pickle_load_args.get("encoding", "utf-8"))
-        refuse_foreign(start, name)
+        refuse_foreign(start)
         from .structured import read
         return read(file.read(), map_location)
 
@@ -94,7 +95,7 @@ def load_zip(f, file, map_location, pickle_module, weights_only, mmap, pickle_lo
     return read(archive, map_location, pickle_module, weights_only, pickle_load_args)
 
 
-def refuse_foreign(start, name):
+def refuse_foreign(start):
     """Say it where a file is of a kind that load() knows but does not read."""
     kind = FOREIGN.get(start[:4])
     if start[257:262] == b"ustar":
@@ -102,8 +103,7 @@ def refuse_foreign(start, name):
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and start[2:8] != bytes(6):
         kind = "a pickle, but none of save(), which pickle.load reads, and can execute anything: a file"
     if kind:
-        raise CallersMistake(NotImplementedError(f"load(): {name} is {kind} which load() does not read: it reads files of save() (and of "
-                                                 "torch.save), safetensors and .npz files."))
+        raise Foreign(f"it is {kind} which load() does not read: it reads files of save() (and of torch.save), safetensors and .npz files.")
 
 
 def get_unsafe_globals_in_checkpoint(f):

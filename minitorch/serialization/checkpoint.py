@@ -21,17 +21,16 @@ from .unpickler import Unpickler
 VERSION, NEWEST = b"3\n", 10                         # that of our files; the latest that PyTorch 2 understands
 
 
-def write(obj, file, protocol):
+def write(obj, file):
     """Write `obj` to a binary file object."""
-    from .pickler import Pickler, content
-    buffer = io.BytesIO()
-    pickler = Pickler(buffer, protocol)
-    pickler.dump(obj)
+    from .pickler import Pickler
+    pickler = Pickler()
+    data = pickler.pickled(obj)
     archive = Writer(file, "archive/")
-    archive.add("data.pkl", buffer.getbuffer())
+    archive.add("data.pkl", data)
     archive.add("byteorder", sys.byteorder.encode())
-    for key, memory in pickler.storages.items():
-        archive.add(f"data/{key}", content(memory))
+    for memory in pickler.memories:
+        archive.add(f"data/{memory.key}", memory.content())
     archive.add("version", VERSION)
     archive.close()
 

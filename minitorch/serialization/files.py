@@ -12,6 +12,10 @@ class Damaged(pickle.UnpicklingError, RuntimeError):
     """A file that load() cannot trust, or cannot understand."""
 
 
+class Foreign(Damaged, NotImplementedError):
+    """A file of a kind that load() knows but does not read."""
+
+
 class Empty(EOFError, RuntimeError):
     """A file without a single byte."""
 
@@ -29,7 +33,7 @@ def blamed(name):
     try:
         yield
     except Damaged as error:
-        raise Damaged(f"load(): {name}: {error}") from error.__cause__
+        raise type(error)(f"load(): {name}: {error}") from error.__cause__
     except CallersMistake as error:
         raise error.args[0] from None
     except symptoms() as error:

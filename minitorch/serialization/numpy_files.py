@@ -10,7 +10,7 @@ from .files import Damaged
 from .tensors import only_true_and_false, placed
 
 
-def write(obj, file, protocol):
+def write(obj, file):
     """Write a dict {name: tensor, array or number} to a binary file object."""
     if not isinstance(obj, dict):
         raise TypeError(f"save(): an .npz file holds a dict of tensors, not a {type(obj).__name__}; .pt files hold any nested data")

@@ -1,11 +1,12 @@
 """Pickles as PyTorch writes them: tensors under PyTorch's names, their storages by number, all else as Python has it.
 
 The functions named in the pickle belong to PyTorch, which need not be there: a `Name` stands for each.  Tensors whose
-memory is one array are written as views of one storage, with their strides and offsets; a view brings its whole storage
-along, as in PyTorch (`clone()` cuts it out).
+memory is one array are written as views of one storage, with their strides and offsets.  Of that memory the file holds
+the part that its tensors use, which is known when all were met: the numbers that tell of it are filled in at the end.
 """
 import collections
 import functools
+import io
 import pickle
 from typing import ClassVar
 
@@ -33,6 +34,9 @@ named = functools.cache(Name)                    # one for each name, so that th
 CLASSES = {dtype: name for name, dtype in STORAGES.items() if name != "UntypedStorage"}
 
 
+ROUND = 16                                       # storages begin and end at multiples of this many bytes: every number fits
+
+
 class Stored:
     """A storage in a pickle: what refers to its record."""
 
@@ -42,14 +46,48 @@ class Stored:
         self.place = place
 
 
+class Memory:
+    """An array that tensors share: as a flat array of bytes, and from where to where they use it."""
+
+    def __init__(self, key, flat, dtype):
+        self.key, self.flat, self.dtype = key, flat, dtype
+        self.start, self.stop = flat.nbytes, 0
+
+    def use(self, start, stop):
+        self.start = min(self.start, start // ROUND * ROUND)
+        self.stop = max(self.stop, min(-(-stop // ROUND) * ROUND, self.flat.nbytes))
+
+    def content(self):
+        """The bytes that belong into the file, on the host."""
+        return np.ascontiguousarray(backend.to_numpy(self.flat[self.start:self.stop]))
+
+
+class Later:
+    """A number that is known when the whole pickle is written."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number):
+        self.number = number
+
+
 class Pickler(pickle._Pickler):                      # Python's own in Python: that in C imports every name that it writes
-    """Writes one pickle, and gathers in `storages` the memory that it refers to: {key: flat array}."""
+    """Writes one pickle, and gathers in `memories` the memory that it refers to."""
 
     dispatch: ClassVar[dict] = dict(pickle._Pickler.dispatch)
 
-    def __init__(self, file, protocol=2):
-        super().__init__(file, protocol)
-        self.storages, self.known = {}, {}
+    def __init__(self):
+        self.buffer = io.BytesIO()
+        super().__init__(self.buffer, 2)             # the protocol that PyTorch reads; later ones hold no more
+        self.memories, self.known, self.later = [], {}, []
+
+    def pickled(self, x):
+        """The pickle of `x`."""
+        self.dump(x)
+        data = self.buffer.getbuffer()
+        for position, number in self.later:
+            data[position:position + 8] = number().to_bytes(8, "little")
+        return data
 
     def persistent_id(self, x):
         return x.place if type(x) is Stored else None
@@ -75,7 +113,12 @@ class Pickler(pickle._Pickler):                      # Python's own in Python: t
         self.write(pickle.GLOBAL + f"torch\n{x.name}\n".encode())
         self.memoize(x)
 
-    dispatch[Name], dispatch[dtypes.dtype] = write_name, write_dtype
+    def write_later(self, x):
+        self.write(pickle.LONG1 + b"\x08")
+        self.later.append((self.buffer.tell(), x.number))
+        self.write(bytes(8))
+
+    dispatch[Name], dispatch[dtypes.dtype], dispatch[Later] = write_name, write_dtype, write_later
 
     # ---- tensors ------------------------------------------------------------------------------------------------
 
@@ -96,38 +139,45 @@ class Pickler(pickle._Pickler):                      # Python's own in Python: t
 
     def plain(self, t):
         """(function, arguments) for a tensor as sizes, strides and offset in a storage."""
-        array, dtype = t.array, t.dtype.name
-        key, offset, stride, first, size = self.place(array)
-        where = str(t.device)
+        array, dtype, where = t.array, t.dtype.name, str(t.device)
+        memory, start, stride = self.place(array)
         item = array.dtype.itemsize
+        offset = Later(lambda: (start - memory.start) // item)
         arguments = (offset, tuple(array.shape), stride, t.requires_grad, collections.OrderedDict())
-        if first == dtype and dtype in CLASSES:
-            stored = Stored("storage", named(f"torch.{CLASSES[dtype]}"), key, where, size // item)
+        if memory.dtype == dtype and dtype in CLASSES:
+            stored = Stored("storage", named(f"torch.{CLASSES[dtype]}"), memory.key, where, Later(lambda: (memory.stop - memory.start) // item))
             return named("torch._utils._rebuild_tensor_v2"), (stored, *arguments)
-        stored = Stored("storage", named("torch.storage.UntypedStorage"), key, where, size)
+        stored = Stored("storage", named("torch.storage.UntypedStorage"), memory.key, where, Later(lambda: memory.stop - memory.start))
         return named("torch._utils._rebuild_tensor_v3"), (stored, *arguments, t.dtype)
 
     def place(self, array):
-        """(key of its storage, offset and strides in elements, dtype of the storage's first tensor, its bytes) of an array."""
+        """(Memory, where in it `array` starts in bytes, strides in elements) of an array."""
         item = array.dtype.itemsize
-        memory = memory_of(array)
-        start = 0 if memory is None or not array.size else address(array) - address(memory)
-        if memory is None or start % item or memory.nbytes % item or any(s % item for s in array.strides) or not array.size:
+        flat = memory_of(array) if array.size else None
+        start = 0 if flat is None else address(array) - address(flat)
+        if flat is None or any(n % item for n in (start, flat.nbytes, *array.strides)):
             mark = (address(array), array.shape, array.strides, array.dtype.name) if array.size else object()
-            memory, start = array, 0
-            stride, n = [], 1
-            for k in array.shape[::-1]:
-                stride.append(n)
-                n *= max(k, 1)
-            strides = tuple(stride[::-1])
+            flat, start = backend.xp(array).ascontiguousarray(array).reshape(-1), 0
+            stride = row_major(array.shape)
+            end = flat.nbytes
         else:
-            mark = (address(memory), memory.nbytes)
-            strides = tuple(s // item for s in array.strides)
+            mark = (address(flat), flat.nbytes)
+            stride = tuple(s // item for s in array.strides)
+            end = start + sum((n - 1) * s for n, s in zip(array.shape, array.strides)) + item
         if mark not in self.known:
-            key = str(len(self.storages))
-            self.known[mark], self.storages[key] = (key, dtypes.of(array.dtype).name), memory
-        key, first = self.known[mark]
-        return key, start // item, strides, first, memory.nbytes
+            self.known[mark] = Memory(str(len(self.memories)), flat.view(np.uint8), dtypes.of(array.dtype).name)
+            self.memories.append(self.known[mark])
+        self.known[mark].use(start, end)
+        return self.known[mark], start, stride
+
+
+def row_major(shape):
+    """The strides of a new array of that shape, in elements."""
+    stride, n = [], 1
+    for k in reversed(shape):
+        stride.append(n)
+        n *= max(k, 1)
+    return tuple(reversed(stride))
 
 
 def memory_of(array):
@@ -138,12 +188,6 @@ def memory_of(array):
         return None
     flat = array.transpose(sorted(range(array.ndim), key=lambda i: -array.strides[i]))
     return flat.reshape(-1) if flat.flags.c_contiguous else None
-
-
-def content(memory):
-    """The bytes of a storage, on the host."""
-    host = backend.to_numpy(memory)
-    return np.ascontiguousarray(host).reshape(-1).view(np.uint8)
 
 
 PLAIN = (Tensor.__reduce_ex__, Parameter.__reduce_ex__, Buffer.__reduce_ex__)

@@ -108,7 +108,7 @@ def checksum(structure, arrays):
     return f"{crc:08x}"
 
 
-def write(obj, file, protocol):
+def write(obj, file):
     """Write `obj` to a binary file object."""
     safetensors = library()
     packer = Packer()
