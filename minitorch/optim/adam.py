@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import routes
 from ..backend import xp
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from .optimizer import Optimizer, ascent_removed, blocks, buffer, next_step, number, require
 
 
@@ -56,6 +56,7 @@ class Adam(Optimizer):
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None, maximize=False,
                  capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False):
         check(lr, betas, eps, weight_decay)
+        require(not foreach or capturable or not isinstance(lr, Tensor), "lr as a Tensor is not supported for capturable=False and foreach=True")
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
                                       foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused,
                                       decoupled_weight_decay=decoupled_weight_decay))
@@ -78,7 +79,6 @@ class Adam(Optimizer):
             library.divide(m, s, out=s)
             s *= step
             x -= s
-
 
     def move_together(self, params, group):
         """One launch of a CUDA kernel for all parameters of the same age, where kernels run."""

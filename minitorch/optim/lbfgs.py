@@ -93,12 +93,13 @@ class LBFGS(Optimizer):
             ro.append(wrap(np.asarray(1 / ys)))
             state["H_diag"] = wrap(np.asarray(ys / (y @ y)))
         remembered = [(y.array, s.array, float(r.array)) for y, s, r in zip(changes, steps, ro)]
-        d, weights = -g, []
-        for y, s, r in reversed(remembered):
-            weights.append(float(s @ d) * r)
-            d -= weights[-1] * y
+        d, al = -g, state.setdefault("al", [None] * history)         # "al" is PyTorch's name for the weights of the way down
+        for i in reversed(range(len(remembered))):
+            y, s, r = remembered[i]
+            al[i] = float(s @ d) * r
+            d -= al[i] * y
         d *= float(number(state["H_diag"]))
-        for (y, s, r), a in zip(remembered, reversed(weights)):
+        for (y, s, r), a in zip(remembered, al):
             d += (a - float(y @ d) * r) * s
         return d
 

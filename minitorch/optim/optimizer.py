@@ -46,6 +46,10 @@ class Optimizer:
     """
 
     def __init__(self, params, defaults):
+        if defaults.get("fused") and defaults.get("differentiable"):
+            raise RuntimeError("`fused` does not support `differentiable`")
+        if defaults.get("fused") and defaults.get("foreach"):
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
         self.defaults = defaults
         self.state = collections.defaultdict(dict)           # parameter -> {name: Tensor or number}
         self.param_groups = []
@@ -276,8 +280,11 @@ def next_step(state):
 
 
 def number(option):
-    """An option as a Python number: learning rates may be tensors."""
-    return float(option.array) if isinstance(option, Tensor) else option
+    """An option as a Python number: learning rates may be tensors of one element; ValueError for more."""
+    if not isinstance(option, Tensor):
+        return option
+    require(option.array.size == 1, "Tensor lr must be 1-element")
+    return option.array.item()
 
 
 def blocks(*arrays):
