@@ -143,6 +143,8 @@ class Layer(Configured, nn.Module):
                     table.update(items)
                     return
         super().__setattr__(name, value)
+        if isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
+            self._adopt({name: value})
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
@@ -151,9 +153,9 @@ class Layer(Configured, nn.Module):
                 self._buffers[name] = State(b)
         return self
 
-    def _adopt(self):
+    def _adopt(self, attributes=None):
         """Register the layers that stand in lists, tuples and dicts of this one's attributes."""
-        for attribute, value in list(self.__dict__.items()):
+        for attribute, value in list((self.__dict__ if attributes is None else attributes).items()):
             if attribute.startswith("_") or not isinstance(value, (list, tuple, dict)):
                 continue
             for i, part in enumerate(leaves(value)):
@@ -364,10 +366,10 @@ class Layer(Configured, nn.Module):
         config = super().get_config()
         taken, any_name = parameters_of(type(self).__init__)
         extra = {"name": self.name, "trainable": self._trainable}
-        config.update({k: v for k, v in extra.items() if k in taken or any_name or type(self).get_config is not Layer.get_config})
+        config.update({k: v for k, v in extra.items() if k in taken or any_name})
         if config.get("dtype", 0) is None:
             del config["dtype"]
-        return {k: v for k, v in config.items() if k not in ("input_shape", "input_dim", "batch_input_shape")}
+        return {k: v for k, v in config.items() if k in taken or k not in ("input_shape", "input_dim", "batch_input_shape")}
 
     @classmethod
     def from_config(cls, config):

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..tensor import Tensor
 
-ROOMS = ("layers", "models", "initializers", "regularizers", "constraints", "activations", "losses", "metrics", "optimizers")
+ROOMS = ("layers", "models", "initializers", "regularizers", "constraints", "activations", "losses", "metrics", "optimizers",
+         "optimizers.schedules")
 registered = {}                            # "package>Name", and while a scope is open the name alone -> class or function
 
 
@@ -189,7 +190,7 @@ def found(module, registered_name, name):
     own = custom_object(registered_name) or custom_object(name)
     if own is not None:
         return own
-    room = (module or "").removeprefix("keras.").partition(".")[0]
+    room = (module or "").removeprefix("keras.")
     for where in [room] if room in ROOMS else ROOMS:
         thing = getattr(importlib.import_module(f"{__package__}.{where}"), str(name), None)
         if callable(thing) and (inspect.isfunction(thing) or hasattr(thing, "from_config") or where == "activations"):

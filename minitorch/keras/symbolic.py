@@ -166,27 +166,23 @@ class Graph:
         for t in leaves(self.inputs):
             if t.history is not None and id(t.history[0]) not in state:
                 order.insert(0, t.history[0])
+                state[id(t.history[0])] = t.history[0]
+        self.met = list(state.values())
         return order
 
     def by_depth(self):
-        """The layers, those farthest from the outputs first, as Keras lists them."""
-        starts = {id(t) for t in leaves(self.inputs)}
-        depth, layer_depth, place = {}, {}, {}
+        """The layers, those farthest from the outputs first, as Keras lists them; where that is equal, as they are met from there."""
+        depth, layer_depth = {}, {}
         for node in reversed(self.nodes):
-            depth.setdefault(id(node), 0)
-            layer_depth[id(node.layer)] = max(layer_depth.get(id(node.layer), 0), depth[id(node)])
-            depth[id(node)] = layer_depth[id(node.layer)]
+            found = max(depth.get(id(node), 0), layer_depth.get(id(node.layer), 0))
+            depth[id(node)] = layer_depth[id(node.layer)] = found
             for t in node.inputs():
                 if t.history is not None:
-                    depth[id(t.history[0])] = max(depth.get(id(t.history[0]), 0), depth[id(node)] + 1)
-        for t in leaves(self.inputs):
-            if t.history is not None and type(t.history[0].layer).__name__ == "InputLayer":
-                layer_depth[id(t.history[0].layer)] = max([*layer_depth.values(), 0])
-        for node in self.nodes:
-            if not all(id(t) in starts for t in leaves(node.outputs)) or type(node.layer).__name__ == "InputLayer":
-                place.setdefault(id(node.layer), node.layer)
-        found = list(place.values())
-        return sorted(found, key=lambda layer: -layer_depth[id(layer)])
+                    depth[id(t.history[0])] = max(depth.get(id(t.history[0]), 0), found + 1)
+        starts = {id(t) for t in leaves(self.inputs)}
+        layers = {id(node.layer): node.layer for node in self.met
+                  if type(node.layer).__name__ == "InputLayer" or not all(id(t) in starts for t in leaves(node.outputs))}
+        return sorted(layers.values(), key=lambda layer: -layer_depth[id(layer)])
 
     def run(self, inputs, training=None):
         """The outputs for tensors in place of the symbolic inputs."""

@@ -2,7 +2,7 @@
 
 from ... import nn
 from .. import activations, constraints, initializers, regularizers
-from ..layer import InputSpec, Layer
+from ..layer import InputSpec, Layer, automatic_name
 from ..symbolic import KerasTensor, Node
 from ..variable import as_tensor, floats, shown
 
@@ -191,7 +191,7 @@ class Operation(Layer):
     takes_lists = False
 
     def __init__(self, function, **kwargs):
-        super().__init__(**{"name": None, **kwargs})
+        super().__init__(**{"name": kwargs.pop("name", None) or automatic_name(function), **kwargs})
         from .. import ops
         self.function, self.run = function, ops.FUNCTIONS[function]
 

@@ -2,7 +2,7 @@
 
     metadata.json              the format and its version
     config.json                the model's configuration, what compile() was given, the shapes of its inputs
-    model.weights.safetensors  the weights by name, and the optimizer's state, as minitorch's save() writes them
+    model.weights.pt           the weights by name, and the optimizer's state, as minitorch's save() writes them
 """
 import contextlib
 import io
@@ -14,12 +14,13 @@ import zipfile
 import minitorch as torch
 
 from ...serialization import replacing
+from ...tensor import Tensor
 from ..registry import deserialize, serialize
 from ..variable import shown
 from ..version import FORMAT
 from .model import check_built, zeros_like_signature
 
-WEIGHTS = "model.weights.safetensors"
+WEIGHTS = "model.weights.pt"
 
 
 def named_weights(model):
@@ -63,17 +64,23 @@ def save_weights(model, filepath, overwrite=True):
 
 def load_weights(model, filepath, skip_mismatch=False):
     path = os.fspath(filepath)
-    if zipfile.is_zipfile(path):
+    if is_model(path):
         with opened(path) as archive:
-            found = torch.load(io.BytesIO(archive.read(WEIGHTS)))["weights"]
+            found = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)["weights"]
     else:
-        found = torch.load(path)
-    if not isinstance(found, dict):
+        found = torch.load(path, weights_only=True)
+    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
         raise ValueError(f"{path} does not hold a model's weights")
-    if "weights" in found and isinstance(found["weights"], dict):
-        found = found["weights"]
     check_built(model, "load_weights()")
     put(model, found, path, skip_mismatch)
+
+
+def is_model(path):
+    """Whether a file is a whole model, rather than weights alone, which are an archive too."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name in ("config.json", "model.weights.h5") for name in archive.namelist())
 
 
 def put(model, found, path, skip_mismatch=False):
@@ -142,7 +149,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
             config = json.loads(archive.read("config.json"))
         except ValueError as error:
             raise RuntimeError(f"{path} is damaged: {error}") from None
-        data = torch.load(io.BytesIO(archive.read(WEIGHTS)))
+        data = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)
     model = deserialize(config["model"], custom_objects)
     if not model.weights and config["signature"] is not None:
         with torch.no_grad():

@@ -41,7 +41,7 @@ def connections(layer, nodes):
     """Where a layer's inputs come from."""
     found = [f"{t.history[0].layer.name}[{t.history[0].index}][{t.history[1]}]"
              for node in layer._nodes if node in nodes for t in node.inputs()]
-    return ", ".join(found) or "-"
+    return ",\n".join(found) or "-"
 
 
 def table(model, line_length=None, expand_nested=False, show_trainable=False):
@@ -56,17 +56,23 @@ def table(model, line_length=None, expand_nested=False, show_trainable=False):
         for layer in layers:
             built = layer.built or layer.weights
             row = [f"{indent}{layer.name} ({type(layer).__name__})", shape_of(layer), f"{layer.count_params():,}" if built else "0 (unbuilt)"]
-            row += [connections(layer, graph.nodes)] * branched + [("Y" if layer.trainable else "N") if layer.weights else "-"] * show_trainable
+            row += [connections(layer, graph.nodes)] if branched else []
+            row += [("Y" if layer.trainable else "N") if layer.weights else "-"] if show_trainable else []
             yield row
             if expand_nested and hasattr(layer, "layers"):
                 yield from rows_of(layer.layers, "   " * (len(indent) // 3) + " └ ")
     rows = list(rows_of([m for m in model.layers if isinstance(m, Layer)]))
-    widths = [max(len(r[i]) for r in [heads, *rows]) for i in range(len(heads))]
+    widths = [max(len(line) for r in [heads, *rows] for line in r[i].split("\n")) for i in range(len(heads))]
     widths = [max(w, least) for w, least in zip(widths, (31, 22, 13, 17, 9))]
 
     def drawn(cells, bar):
-        right = [c.rjust(w) if i == 2 else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths))]
-        return f"{bar} " + f" {bar} ".join(right) + f" {bar}"
+        parts = [c.split("\n") for c in cells]
+        texts = []
+        for k in range(max(map(len, parts))):
+            found = [p[k] if k < len(p) else "" for p in parts]
+            texts.append(f"{bar} " + f" {bar} ".join(c.rjust(w) if i == 2 else c.ljust(w)
+                                                     for i, (c, w) in enumerate(zip(found, widths))) + f" {bar}")
+        return "\n".join(texts)
 
     def rule(left, middle, right, dash):
         return left + middle.join(dash * (w + 2) for w in widths) + right
