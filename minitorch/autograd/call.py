@@ -242,7 +242,7 @@ def general(op, args, kw):
             counters.append(a.counter)
         else:
             numbers = (int, float, np.generic) if op.scalars is True or op.scalars and arrays else np.generic
-            if type(a) not in MODULES and a is not None and not isinstance(a, numbers):
+            if type(a) not in MODULES and (a is not None or len(arrays) < op.required) and not isinstance(a, numbers):
                 raise TypeError(f"{op.name}(): argument '{op.arrays[min(len(arrays), len(op.arrays) - 1)]}' must be Tensor, "
                                 f"not {type(a).__name__}")
             arrays.append(a)

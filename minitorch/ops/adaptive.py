@@ -4,6 +4,7 @@ Also pooling by powers, between the mean and the maximum.
 """
 from itertools import product
 from math import prod
+from operator import index as whole_number
 
 from ..autograd.op import composed, keep, op
 from ..backend import xp
@@ -125,18 +126,27 @@ scatter_places.case(normal(2, 3, 3, 2), integers(2, 3, 3, 2, high=20), (4, 5))
 
 # ---- the public functions -------------------------------------------------------------------------------
 
+def whole(m):
+    try:
+        return whole_number(m)
+    except TypeError:
+        raise TypeError(f"argument 'output_size' must be an int or a tuple of ints, not {m!r}") from None
+
+
 def adapt(name, n, input, output_size):
     """(input with a batch axis, whether it had none, the sizes asked for)."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
-    size = (output_size,) * n if isinstance(output_size, int) or output_size is None else tuple(output_size)
+    size = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    if n > 1 and input.ndim <= len(size):
+        raise ValueError(f"Input dimension should be at least {len(size) + 1}")
     if len(size) != n:
         raise RuntimeError(f"{name}: output_size must be {n}")
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}")
     if 0 in input.shape[-n:]:
         raise RuntimeError(f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(input.shape)}")
-    size = tuple(input.shape[-n + i] if m is None else int(m) for i, m in enumerate(size))
+    size = tuple(input.shape[-n + i] if m is None else whole(m) for i, m in enumerate(size))
     if min(size) < 0:
         raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0, but received {list(size)}")
     single = input.ndim == n + 1

@@ -209,6 +209,8 @@ alias("clip", clamp)
 @composed(inplace=True)
 def clamp_min(input, min):
     """The larger of input and `min`, a number or a tensor."""
+    if min is None:
+        raise TypeError("clamp_min(): argument 'min' must be a Tensor or a number, not NoneType")
     return clamp(input, min)
 
 clamp_min.case(distinct(3, 4), 0.1)
@@ -219,6 +221,8 @@ clamp_min.case(distinct(), -1)
 @composed(inplace=True)
 def clamp_max(input, max):
     """The smaller of input and `max`, a number or a tensor."""
+    if max is None:
+        raise TypeError("clamp_max(): argument 'max' must be a Tensor or a number, not NoneType")
     return clamp(input, None, max)
 
 clamp_max.case(distinct(3, 4), 0.1)

@@ -83,6 +83,8 @@ def check_classes(name, input, target, weight, ignore_index):
     if t.dtype not in (dtypes.I64, dtypes.np.uint8):
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype.name}")
     C = input.shape[1]
+    if not t.ndim or input.shape[0] != t.shape[0]:
+        raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 0}).")
     if weight is not None and tuple(weight.shape) != (C,):
         raise RuntimeError(f"weight tensor should be defined either for all {C} classes or no classes but got weight tensor of shape: "
                            f"{list(weight.shape)}")
@@ -90,8 +92,6 @@ def check_classes(name, input, target, weight, ignore_index):
         raise RuntimeError(f"expected scalar type {input.dtype.name} but found {weight.dtype.name}")
     if input.ndim == 2 and t.ndim != 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
-    if not t.ndim or input.shape[0] != t.shape[0]:
-        raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 0}).")
     if t.shape[1:] != tuple(input.shape[2:]):
         raise RuntimeError(f"Expected target size {[input.shape[0], *input.shape[2:]]}, got {list(t.shape)}")
     t = t if t.dtype == dtypes.I64 else t.astype(dtypes.I64)
@@ -130,7 +130,9 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     reduction = reduction_of(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
-    if not input.ndim or input.ndim < target.ndim:
+    if input.ndim == 1 and target.ndim == 1 and not target.dtype.is_floating_point and target.shape[0] != 1:
+        raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}")
+    if not input.ndim or input.ndim < target.ndim and input.shape[0] == target.shape[0]:
         raise RuntimeError(f"cross_entropy: expected scores (N, C, ...) and a target (N, ...), got {list(input.shape)} and {list(target.shape)}")
     likely = input.shape == target.shape
     if likely and not target.dtype.is_floating_point:
@@ -180,12 +182,23 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     reduction = reduction_of(size_average, reduce, reduction)
     if not input.ndim:
         raise ValueError("Expected 1 or more dimensions (got 0)")
+    if input.ndim == 1 and target.ndim == 1 and target.shape[0] != 1:
+        raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}")
     single = input.ndim == 1
     if single:
         input, target = input.unsqueeze(0), target.unsqueeze(0)
     t, counts = check_classes("nll_loss", input, target, weight, ignore_index)
     loss = averaged(-input.gather(1, wrap(t).unsqueeze(1)).squeeze(1), t, counts, weight, reduction)
     return loss.squeeze(0) if single and reduction == "none" else loss
+
+
+def not_grown(loss, weight):
+    """RuntimeError for weights that broadcasting would make more losses of."""
+    if weight is None:
+        return
+    n = weight.ndim
+    if n > loss.ndim or any(m not in (1, k) for m, k in zip(weight.shape, loss.shape[loss.ndim - n:])):
+        raise RuntimeError(f"output with shape {list(loss.shape)} doesn't match the broadcast shape of the weight, {list(weight.shape)}")
 
 
 # ---- yes or no ----------------------------------------------------------------------------------------------
@@ -215,6 +228,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         if ((x < 0) | (x > 1)).any():
             raise RuntimeError(f"all elements of {label} should be between 0 and 1")
     loss = binary_cross_entropy_each(input, target)
+    not_grown(loss, weight)
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
@@ -225,6 +239,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
     reduction = reduction_of(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    not_grown(input, weight)
     likely = logsigmoid(input)
     loss = (1 - target) * input - (likely if pos_weight is None else ((pos_weight - 1) * target + 1) * likely)
     return reduced(loss if weight is None else loss * weight, reduction)

@@ -21,6 +21,8 @@ NEVER = -1e30                              # the logarithm of a probability of 0
 
 def lengths(name, given, N, most):
     """Lengths as a NumPy array; RuntimeError for another number of them, or for one out of range."""
+    if not isinstance(given, (Tensor, int, tuple, list)):
+        raise TypeError(f"ctc_loss(): argument '{name}' must be a Tensor or a tuple of ints, not {type(given).__name__}")
     given = to_numpy(given.array) if isinstance(given, Tensor) else np.asarray(given)
     if given.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral")
@@ -100,6 +102,9 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     single = log_probs.ndim == 2
     if single:
         log_probs, targets = log_probs.unsqueeze(1), targets.unsqueeze(0) if targets.ndim == 1 else targets
+    if log_probs.ndim != 3 or targets.ndim not in (1, 2):
+        raise RuntimeError(f"ctc_loss: expected log_probs of 2 or 3 axes and targets of 1 or 2, not {list(log_probs.shape)} and "
+                           f"{list(targets.shape)}")
     T, N, C = log_probs.shape
     if not 0 <= blank < C:
         raise RuntimeError("blank must be in label range")

@@ -94,6 +94,8 @@ def type_(self, dtype=None, non_blocking=False):
 
 def type_as(self, other):
     """This tensor in the dtype and on the device of `other`."""
+    if not isinstance(other, Tensor):
+        raise TypeError(f"type_as(): argument 'other' must be Tensor, not {type(other).__name__}")
     return self.to(other)
 
 

@@ -99,15 +99,15 @@ embedding.case(integers(6, high=3), normal(5, 3), padding_idx=-2)
 embedding.case(np.array([[1, 3], [0, 2]]), normal(4, 20), scale_grad_by_freq=True)
 
 
-def indices(name, index, weight):
-    """`index` if it holds row numbers of the matrix `weight`; RuntimeError or IndexError otherwise."""
+def indices(name, index, weight, outside=IndexError, rank=RuntimeError):
+    """`index` if it holds row numbers of the matrix `weight`; RuntimeError, `outside` or (for no matrix) `rank` otherwise."""
     if index.array.dtype not in POSITIONS:
         raise RuntimeError(f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
                            f"but got {index.dtype} instead (while checking arguments for {name})")
     if weight.ndim != 2:
-        raise RuntimeError(f"'weight' must be 2-D, not of shape {list(weight.shape)}")
+        raise rank(f"'weight' must be 2-D, not of shape {list(weight.shape)}")
     if index.array.size and not in_range(index.array, weight.array.shape[0]):
-        raise IndexError(f"{name}: index out of range in self: there are {weight.shape[0]} rows")
+        raise outside(f"{name}: index out of range in self: there are {weight.shape[0]} rows")
     return index
 
 
@@ -140,7 +140,7 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
         raise ValueError(f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have the same "
                          f"shape as the input ({list(input.shape)})")
     bag, bags = bag_of(input, offsets, include_last_offset)
-    index = indices("embedding_bag", input.reshape(-1), weight)
+    index = indices("embedding_bag", input.reshape(-1), weight, RuntimeError, ValueError)
     if max_norm is not None:
         renormalize(weight, index.array, max_norm, norm_type)
     if per_sample_weights is not None:

@@ -167,9 +167,11 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
         check_dtypes("scatter", input, src)
         if index.array.size == 0:
             return input + src.sum() * 0             # nothing is written, and the gradient of src is zero
-        if src.ndim:
+        if src.ndim or index.ndim > 1 or index.ndim and index.shape[0] > 1:
             src = leading(src, index)
         return from_vectors(lambda x, i, s: scatter_put(x, i, s, dim=dim), input, input, index, src)
+    if isinstance(src, str):
+        raise TypeError("scatter(): argument 'src' must be a Tensor or a number, not str")
     src = fill_number(src, input.array.dtype)
     return from_vectors(lambda x, i: scatter_put(x, i, src, dim=dim), input, input, index)
 

@@ -19,6 +19,13 @@ def listed(name, tensors):
     return tensors
 
 
+def some(name, tensors):
+    """The same for at least one tensor; RuntimeError for none."""
+    if not len(listed(name, tensors)):
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return tensors
+
+
 def in_one_dtype(arrays):
     """The arrays in the dtype that PyTorch's promotion finds for them together."""
     first = arrays[0].dtype
@@ -300,7 +307,7 @@ unbind.case(normal(0, 3))
 @composed(method=False)
 def hstack(tensors, *, out=None):
     """Joined along the second axis; vectors and single numbers along their only one."""
-    grown = [atleast_1d(t) for t in listed("hstack", tensors)]
+    grown = [atleast_1d(t) for t in some("hstack", tensors)]
     return cat(grown, 1 if len(grown[0].shape) > 1 else 0, out=out)
 
 hstack.case([normal(2, 3), normal(2, 1)])
@@ -311,7 +318,7 @@ hstack.case([normal(), normal()])
 @composed(method=False)
 def vstack(tensors, *, out=None):
     """Joined along the first axis; vectors as rows."""
-    return cat([atleast_2d(t) for t in listed("vstack", tensors)], 0, out=out)
+    return cat([atleast_2d(t) for t in some("vstack", tensors)], 0, out=out)
 
 vstack.case([normal(2, 3), normal(1, 3)])
 vstack.case([normal(3), normal(2, 3)])
@@ -322,7 +329,7 @@ alias("row_stack", vstack)
 @composed(method=False)
 def dstack(tensors, *, out=None):
     """Joined along the third axis, which is added where it is missing."""
-    return cat([atleast_3d(t) for t in listed("dstack", tensors)], 2, out=out)
+    return cat([atleast_3d(t) for t in some("dstack", tensors)], 2, out=out)
 
 dstack.case([normal(2, 3), normal(2, 3, 2)])
 dstack.case([normal(3), normal(3)])

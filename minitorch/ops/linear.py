@@ -65,7 +65,11 @@ def bilinear(input1, input2, weight, bias=None):
     m, i, j = weight.shape
     halfway = matmul(tall(input1), weight.movedim(1, 0).reshape(i, m * j)).reshape(-1, m, j)
     y = matmul(halfway, tall(input2).reshape(-1, j, 1)).reshape(*input1.shape[:-1], m)
-    return y if bias is None else y + bias
+    if bias is None:
+        return y
+    if tuple(bias.shape) != (m,) or bias.dtype is not y.dtype:
+        raise RuntimeError(f"bilinear(): bias of shape {tuple(bias.shape)} and dtype {bias.dtype.name} does not fit {m} outputs of {y.dtype.name}")
+    return y + bias
 
 bilinear.case(normal(3, 4), normal(3, 5), normal(2, 4, 5), normal(2))
 bilinear.case(normal(2, 3, 4), normal(2, 3, 1), normal(2, 4, 1))

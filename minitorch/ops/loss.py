@@ -5,6 +5,7 @@ import warnings
 from ..autograd.mode import no_grad
 from ..autograd.op import composed
 from ..cases import normal, positive
+from ..dtypes import promote_types
 from ..tensor import Tensor
 
 
@@ -36,6 +37,9 @@ def difference(name, input, target):
     if input.shape != target.shape:
         warnings.warn(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
                       "incorrect results due to broadcasting. Please ensure they have the same size.", stacklevel=3)
+    if input.dtype is not target.dtype:
+        dtype = promote_types(input.dtype, target.dtype)         # where `-` refuses booleans
+        input, target = input.to(dtype), target.to(dtype)
     return input - target
 
 

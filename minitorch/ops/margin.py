@@ -1,6 +1,7 @@
 """Distances between vectors, and the losses that ask for a margin."""
 import numpy as np
 
+from .. import dtypes
 from ..autograd.mode import no_grad
 from ..autograd.op import composed
 from ..backend import xp
@@ -8,6 +9,7 @@ from ..cases import Draw, integers, normal
 from ..tensor import wrap
 from .loss import reduced, reduction_of, require_tensors
 from .sigmoid import logsigmoid
+from .strides import broadcast_tensors
 
 
 class signs(Draw):
@@ -29,6 +31,9 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along `dim`: x1 . x2 / (max(|x1|, eps) max(|x2|, eps))."""
     require_tensors("cosine_similarity", x1=x1, x2=x2)
+    if x1.shape != x2.shape or x1.dtype is not x2.dtype:
+        dtype = dtypes.promote_types(x1.dtype, x2.dtype)
+        x1, x2 = [x.to(dtype) for x in broadcast_tensors(x1, x2)]
     return (x1 / raised_norm(x1, dim, eps) * (x2 / raised_norm(x2, dim, eps))).sum(dim)
 
 
@@ -109,7 +114,10 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     require_tensors("soft_margin_loss", input=input, target=target)
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"result type float can't be cast to the desired output type {input.dtype.name}")
-    return reduced((-target * input).exp().log1p(), reduction_of(size_average, reduce, reduction))
+    terms = input * (-target if target.dtype is not dtypes.bool else -target.to(input.dtype))
+    if terms.shape != input.shape:
+        raise RuntimeError(f"output with shape {list(input.shape)} doesn't match the broadcast shape {list(terms.shape)}")
+    return reduced(terms.exp().log1p(), reduction_of(size_average, reduce, reduction))
 
 
 @composed(home="functional")
@@ -123,7 +131,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, and a target for each row, but got: "
                            f"{list(input.shape)} and {list(target.shape)}")
     if weight is not None and tuple(weight.shape) != (input.shape[-1],):
-        raise ValueError(f"inconsistent weight size: {list(weight.shape)}, expected {[input.shape[-1]]}")
+        raise RuntimeError(f"inconsistent weight size, expected {input.shape[-1]} but got {list(weight.shape)}")
     x, t, C = input.reshape((-1, input.shape[-1])), target.reshape((-1,)), input.shape[-1]
     if ((t.array < 0) | (t.array >= C)).any():
         raise RuntimeError("target out of range")

@@ -1,6 +1,8 @@
 """The normalisations of networks: batch, layer, group, instance, RMS; and normalising to length 1."""
 from math import prod
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.mode import no_grad
 from ..autograd.op import composed
@@ -29,7 +31,7 @@ def written_to(*buffers):
 
 
 @composed(home="functional")
-def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """(x - mean) / sqrt(var + eps) * weight + bias for each channel of (N, C, ...) (Ioffe & Szegedy 2015).
 
     training: with the batch's own mean and variance, towards which running_mean and running_var are moved by the share
@@ -61,11 +63,13 @@ def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=Non
     return scale_and_shift(input, per_channel(scale, input.ndim), per_channel(shift, input.ndim))
 
 
-def check_layer(name, input, normalized_shape, weight, bias=None):
-    """The sizes to normalise over as a tuple; PyTorch's refusals."""
+def check_layer(name, input, normalized_shape, weight, bias=None, error=RuntimeError):
+    """The sizes to normalise over as a tuple; PyTorch's refusals, `error` for an input of too few axes."""
     if isinstance(normalized_shape, int) or not hasattr(normalized_shape, "__iter__"):
         raise TypeError(f"{name}(): argument 'normalized_shape' must be tuple of ints, not {type(normalized_shape).__name__}")
     shape = tuple(normalized_shape)
+    if not all([isinstance(n, (int, np.integer)) for n in shape]):
+        raise TypeError(f"{name}(): argument 'normalized_shape' must be tuple of ints, not {shape}")
     if not shape:
         raise RuntimeError("Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
                            "but got normalized_shape = []")
@@ -74,7 +78,8 @@ def check_layer(name, input, normalized_shape, weight, bias=None):
             raise RuntimeError(f"Expected {label} to be of same shape as normalized_shape, but got {label} of shape {list(t.shape)} and "
                                f"normalized_shape = {list(shape)}")
     if tuple(input.shape[-len(shape):]) != shape:
-        raise RuntimeError(f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input "
+        kind = error if input.ndim < len(shape) else RuntimeError
+        raise kind(f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got input "
                            f"of size{list(input.shape)}")
     return shape
 
@@ -91,7 +96,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """x / sqrt(mean of x^2 + eps) * weight over the last axes (Zhang & Sennrich 2019); eps defaults to the dtype's."""
     require_float("rms_norm", input)
-    shape = check_layer("rms_norm", input, normalized_shape, weight)
+    shape = check_layer("rms_norm", input, normalized_shape, weight, error=ValueError)
     eps = dtypes.finfo(input.dtype).eps if eps is None else eps
     if weight is not None and weight.dtype is not input.dtype:
         return (normalize_layer(input, axes=len(shape), eps=eps, centre=False) * weight).to(input.dtype)
@@ -105,6 +110,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
     N, C, *size = input.shape
+    if not isinstance(num_groups, (int, np.integer)):
+        raise TypeError(f"group_norm(): argument 'num_groups' must be int, not {type(num_groups).__name__}")
     if num_groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
     if C % num_groups:
@@ -143,6 +150,9 @@ def instance_norm(input, running_mean=None, running_var=None, weight=None, bias=
     count = prod(size)
     if count == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != (C,):
+            raise RuntimeError(f"{name} should contain {C} elements not {t.array.size}")
     if running_mean is not None:
         with no_grad():
             flat = input.array.reshape(N, C, count)

@@ -122,7 +122,7 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):  # noqa
     """The p-norm over `dim`: an int, several, or None for all.  p: a number, "fro" (2), or "nuc" (of matrices)."""
     if p == "nuc":
         return matrix_norms.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
-    return vector_norm(input, 2 if p == "fro" else p, dim, keepdim, dtype=dtype)
+    return vector_norm(input, 2 if p == "fro" or p is None else p, dim, keepdim, dtype=dtype)
 
 norm.case(normal(3, 4))
 norm.case(normal(3, 4), 1)

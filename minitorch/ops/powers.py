@@ -150,12 +150,18 @@ pow.case(integers(3, 4, low=-3, high=4), integers(3, 4, low=-3, high=4))
 pow.case(normal(3, 4), integers(4, low=1))
 
 
+def number(x):
+    if isinstance(x, str):
+        raise TypeError("float_power(): arguments must be Tensors or numbers, not str")
+    return x
+
+
 @composed
 def float_power(input, exponent):
     """input ^ exponent computed in float64."""
     if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
         raise TypeError("float_power() needs a Tensor among its arguments")
-    return power(*[cast(x, dtypes.F64) if isinstance(x, Tensor) else float(x) for x in (input, exponent)])
+    return power(*[cast(x, dtypes.F64) if isinstance(x, Tensor) else float(number(x)) for x in (input, exponent)])
 
 float_power.case(positive(3, 4), normal(3, 4))
 float_power.case(integers(3, 4, low=1), 2)

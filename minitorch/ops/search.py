@@ -48,6 +48,8 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
         raise RuntimeError("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor "
                            f"and input value tensor must match, but got {list(sorted_sequence.shape)} and {list(getattr(input, 'shape', []))}")
     if not isinstance(input, Tensor):
+        if not isinstance(input, (int, float, np.number)):
+            raise TypeError(f"searchsorted(): argument 'input' must be a Tensor or a number, not {type(input).__name__}")
         input = wrap(xp(sorted_sequence.array).asarray(input, dtype=sorted_sequence.array.dtype))
     if sorter is not None:
         if sorter.shape != sorted_sequence.shape:

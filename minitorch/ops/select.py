@@ -27,12 +27,12 @@ select.case(normal(3, 4), -1, -2)
 select.case(normal(2, 3, 4), 1, 2)
 
 
-def vector(name, index):
-    """A tensor of positions, 0-d ones as a single entry; RuntimeError or IndexError for another rank or dtype."""
+def vector(name, index, wrong_dtype=RuntimeError, wrong_rank=IndexError):
+    """A tensor of positions, 0-d ones as a single entry; errors of these classes for another dtype or rank."""
     if index.array.dtype not in POSITIONS:
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index, not {index.dtype}")
+        raise wrong_dtype(f"{name}(): Expected dtype int32/int64 for index, not {index.dtype}")
     if index.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector, but it has shape {list(index.shape)}")
+        raise wrong_rank(f"{name}(): Index is supposed to be a vector, but it has shape {list(index.shape)}")
     return index if index.ndim else index.reshape(1)
 
 
@@ -55,13 +55,15 @@ def rows(name, input, dim, index, source, error):
     """(dim, index, source) for writing `source` to the rows of `input` that `index` names, checked."""
     dim, index = axis(dim, input.ndim), vector(name, index)
     n = input.shape[dim] if input.ndim else 1
+    if error is IndexError and source.ndim and input.ndim and source.ndim != input.ndim:
+        raise IndexError(f"{name}(): the dimensionality of source ({source.ndim}) and destination ({input.ndim}) must match")
     if source.ndim and list(source.shape[:dim]) + list(source.shape[dim + 1:]) != list(input.shape[:dim]) + list(input.shape[dim + 1:]):
         raise RuntimeError(f"{name}(): source of shape {list(source.shape)} does not fit into {list(input.shape)} along dimension {dim}")
     if (source.shape[dim] if source.ndim else 1) != index.shape[0]:
         raise error(f"{name}(): Number of indices ({index.shape[0]}) should be equal to source.size(dim) "
                          f"({source.shape[dim] if source.ndim else 1})")
     if index.array.size and not in_range(index.array, n):
-        raise error(f"{name}(): index out of bounds for dimension {dim} with size {n}")
+        raise IndexError(f"{name}(): index out of bounds for dimension {dim} with size {n}")
     return dim, index, source
 
 
@@ -99,7 +101,7 @@ index_copy.case(normal(4), 0, np.array([2]), normal(1))
 @composed(inplace=True)
 def index_fill(input, dim, index, value):
     """`input` with the rows along `dim` that `index` names filled with `value`, a number or a 0-d tensor."""
-    dim, index = axis(dim, input.ndim), vector("index_fill", index)
+    dim, index = axis(dim, input.ndim), vector("index_fill", index, IndexError, RuntimeError)
     if getattr(value, "ndim", 0):
         raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
     n = input.shape[dim] if input.ndim else 1
@@ -196,7 +198,11 @@ def take_along_dim(input, indices, dim=None):
         raise RuntimeError(f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got {input.ndim} "
                            f"dimensions for input, and {indices.ndim} dimensions for indices")
     dim = axis(dim, input.ndim)
-    beside = list(np.broadcast_shapes(*[t.shape[:dim] + (1,) + t.shape[dim + 1:] for t in (input, indices)]))
+    try:
+        beside = list(np.broadcast_shapes(*[t.shape[:dim] + (1,) + t.shape[dim + 1:] for t in (input, indices)]))
+    except ValueError:
+        raise RuntimeError(f"take_along_dim(): the sizes of {tuple(input.shape)} and {tuple(indices.shape)} must match beside dimension {dim}") \
+            from None
     sizes = [beside[:dim] + [t.shape[dim]] + beside[dim + 1:] for t in (input, indices)]
     return gather_along(input.expand(sizes[0]), indices.expand(sizes[1]), dim=dim)
 

@@ -34,13 +34,20 @@ def misfit(shape, size):
     return f"shape '{shape}' is invalid for input of size {size}"
 
 
+def of_sizes(shape):
+    """`shape`, once it is sure that no size is below -1, which NumPy would take for it."""
+    if shape and min(shape) < -1:
+        raise RuntimeError(f"invalid shape dimension {min(shape)} at index {shape.index(min(shape))} of shape {list(shape)}")
+    return shape
+
+
 @composed
 def reshape(input, *size, shape=None):
     """`input` in the shape `size`, one of which may be -1 (what is left): a view where strides allow, else a copy.
 
     RuntimeError where the number of elements differs.
     """
-    return reshape_to(input, sizes(size, "reshape", shape))
+    return reshape_to(input, of_sizes(sizes(size, "reshape", shape)))
 
 reshape.case(normal(3, 4), (2, 6))
 reshape.case(normal(3, 4), (2, -1, 3))
@@ -83,7 +90,7 @@ def view(input, *shape, size=None, dtype=None):
     """
     if dtype is not None or len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
         return read_as(input, shape[0] if dtype is None else dtype)
-    return view_as_shape(input, sizes(shape, "view", size))
+    return view_as_shape(input, of_sizes(sizes(shape, "view", size)))
 
 view.case(normal(3, 4), 2, 6)
 view.case(normal(3, 4), (2, -1, 3))

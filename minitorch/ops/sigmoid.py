@@ -8,7 +8,7 @@ from .activation import floats_only, in_place
 from .choose import choose, pick
 from .elementwise import abs
 from .exponential import exp
-from .special import erf_array
+from .special import erf_array, in_blocks
 from .trigonometric import tanh
 
 
@@ -114,22 +114,33 @@ mish.case(normal(60, 60))
 GELU, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
+@in_blocks
+def gelu_array(x, approximate):
+    y = xp(x).tanh(GELU * x * (1 + CUBIC * (x * x))) if approximate == "tanh" else erf_array(x * math.sqrt(0.5))
+    y += 1
+    y *= x
+    y *= 0.5
+    return y
+
+
+@in_blocks
+def gelu_slope(x, approximate):
+    if approximate == "tanh":
+        square = x * x
+        t = xp(x).tanh(GELU * x * (1 + CUBIC * square))
+        return 0.5 * (1 + t) + 0.5 * GELU * x * (1 - t * t) * (1 + 3 * CUBIC * square)
+    return 0.5 * (1 + erf_array(x * math.sqrt(0.5))) + x * xp(x).exp(-0.5 * (x * x)) * (0.5 * GELU)
+
+
 @op(home="functional", numbers="half", check=floats_only)
 def gelu(input, /, *, approximate="none"):
     """x times the normal distribution's probability of less than x; "tanh" approximates it (Hendrycks and Gimpel 2016).
 
     RuntimeError for another `approximate`.
     """
-    if approximate == "tanh":
-        y = xp(input).tanh(GELU * input * (1 + CUBIC * (input * input)))
-    elif approximate == "none":
-        y = erf_array(input * math.sqrt(0.5))
-    else:
+    if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, not {approximate!r}.")
-    y += 1
-    y *= input
-    y *= 0.5
-    return y
+    return gelu_array(input, approximate)
 
 gelu.vjp(lambda g, input, approximate: gelu_gradient(g, input, approximate=approximate))
 gelu.case(normal(3, 4))
@@ -141,18 +152,18 @@ gelu.case(normal(60, 60))
 @op(home="", numbers="half", called="gelu_backward")
 def gelu_gradient(input, other, /, approximate):
     """gelu's gradient g times its derivative at x: the probability plus x times its density."""
-    g, x, library = input, other, xp(input)
-    if approximate == "tanh":
-        square = x * x
-        t = library.tanh(GELU * x * (1 + CUBIC * square))
-        return g * (0.5 * (1 + t) + 0.5 * GELU * x * (1 - t * t) * (1 + 3 * CUBIC * square))
-    return g * (0.5 * (1 + erf_array(x * math.sqrt(0.5))) + x * library.exp(-0.5 * (x * x)) * (0.5 * GELU))
+    y = gelu_slope(other, approximate)
+    y *= input
+    return y
 
 gelu_gradient.vjp(lambda g, other, approximate: gelu_gradient(g, other, approximate),
                   lambda g, input, other, approximate: g * input * gelu_curvature(other, approximate))
 gelu_gradient.case(normal(3, 4), normal(3, 4), "none")
 gelu_gradient.case(normal(3, 4), normal(3, 4), "tanh")
 
+gelu.loop("gelu", least=4000, single=True)(
+    lambda loops, input, approximate="none": loops.gelu(input, approximate) if approximate in loops.FORWARD else NotImplemented)
+gelu_gradient.loop("gelu", least=4000, single=True)(lambda loops, input, other, approximate: loops.gelu_gradient(input, other, approximate))
 KERNELS = {"none": "gelu", "tanh": "gelu_tanh"}
 gelu.kernel("activation")(
     lambda kernels, input, approximate="none": kernels.bias_activation(input, None, KERNELS[approximate]) if approximate in KERNELS

@@ -5,6 +5,7 @@ every copy back to where it came from (col2im).
 """
 from dataclasses import dataclass
 from itertools import product
+from operator import index
 
 from ..autograd.op import op
 from ..backend import xp
@@ -31,10 +32,13 @@ class Slide:
 
 
 def per_axis(value, n, name):
-    """An int, or a sequence of n ints (or of one), as a tuple of n; RuntimeError for another length."""
+    """An int, or a sequence of n ints (or of one), as a tuple of n; RuntimeError for another length, TypeError for other values."""
     if isinstance(value, int):
         return (value,) * n
-    value = tuple(int(v) for v in value)
+    try:
+        value = tuple([index(v) for v in value])
+    except TypeError:
+        raise TypeError(f"argument '{name}' must be an int or a tuple of ints, not {value!r}") from None
     if len(value) == 1:
         return value * n
     if len(value) != n:
