@@ -15,7 +15,7 @@ EXTRAS = {
     "cuda": ["cupy-cuda13x>=13.6"],
     "nvrtc": ["nvidia-cuda-nvrtc==13.0.*", "nvidia-cuda-runtime==13.0.*", "nvidia-cuda-nvdisasm"],      # kernels compiled without a GPU
     "bfloat16": ["ml_dtypes>=0.5"],
-    "safetensors": ["safetensors>=0.4"],                # save and load
+    "safetensors": ["safetensors>=0.4"],                # save and load of .safetensors files
     "fast": ["numba>=0.61"],                            # compiled loops on the CPU
     "examples": ["scikit-learn>=1.4", "tqdm", "matplotlib", "safetensors>=0.4"],
     "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ml_dtypes>=0.5", "safetensors>=0.4", "setuptools>=70.1"],

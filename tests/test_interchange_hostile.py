@@ -83,6 +83,7 @@ HOSTILE = {
     "a reference of two parts": archive(b"\x80\x02" + text("storage") + b"K\x00\x86Q."),
     "a reference that is text": archive(b"\x80\x02" + text("x") + b"Q."),
     "a module reference": archive(b"\x80\x02(" + text("module") + b"ctorch\nTensor\nNNtQ."),
+    "a storage as data": archive(b"\x80\x02]" + reference() + b"a.", {"data/0": bytes(16)}),
     # tensors
     "sizes beyond the storage": a_tensor(size=(3, 2)),
     "strides beyond the storage": a_tensor(stride=(2, 2)),

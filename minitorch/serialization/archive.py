@@ -39,7 +39,7 @@ class Sink:
 
 
 class Writer:
-    """Writes an archive to a binary file object, from front to end."""
+    """Writes an archive to a binary file object, from front to end: `with Writer(file) as archive`."""
 
     def __init__(self, file, folder=""):
         self.sink, self.folder = Sink(file), folder
@@ -60,8 +60,14 @@ class Writer:
                 record.write(data[i:i + CHUNK])
             self.sink.in_record = False
 
-    def close(self):
-        self.zip.close()
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is None:
+            self.zip.close()
+        else:
+            self.zip.fp = None                       # or zipfile would go on to write the end when it is collected
 
 
 class Reader:

@@ -26,13 +26,12 @@ def write(obj, file):
     from .pickler import Pickler
     pickler = Pickler()
     data = pickler.pickled(obj)
-    archive = Writer(file, "archive/")
-    archive.add("data.pkl", data)
-    archive.add("byteorder", sys.byteorder.encode())
-    for memory in pickler.memories:
-        archive.add(f"data/{memory.key}", memory.content())
-    archive.add("version", VERSION)
-    archive.close()
+    with Writer(file, "archive/") as archive:
+        archive.add("data.pkl", data)
+        archive.add("byteorder", sys.byteorder.encode())
+        for memory in pickler.memories:
+            archive.add(f"data/{memory.key}", memory.content())
+        archive.add("version", VERSION)
 
 
 def read(archive: Reader, map_location, pickle_module, weights_only, options):

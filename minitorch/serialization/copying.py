@@ -51,7 +51,7 @@ def copied(array, memo):
     while type(root.base) is type(array):
         root = root.base
     library = backend.xp(array)
-    if root is array or root.dtype != array.dtype or not root.flags.forc:
+    if root.dtype != array.dtype or not (root.flags.c_contiguous or root.flags.f_contiguous):
         root = array
     if id(root) not in memo:
         memo[id(root)] = library.array(root)         # in the same order in memory
@@ -62,7 +62,8 @@ def copied(array, memo):
         from ..ops.memory import address
         from ..ops.strides import strided
         start = (address(array) - address(root)) // array.dtype.itemsize
-        again = strided(again.ravel(order="K")[start:], array.shape, array.strides) if array.size else library.empty(array.shape, array.dtype)
+        flat = (again if again.flags.c_contiguous else again.T).reshape(-1)
+        again = strided(flat[start:], array.shape, array.strides) if array.size else library.empty(array.shape, array.dtype)
     return again, counter
 
 

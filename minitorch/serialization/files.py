@@ -1,5 +1,6 @@
 """Files: opened by path or taken as they are, replaced in one step, and named in every complaint about them."""
 import contextlib
+import errno
 import io
 import os
 import pickle
@@ -80,6 +81,8 @@ def replacing(path):
     import tempfile                                  # takes longer to import than most of minitorch
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "save(): there is no such folder", folder)
     mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o666 & ~current_umask()
     handle, temporary = tempfile.mkstemp(".tmp", f".{name}.", folder)
     os.close(handle)

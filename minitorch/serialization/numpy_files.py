@@ -24,12 +24,11 @@ def write(obj, file):
             raise TypeError(f"save(): obj[{name!r}] is {what}. An .npz file holds tensors, arrays and numbers of NumPy's own types; "
                             ".pt and .safetensors files hold more")
         arrays[name] = array
-    archive = Writer(file)
-    for name, array in arrays.items():
-        content = io.BytesIO()
-        np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
-        archive.add(f"{name}.npy", content.getbuffer())
-    archive.close()
+    with Writer(file) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
+            archive.add(f"{name}.npy", content.getbuffer())
 
 
 def read(archive, map_location):

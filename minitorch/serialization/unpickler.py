@@ -13,6 +13,7 @@ import numpy as np
 from . import names
 from .files import Damaged
 from .names import Allowed, hashable
+from .tensors import Storage
 from .trust import trusted
 
 BLOCKED = ("sys", "os", "posix", "nt", "subprocess")     # never, whatever the program trusts
@@ -79,9 +80,9 @@ class Unpickler:
         self.stack.append(x)
 
     def value(self, x):
-        """`x` where it may stand in data: not a function or a type of storages."""
-        if type(x) is Allowed or type(x) is names.StorageType:
-            raise Damaged(f"it holds {x!r} itself as data")
+        """`x` where it may stand in data: not a function, a storage, or a type of storages."""
+        if type(x) in (Allowed, names.StorageType, Storage):
+            raise Damaged(f"it holds {x!r} itself as data, not a tensor")
         return x
 
     # ---- containers ---------------------------------------------------------------------------------------------
