@@ -191,12 +191,24 @@ def test_greedy_texts_are_those_of_transformers_with_and_without_a_cache(case, p
             assert ids.tolist() == expected.tolist()
 
 
-def test_weights_in_several_files_load(tmp_path):
+@pytest.mark.parametrize("files", ["several", "pickled", "several pickled"])
+def test_weights_in_several_files_or_in_pytorchs_format_load(files, tmp_path):
     reference = theirs("BertModel", "BertConfig", BERT)
-    reference.save_pretrained(tmp_path, max_shard_size="10KB")
-    assert len(set(json.loads((tmp_path / "model.safetensors.index.json").read_text())["weight_map"].values())) > 2
+    state = reference.state_dict()
+    if files == "several":
+        reference.save_pretrained(tmp_path, max_shard_size="10KB")
+        assert len(set(json.loads((tmp_path / "model.safetensors.index.json").read_text())["weight_map"].values())) > 2
+    else:
+        reference.config.save_pretrained(tmp_path)
+        torch.save(state, tmp_path / "pytorch_model.bin")
+    if files == "several pickled":
+        (tmp_path / "pytorch_model.bin").unlink()
+        places = {name: f"pytorch_model-{i % 2}.bin" for i, name in enumerate(state)}
+        for part in set(places.values()):
+            torch.save({name: t for name, t in state.items() if places[name] == part}, tmp_path / part)
+        (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
     model = models.BertModel.from_pretrained(tmp_path)
-    for name, t in reference.state_dict().items():
+    for name, t in state.items():
         assert (model.state_dict()[name].numpy() == t.numpy()).all(), name
 
 
