@@ -17,9 +17,9 @@ EXTRAS = {
     "bfloat16": ["ml_dtypes>=0.5"],
     "safetensors": ["safetensors>=0.4"],                # save and load of .safetensors files
     "fast": ["numba>=0.61"],                            # compiled loops on the CPU
-    "examples": ["scikit-learn>=1.4", "tqdm", "matplotlib", "safetensors>=0.4"],
+    "examples": ["scikit-learn>=1.4", "tqdm", "matplotlib", "safetensors>=0.4", "tokenizers>=0.20"],
     "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ml_dtypes>=0.5", "safetensors>=0.4", "setuptools>=70.1"],
-    "bench": ["torch", "jax", "autograd"],              # only to compare with; minitorch never imports them
+    "bench": ["torch", "transformers", "jax", "autograd"],      # only to compare with; minitorch never imports them
     "dev": ["ruff>=0.9", "mypy>=1.14"],
 }
 EXTRAS["all"] = sorted({need for name, needs in EXTRAS.items() if name not in ("cuda12", "bench", "nvrtc") for need in needs})
