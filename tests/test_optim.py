@@ -245,6 +245,17 @@ def test_schedules_inside_schedules_keep_their_epochs():
     for inner in (chain, sequence):
         outer = run(lambda o, inner=inner: lr_scheduler.SequentialLR(o, [inner(o), lr_scheduler.StepLR(o, 2)], [6]))
         np.testing.assert_allclose(outer, run(inner)[:6] + run(lambda o: lr_scheduler.StepLR(o, 2))[:6])
+        outer = run(lambda o, inner=inner: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(o, 2), inner(o)], [6]))
+        np.testing.assert_allclose(outer, run(lambda o: lr_scheduler.StepLR(o, 2))[:6] + run(inner)[:6])
+
+
+@pytest.mark.parametrize("options, error, match", [
+    (dict(lr=minitorch.tensor([0.1, 0.2])), ValueError, "1-element"), (dict(lr=minitorch.tensor(0.1), foreach=True), ValueError, "foreach=True"),
+    (dict(fused=True, foreach=True), RuntimeError, "cannot be `True` together"),
+    (dict(fused=True, differentiable=True), RuntimeError, "differentiable")])
+def test_ways_to_compute_that_exclude_each_other_are_refused(options, error, match):
+    with pytest.raises(error, match=match):
+        Adam([param()], **options)
 
 
 def test_a_callable_object_is_saved_with_its_attributes():

@@ -56,10 +56,19 @@ class SequentialLR(Combined):
         self.last_epoch += 1
         i = bisect.bisect_right(self._milestones, self.last_epoch)
         if i > 0 and self._milestones[i - 1] == self.last_epoch:
-            self._schedulers[i].step(0)
+            self.begin(self._schedulers[i])
         else:
             self._schedulers[i].step()
         self._last_lr = self._schedulers[i].get_last_lr()
+
+    def begin(self, scheduler):
+        """Start a schedule at its own epoch 0, from the initial rates."""
+        if not isinstance(scheduler, Combined):
+            scheduler.step(0)
+            return
+        for group in self.optimizer.param_groups:
+            set_rate(group, group["initial_lr"])
+        scheduler._initial_step()
 
 
 def undo(scheduler):
@@ -90,6 +99,7 @@ class ChainedScheduler(Combined):
     def _initial_step(self):
         for scheduler in self._schedulers:
             scheduler._initial_step()
+        self._last_lr = self.rates()
 
     def step(self):
         """Step every scheduler."""

@@ -243,7 +243,8 @@ REFUSALS = [(name, {option: value}) for name in NAMES for option in options_of(n
             for value in WRONG.get((name, option), WRONG.get(option, ()))]
 PAIRS = [(name, {a: True, b: v}) for name in NAMES for a, b in itertools.permutations([o for o in options_of(name) if o in NEUTRAL | {"lr"}], 2)
          if a != "lr" for v in (tried(name, b) if b == "lr" else [True])]
-PAIRS += [(name, {"betas": (T(0.9), 0.99), **more}) for name in ("Adam", "AdamW") for more in ({}, {"foreach": True}, {"foreach": True, "capturable": True})]
+PAIRS += [(name, {"betas": (T(0.9), 0.99), **more}) for name in ("Adam", "AdamW")
+          for more in ({}, {"foreach": True}, {"foreach": True, "capturable": True})]
 PAIRS += [(name, {"betas": (T(0.9), T(0.99))}) for name in ("Adam", "AdamW")]
 
 
