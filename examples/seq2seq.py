@@ -14,10 +14,11 @@ import sys
 import numpy as np
 from decoding import beam, greedy, until
 from text_data import PAD, UNKNOWN, Vocabulary
-from text_training import Mistake, command, one_cycle, options, positive, size, train
+from text_training import Mistake, command, one_cycle, options, positive, size, train, trained
 
 import minitorch as torch
 from minitorch import nn
+from minitorch.metrics import bleu
 from minitorch.nn import functional as F
 from minitorch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 from minitorch.utils.data import DataLoader
@@ -59,7 +60,7 @@ def year_in_words(n):
     return below_hundred(century) + (" hundred" if not rest else f" oh {ONES[rest]}" if rest < 10 else f" {below_hundred(rest)}")
 
 
-def said(date, rng):
+def as_said(date, rng):
     """A date as one of many people would say or write it."""
     n = date.day
     ending = "th" if 10 < n < 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
@@ -75,7 +76,7 @@ def drawn(seed, n, n_test):
     """n pairs (said, ISO) to train and n_test to test, of different dates."""
     rng = np.random.default_rng(seed)
     dates = [datetime.date.fromordinal(int(d)) for d in rng.permutation(np.arange(FIRST_DAY, LAST_DAY + 1))[:n + n_test]]
-    pairs = [(said(date, rng), date.isoformat()) for date in dates]
+    pairs = [(as_said(date, rng), date.isoformat()) for date in dates]
     return pairs[:n], pairs[n:]
 
 
@@ -163,10 +164,9 @@ def answers(model, collate, texts, width=1):
     return ["".join(words.decode(until(row, end))) for row in found]
 
 
-def exact(model, collate, pairs, width=1):
+def exact(found, right):
     """The share of answers that are right in every letter."""
-    found = answers(model, collate, [text for text, _ in pairs], width)
-    return float(np.mean([a == b for a, (_, b) in zip(found, pairs)]))
+    return float(np.mean([a == b for a, b in zip(found, right)]))
 
 
 def looked_at(model, collate, text, answer):
@@ -182,12 +182,12 @@ def looked_at(model, collate, text, answer):
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 def parse(argv):
-    parser = options(__doc__, epochs=6, batch_size=64, lr=5e-3)
-    parser.add_argument("--dates", type=positive(int), default=12_000, help="to train on")
+    parser = options(__doc__, epochs=4, batch_size=64, lr=8e-3)
+    parser.add_argument("--dates", type=positive(int), default=8_000, help="to train on")
     parser.add_argument("--test", type=positive(int), default=1000, help="dates to test on")
     parser.add_argument("--attention", action=argparse.BooleanOptionalAction, default=True, help="look at all letters in each step")
     parser.add_argument("--width", type=positive(int), default=32, help="of the letters' embeddings")
-    parser.add_argument("--hidden", type=positive(int), default=96, help="of the states")
+    parser.add_argument("--hidden", type=positive(int), default=64, help="of the states")
     parser.add_argument("--beam", type=positive(int), default=4, help="beginnings that the beam search keeps")
     parser.add_argument("--try", dest="tries", metavar="TEXT", action="append", default=[], help="a date for the trained model")
     args = parser.parse_args(argv)
@@ -215,12 +215,18 @@ def run(argv=None):
         scores = model(source, target[:, :-1])
         return F.cross_entropy(scores.flatten(0, 1), target[:, 1:].flatten(), ignore_index=PAD)
 
-    train(model, batches, loss_of, optimizer, one_cycle(optimizer, args, batches), args.epochs,
-          lambda: f"exact match {exact(model, collate, test):.1%}")
-    texts = [text.lower() for text in args.tries] or [text for text, _ in test[:4]]
+    def learn():
+        train(model, batches, loss_of, optimizer, one_cycle(optimizer, args, batches), args.epochs,
+              lambda: f"exact match {exact(answers(model, collate, said), right):.1%}")
+
+    said, right = zip(*test)
+    trained(model, args, collate.vocabulary.words, learn)
+    texts = [text.lower() for text in args.tries] or said[:4]
     for text, answer in zip(texts, answers(model, collate, texts)):
         print(f"{text} -> {answer}" if not args.attention else f"{looked_at(model, collate, text, answer)}\n")
-    return f"exact match {exact(model, collate, test):.1%} greedily, {exact(model, collate, test, args.beam):.1%} by beam search"
+    greedily, searched = answers(model, collate, said), answers(model, collate, said, args.beam)
+    return (f"BLEU of the letters {bleu([list(a) for a in greedily], [[list(b)] for b in right]):.4f}, "
+            f"exact match {exact(greedily, right):.1%} greedily, {exact(searched, right):.1%} by beam search")
 
 
 if __name__ == "__main__":

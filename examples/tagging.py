@@ -17,7 +17,7 @@ import numpy as np
 import stdlib_text
 from crf import CRF
 from text_data import PAD, Vocabulary, held_out
-from text_training import Mistake, command, one_cycle, options, positive, share, size, train
+from text_training import Mistake, command, one_cycle, options, positive, share, size, train, trained
 
 import minitorch as torch
 from minitorch import nn
@@ -191,7 +191,10 @@ def run(argv=None):
         table = counts(model, test)
         return f"test accuracy {table.trace() / table.sum():.1%}, mean F1 {f1(table).mean():.3f}"
 
-    train(model, batches, lambda batch: model.loss(*batch), optimizer, one_cycle(optimizer, args, batches), args.epochs, score)
+    def learn():
+        train(model, batches, lambda batch: model.loss(*batch), optimizer, one_cycle(optimizer, args, batches), args.epochs, score)
+
+    trained(model, args, encoder.words.words, learn)
     table = counts(model, test)
     for tag, value, row in zip(TAGS, f1(table), table):
         print(f"{tag:<10} F1 {value:.3f}  of {row.sum()}")

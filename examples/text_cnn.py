@@ -8,7 +8,7 @@ A convolution of width w looks for a pattern of w words; the maximum says how we
 import sys
 
 from text_data import PAD, texts
-from text_training import answers, command, one_cycle, options, positive, share, size, table, train
+from text_training import answers, command, one_cycle, options, positive, share, size, table, train, trained
 
 import minitorch as torch
 from minitorch import nn
@@ -65,7 +65,8 @@ def run(argv=None):
         counts = answers(model, test, len(data.classes))
         return f"test accuracy {counts.trace() / counts.sum():.1%}"
 
-    train(model, batches, loss_of, optimizer, one_cycle(optimizer, args, batches), args.epochs, score)
+    trained(model, args, data.vocabulary.words,
+            lambda: train(model, batches, loss_of, optimizer, one_cycle(optimizer, args, batches), args.epochs, score))
     print(table(answers(model, test, len(data.classes)), data.classes))
     return score()
 

@@ -10,7 +10,7 @@ every state is weighed by what it says itself.  Texts are packed: nothing is com
 import sys
 
 from text_data import PAD, collate, texts
-from text_training import answers, command, one_cycle, options, positive, share, size, table, train
+from text_training import answers, command, one_cycle, options, positive, share, size, table, train, trained
 
 import minitorch as torch
 from minitorch import nn
@@ -99,7 +99,8 @@ def run(argv=None):
         counts = answers(model, test, len(data.classes))
         return f"test accuracy {counts.trace() / counts.sum():.1%}"
 
-    train(model, batches, loss_of, optimizer, one_cycle(optimizer, args, batches), args.epochs, score)
+    trained(model, args, data.vocabulary.words,
+            lambda: train(model, batches, loss_of, optimizer, one_cycle(optimizer, args, batches), args.epochs, score))
     print(table(answers(model, test, len(data.classes)), data.classes))
     if args.attention:
         print("\n".join(attended(model, data, i) for i in range(0, len(data.test), -(-len(data.test) // 3))))

@@ -20,6 +20,8 @@ def options(doc, *, epochs, batch_size, lr):
     parser.add_argument("--epochs", type=positive(int), default=epochs, help="passes over the training data")
     parser.add_argument("--batch-size", type=positive(int), default=batch_size, help="sequences to a step")
     parser.add_argument("--lr", type=positive(float), default=lr, help="learning rate, at its highest")
+    parser.add_argument("--save", metavar="FILE", help="where to put the trained weights")
+    parser.add_argument("--load", metavar="FILE", help="weights from --save: nothing is trained; give the other options as they were then")
     parser.add_argument("--seed", type=natural, default=0, help="of weights, order, dropout and generated data")
     return parser
 
@@ -67,6 +69,25 @@ def train(model, batches, loss_of, optimizer, scheduler, epochs, score=None, cli
                 said = f"  {score()}" if score else ""
             progress.say(f"epoch {epoch:2}/{epochs}  loss {history[-1]:.4f}{said}")
     return history
+
+
+def trained(model, args, words, learn):
+    """The model after learn(), its weights in the file --save; or with the weights of the file --load, if `words` are those of then."""
+    if args.load:
+        try:
+            state = torch.load(args.load)
+            if state["words"] != words:
+                raise Mistake(f"--load: {args.load} was made with other words: give the options that it was made with")
+            model.load_state_dict(state["model"])
+        except (RuntimeError, ValueError, LookupError, TypeError) as error:
+            raise Mistake(f"--load: no weights for these options in {args.load}: {type(error).__name__}: {error}") from None
+    else:
+        learn()
+    if args.save:
+        torch.save({"words": words, "model": model.state_dict()}, args.save)
+        print(f"weights: {args.save}")
+    model.eval()
+    return model
 
 
 def one_cycle(optimizer, args, batches):

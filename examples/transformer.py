@@ -13,7 +13,7 @@ from collections import deque
 
 import numpy as np
 from decoding import beam, greedy, until
-from text_training import Mistake, command, options, positive, share, size, train
+from text_training import Mistake, command, options, positive, share, size, train, trained
 
 import minitorch as torch
 from minitorch import nn
@@ -164,8 +164,11 @@ def run(argv=None):
         checkpoints.append({name: value.clone() for name, value in model.state_dict().items()})
         return f"exact match {exact(model, *part):.1%}"
 
-    train(model, Batches(rng, args.steps, args.batch_size), loss_of, optimizer, scheduler, args.epochs, score)
-    model.load_state_dict(mean(checkpoints))
+    def learn():
+        train(model, Batches(rng, args.steps, args.batch_size), loss_of, optimizer, scheduler, args.epochs, score)
+        model.load_state_dict(mean(checkpoints))
+
+    trained(model, args, TOKENS, learn)
     for tokens in [*tries, *([] if tries else [test[0][i][test[0][i] != PAD].tolist() for i in range(min(4, args.test))])]:
         answer, = answers(model, torch.tensor([tokens]))
         print(f"{TOKENS[tokens[0]]} {''.join(TOKENS[t] for t in tokens[1:])} -> {''.join(TOKENS[t] for t in answer)}")

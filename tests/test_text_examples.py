@@ -79,6 +79,22 @@ def test_the_same_seed_gives_the_same_figures(capsys):
     assert said[0] == said[1] != said[2]
 
 
+def test_saved_weights_are_loaded_and_others_refused(reviews, tmp_path, capsys):
+    file, small = tmp_path / "weights", ["--data", str(reviews), "--width", "8", "--channels", "4", "--epochs", "2"]
+    figure = text_cnn.run([*small, "--save", str(file)])
+    capsys.readouterr()
+    assert text_cnn.run([*small, "--load", str(file)]) == figure
+    assert "epoch" not in capsys.readouterr().out
+    with pytest.raises(text_training.Mistake, match="no weights for these options"):
+        text_cnn.run([*small, "--width", "9", "--load", str(file)])
+    (reviews / "train" / "pos" / "more.txt").write_text("new new", "utf-8")
+    with pytest.raises(text_training.Mistake, match="other words"):
+        text_cnn.run([*small, "--load", str(file)])
+    file.write_bytes(b"no weights")
+    with pytest.raises(text_training.Mistake, match="no weights"):
+        text_cnn.run([*small, "--load", str(file)])
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_begins_with_what_the_script_does(name, capsys):
     with pytest.raises(SystemExit) as stop:
