@@ -135,9 +135,14 @@ def test_every_option_is_here_with_pytorchs_default(name):
         assert name in MADE_OF_OTHERS or option in ("self", "optimizer") or tried(name, option), f"no values to try for {option}"
 
 
-@pytest.mark.parametrize("make, tensor", [("SGD", False), ("Adam", False), ("SGD", True)], ids=["SGD", "Adam", "tensors"])
-@pytest.mark.parametrize("name, options", RUNS, ids=IDS)
-def test_rates_are_pytorchs(name, options, make, tensor):
+WAYS = [(run, "SGD", False, i) for run, i in zip(RUNS, IDS)]         # with momentum and with betas, rates as numbers and as tensors
+WAYS += [(run, make, tensor, i) for run, i in zip(RUNS, IDS) for make, tensor in (("Adam", False), ("SGD", True))
+         if run[1] == REQUIRED.get(run[0], {}) or run[0] in ("CyclicLR", "OneCycleLR")]
+
+
+@pytest.mark.parametrize("run, make, tensor", [way[:3] for way in WAYS], ids=[f"{i}-{make}{'-tensors' * tensor}" for _, make, tensor, i in WAYS])
+def test_rates_are_pytorchs(run, make, tensor):
+    name, options = run
     theirs, refused = trajectory(torch, name, options, make, tensor)
     ours, error = trajectory(minitorch, name, options, make, tensor)
     assert type(error) is type(refused), f"PyTorch raises {refused!r}, ours {error!r}"
