@@ -32,23 +32,23 @@ def available():
     return installed
 
 
-def wanted(x, least):
-    """Whether an array like `x` is worked on by a compiled loop that pays from `least` numbers on."""
+def wanted(x, least, single=False):
+    """Whether an array like `x` is worked on by a compiled loop that pays from `least` numbers on; single: one for float32 alone."""
     choice = CHOSEN["loops"]
     return (x.size >= least or choice == "always") and choice != "never" and type(x) is ndarray and \
-        (x.dtype is F32 or x.dtype is F64) and available()
+        (x.dtype is F32 or x.dtype is F64 and not single) and available()
 
 
 class Looped:
     """An op's forward with its loop in front."""
 
-    def __init__(self, op, file, loop, least, contiguous):
-        self.op, self.file, self.loop, self.least, self.contiguous = op, file, loop, least, contiguous
+    def __init__(self, op, file, loop, least, contiguous, single, by):
+        self.op, self.file, self.loop, self.least, self.contiguous, self.single, self.by = op, file, loop, least, contiguous, single, by
         self.plain, self.module = op.forward, None
 
     def __call__(self, *arrays, **params):
-        first = arrays[0]
-        if wanted(first, self.least):
+        first = arrays[self.by]
+        if wanted(first, self.least, self.single):
             y = self.by_loop(first, arrays, params)
             if y is not NotImplemented:
                 return y
@@ -66,13 +66,13 @@ class Looped:
         return self.loop(self.module, *arrays, **params)
 
 
-def add(op, file, least, contiguous=True):
+def add(op, file, least, contiguous=True, single=False, by=0):
     """A decorator that gives `op` a loop from minitorch/loops/`file`.py, for arrays of at least `least` numbers.
 
-    contiguous=False: for loops that take any strides.
+    contiguous=False: for loops that take any strides.  single: for float32 alone.  by: the number of the array whose size counts.
     """
     def enter(loop):
-        op.forward = looped = Looped(op, file, loop, least, contiguous)
+        op.forward = looped = Looped(op, file, loop, least, contiguous, single, by)
         LOOPS.append(looped)
         return loop
     return enter

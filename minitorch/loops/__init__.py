@@ -4,12 +4,22 @@ A loop is written for one piece of its work, from `start` to `stop`, and lets go
 pieces side by side.  Beside the loop stands the function that makes the results and divides the work; the op's own file says
 when to call it.  Compiled code is kept on disk, beside the source or in the user's cache folder.
 """
+from pathlib import Path
+
 try:
     import numba
 except ImportError as error:
     raise ImportError("compiled loops need numba: pip install 'minitorch[fast]'") from error
 
 ORDER = {"reassoc", "contract", "arcp", "nsz"}       # sums in any order, a * b + c in one step; NaN and infinity stay what they are
+SOURCES = tuple(sorted((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in Path(__file__).parent.glob("*.py")))
 
-loop = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=ORDER)
-inline = numba.njit(inline="always", error_model="numpy", fastmath=ORDER)
+inline = numba.njit(inline="always", error_model="numpy", fastmath=ORDER)                   # a part of a loop
+exact = numba.njit(error_model="numpy", fastmath={"contract"})             # a function of one number, whose digits hang on the order
+
+
+def loop(f):
+    """`f` compiled, once for each combination of types; the code on disk is as good as the files of this package are old."""
+    compiled = numba.njit(f, nogil=True, cache=True, error_model="numpy", fastmath=ORDER)
+    compiled._cache._cache_file._source_stamp = SOURCES               # numba looks at the file of `f` alone, not at what `f` calls
+    return compiled

@@ -56,6 +56,21 @@ def cross_entropy_gradient(input, scores, other, exps=None, total=None, /):
     return y
 
 
+@cross_entropy_each.loop("softmax", least=4000, single=True)
+def _(softmax, input, other):
+    if input.ndim != 2:
+        return NotImplemented
+    loss, exps, total = softmax.cross_entropy(input, other)
+    return keep(loss, exps=exps, total=total)
+
+
+@cross_entropy_gradient.loop("softmax", least=4000, single=True, by=1)
+def _(softmax, input, scores, other, exps=None, total=None):
+    if scores.ndim != 2 or exps is None:
+        return NotImplemented
+    return softmax.cross_entropy_gradient(input, other, exps, total)
+
+
 @cross_entropy_each.kernel("cross_entropy")
 def _(kernels, input, other):
     if input.ndim != 2:
@@ -75,6 +90,7 @@ cross_entropy_each.case(normal(4, 3), integers(4, high=3))
 cross_entropy_each.case(normal(2, 5, 3), integers(2, 3, high=5))
 cross_entropy_gradient.case(normal(4), normal(4, 3), integers(4, high=3))
 cross_entropy_gradient.case(normal(2, 3), normal(2, 5, 3), integers(2, 3, high=5))
+cross_entropy_gradient.case(normal(4), normal(4, 3), integers(4, high=3), positive(4, 3), positive(4))
 
 
 def check_classes(name, input, target, weight, ignore_index):

@@ -1,0 +1,56 @@
+"""exp, tanh and erf of one float32 each, in plain arithmetic, so that the compiler computes sixteen at a time.
+
+Largest relative errors: exp 2e-7, tanh 4e-7; of erf, absolute, 3e-7.  NaN stays NaN.
+"""
+import numpy as np
+
+from ..ops.special import ERF32
+from . import exact
+
+F = np.float32
+LOG2E, LN2_HIGH, LN2_LOW = F(1.4426950408889634), F(0.693359375), F(-2.1219444005469057e-4)          # the first of LN2's parts has few digits
+LEAST, MOST = F(-87.33), F(88.7228)                   # where exp leaves the normal numbers
+ONE, HALF, TWO = F(1), F(0.5), F(2)
+C2, C3, C4, C5, C6, C7, C8 = (F(1 / n) for n in (2, 6, 24, 120, 720, 5040, 40320))
+P0, P1, P2, P3, P4, P5 = map(F, ERF32[0])
+Q0, Q1, Q2, Q3, Q4, Q5 = map(F, ERF32[1])
+
+
+@exact
+def exp(x):
+    """2^n e^r with x = n ln 2 + r, |r| <= ln 2 / 2 (a little more at the end): Taylor's series for e^r, n put into the exponent's bits."""
+    t = min(max(x, LEAST), MOST)
+    n = min(np.floor(t * LOG2E + HALF), F(127))
+    r = t - n * LN2_HIGH - n * LN2_LOW
+    y = ONE + r * (ONE + r * (C2 + r * (C3 + r * (C4 + r * (C5 + r * (C6 + r * (C7 + r * C8)))))))
+    y *= np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    y = F(0) if x < LEAST else y
+    y = F(np.inf) if x > MOST else y
+    return y if x == x else x
+
+
+@exact
+def tanh(x):
+    """(1 - e^-2|x|) / (1 + e^-2|x|), with the sign of x."""
+    e = exp(-TWO * abs(x))
+    y = (ONE - e) / (ONE + e)
+    w = x * x
+    near = x * (ONE - w * (F(1 / 3) - w * F(2 / 15)))                      # where 1 - e would lose digits
+    return near if abs(x) < F(0.1) else -y if x < F(0) else y
+
+
+@exact
+def erf(x):
+    """x P(x^2) / Q(x^2) as in minitorch.ops.special; 1 beyond 4."""
+    t = min(max(x, F(-4)), F(4))
+    w = t * t
+    p = P0 + w * (P1 + w * (P2 + w * (P3 + w * (P4 + w * P5))))
+    q = Q0 + w * (Q1 + w * (Q2 + w * (Q3 + w * (Q4 + w * Q5))))
+    y = t * p / q
+    return min(max(y, -ONE), ONE) if x == x else x
+
+
+@exact
+def sigmoid(x):
+    """1 / (1 + e^-x)."""
+    return ONE / (ONE + exp(-x))

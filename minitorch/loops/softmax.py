@@ -1,0 +1,120 @@
+"""softmax of the rows of a matrix, and the cross entropy of rows of scores, for float32: each row is read while it is in the cache."""
+import numpy as np
+
+from .. import threads
+from . import inline, loop
+from .functions import F, exp
+
+LEAST = 1 << 14                                      # numbers that are worth another thread
+
+
+@inline
+def exponentials(x, y):
+    """y = e^(x - the largest of x); their sum, NaN if one of them is, and the largest."""
+    most, total = F(-np.inf), F(0)
+    for j in range(x.size):
+        most = x[j] if x[j] > most else most
+    for j in range(x.size):
+        y[j] = exp(x[j] - most)
+        total += y[j]
+    return total, most
+
+
+@loop
+def rows(start, stop, x, y):
+    for i in range(start, stop):
+        total, _ = exponentials(x[i], y[i])
+        scale = F(1) / total
+        for j in range(x.shape[1]):
+            y[i, j] *= scale
+
+
+def softmax(x):
+    """e^x / sum of e^x along the last axis."""
+    y = np.empty_like(x)
+    D = x.shape[-1]
+    threads.run(rows, x.size // D, x.reshape(-1, D), y.reshape(-1, D), least=1 + LEAST // D)
+    return y
+
+
+@loop
+def logarithms(start, stop, x, y):
+    for i in range(start, stop):
+        total, most = exponentials(x[i], y[i])
+        shift = most + np.log(total)
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] - shift
+
+
+def log_softmax(x):
+    """x - log of the sum of e^x along the last axis."""
+    y = np.empty_like(x)
+    D = x.shape[-1]
+    threads.run(logarithms, x.size // D, x.reshape(-1, D), y.reshape(-1, D), least=1 + LEAST // D)
+    return y
+
+
+@loop
+def softmax_back(start, stop, g, y, gx):
+    for i in range(start, stop):
+        total = F(0)
+        for j in range(y.shape[1]):
+            total += g[i, j] * y[i, j]
+        for j in range(y.shape[1]):
+            gx[i, j] = y[i, j] * (g[i, j] - total)
+
+
+def softmax_gradient(g, y):
+    """y (g - sum of g y) along the last axis."""
+    gx = np.empty_like(y)
+    D = y.shape[-1]
+    threads.run(softmax_back, y.size // D, g.reshape(-1, D), y.reshape(-1, D), gx.reshape(-1, D), least=1 + LEAST // D)
+    return gx
+
+
+@loop
+def log_softmax_back(start, stop, g, y, gx):
+    for i in range(start, stop):
+        total = F(0)
+        for j in range(y.shape[1]):
+            total += g[i, j]
+        for j in range(y.shape[1]):
+            gx[i, j] = g[i, j] - exp(y[i, j]) * total
+
+
+def log_softmax_gradient(g, y):
+    """g - e^y sum of g along the last axis."""
+    gx = np.empty_like(y)
+    D = y.shape[-1]
+    threads.run(log_softmax_back, y.size // D, g.reshape(-1, D), y.reshape(-1, D), gx.reshape(-1, D), least=1 + LEAST // D)
+    return gx
+
+
+@loop
+def losses(start, stop, x, target, loss, exps, totals):
+    for i in range(start, stop):
+        total, most = exponentials(x[i], exps[i])
+        loss[i], totals[i] = np.log(total) - (x[i, target[i]] - most), total
+
+
+def cross_entropy(x, target):
+    """(loss of each row, e^(x - the row's largest), their sums): (N, C), (N,) -> (N,), (N, C), (N,)."""
+    loss, exps, totals = np.empty(len(x), x.dtype), np.empty_like(x), np.empty(len(x), x.dtype)
+    threads.run(losses, len(x), x, target, loss, exps, totals, least=1 + LEAST // x.shape[1])
+    return loss, exps, totals
+
+
+@loop
+def losses_back(start, stop, g, target, exps, totals, gx):
+    for i in range(start, stop):
+        scale = g[i] / totals[i]
+        for j in range(exps.shape[1]):
+            gx[i, j] = exps[i, j] * scale
+        gx[i, target[i]] -= g[i]
+
+
+def cross_entropy_gradient(g, target, exps, totals):
+    """(softmax - 1 at the target) g."""
+    gx = np.empty_like(exps)
+    threads.run(losses_back, len(exps), g, target, exps, totals, gx, least=1 + LEAST // exps.shape[1])
+    return gx
