@@ -359,5 +359,7 @@ def test_a_config_keeps_what_it_does_not_know():
     assert models.LlamaConfig.from_dict(values, num_labels=5).num_labels == 5
     newer = models.LlamaConfig.from_dict({"rope_parameters": {"rope_theta": 5.0, "rope_type": "linear", "factor": 2.0}})
     assert newer.rope_theta == 5.0 and newer.rope_scaling == {"rope_type": "linear", "factor": 2.0}
+    with pytest.raises(TypeError, match="LlamaConfig has no field 'hiden_size'"):
+        models.LlamaConfig.from_dict(values, hiden_size=3)
     with pytest.raises(TypeError, match="wants a GPT2Config, not LlamaConfig"):
         models.GPT2Model(config)

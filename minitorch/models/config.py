@@ -65,7 +65,10 @@ class Config:
 
     @classmethod
     def from_dict(cls, values, **changes):
-        """The config that config.json's `values` mean, with `changes` to them."""
+        """The config that config.json's `values` mean, with `changes` to them. TypeError for changes to fields that it does not have."""
+        fields = {f.name for f in dataclasses.fields(cls) if f.init}
+        for name in changes.keys() - fields:
+            raise TypeError(f"{cls.__name__} has no field {name!r}")
         values = {**values, **changes}
         family = values.pop("model_type", cls.model_type)
         if family != cls.model_type:
@@ -75,8 +78,7 @@ class Config:
                 raise ValueError(f"{cls.__name__}: {name}={values[name]!r} is not built, only {choices[0]!r}")
         if "num_labels" in changes and "id2label" not in changes:
             values.pop("id2label", None)             # names of the old labels
-        known = {f.name for f in dataclasses.fields(cls) if f.init} & values.keys()
-        config = cls(**{name: values.pop(name) for name in known})
+        config = cls(**{name: values.pop(name) for name in fields & values.keys()})
         config.others = {name: value for name, value in values.items() if name not in ("label2id", "architectures", "transformers_version")}
         return config
 
