@@ -12,7 +12,10 @@ from . import watch
 
 MARGIN = 1.3                                         # above the best that was measured: what luck and better instructions may add
 SMALL = (1 << 14, 1 << 17, 1 << 20)                  # bytes per processor: its own caches
+FRESH = 300 * 10**9                                  # nanoseconds for which a measurement holds
 LARGE = 64 << 20                                     # bytes in all: beyond most caches
+
+_host: list = []                                     # [(when, Ceiling)]
 
 
 class Ceiling:
@@ -40,8 +43,16 @@ class Ceiling:
         return {"where": self.where, "bandwidth": self.bandwidth, "bandwidth_in_cache": self.cached, "flops": self.flops, "margin": MARGIN}
 
 
+def host():
+    """The Ceiling of this machine's processors, measured by this process within the last minutes."""
+    now = watch.nanoseconds()
+    if not _host or now - _host[0][0] > FRESH:
+        _host[:] = [(now, measure_host())]
+    return _host[0][1]
+
+
 def measure_host(dtypes=("float32", "float64")):
-    """The Ceiling of this machine's processors."""
+    """The Ceiling of this machine's processors, measured now."""
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cached = max(workers * best(copier(size), size) for size in SMALL)
     each = max(LARGE // workers, 1 << 20)

@@ -35,9 +35,13 @@ def sample(calls, params):
     return end - start, raw, after - before
 
 
-def clocks_disagree(spent, other):
-    """Whether two clocks tell such different times of one sample that one of them cannot be right."""
-    return abs(spent - other) > 0.02 * max(spent, other) + 50_000
+def clocks_disagree(pairs):
+    """(nanoseconds by one clock, by the other) in the middle of all samples where they differ by more than chance; else None.
+
+    In the middle: between two readings the system may give the processor to somebody else.
+    """
+    one, other = (float(np.median(times)) for times in zip(*pairs))
+    return (one, other) if abs(one - other) > 0.02 * max(one, other) + 5_000 else None
 
 
 def overhead(params):
@@ -60,7 +64,7 @@ class Flush:
     """A buffer to write before each cold sample, so that no cache holds the inputs."""
 
     def __init__(self, cold):
-        self.room = np.zeros(4 * last_cache() // 8) if cold else None
+        self.room = np.zeros(min(2 * last_cache(), 256 << 20) // 8) if cold else None
 
     def __call__(self):
         if self.room is not None:

@@ -11,15 +11,14 @@ import secrets
 
 import numpy as np
 
-from . import clock, provenance, watch
+from . import ceiling, clock, provenance, watch
 from .case import as_cases
-from .ceiling import measure_host
 from .exam import Exam, described
 from .interval import of_positive, of_ratio, summary
 from .judge import Reason
 from .providers import Lazy, Provider, as_providers
 from .results import CaseResult, Comparison, Row
-from .truth import EPS, Reference
+from .truth import EPS, Reference, own_error
 
 LEAST, MOST = 24, 400                                # rounds
 SHARE = 0.6                                          # of the time at most for judging timed calls, beyond one of each round
@@ -102,9 +101,9 @@ class Host:
         probe = case.draw(np.random.default_rng(numbers()))
         expected = reference(probe, case.params)
         known = [r.tobytes() for r in expected]
-        exams = {}
+        exams, own = {}, typical_error(reference, case, numbers)
         for name, provider in providers.items():
-            exam = exams[name] = self.exam(provider, case, reference, numbers, ulps)
+            exam = exams[name] = self.exam(provider, case, reference, numbers, own, expected[0].size if expected else 0, ulps)
             if exam.precision not in EPS:
                 raise ValueError(f"{name}: precision must be one of {', '.join(EPS)}, not {exam.precision!r}")
             with exam.starting():
@@ -125,11 +124,11 @@ class Host:
         return CaseResult(case.name, case.dtype.name, [shown(a) for a in probe], [shown(r) for r in work.outputs], case.flops, work.bytes,
                           case.bytes is not None, rows)
 
-    def exam(self, provider, case, reference, numbers, ulps):
-        return Exam(provider, case, reference, numbers, ulps)
+    def exam(self, *args):
+        return Exam(*args)
 
     def measured_ceiling(self):
-        return measure_host()
+        return ceiling.host()
 
     @staticmethod
     def tampered(exam, watching, when):
@@ -192,8 +191,7 @@ class Host:
         else:
             if said.getvalue():
                 exam.add(Reason("prints", "during", repr(said.getvalue()[:80])))
-            if clock.clocks_disagree(spent, other):
-                exam.add(Reason("tampered", "during", f"two clocks say {spent / 1e3:.4g} us and {other / 1e3:.4g} us"))
+            exam.clocks.append((spent, other))
             samples.append(spent / size)
         self.tampered(exam, watching, "during")
         return None if exam.refused else calls
@@ -213,7 +211,9 @@ class Host:
             call.spoil()
 
     def finish(self, exam, numbers, watching):
-        """After the rounds: new numbers once more, work between calls, and whether repeated numbers come sooner."""
+        """After the rounds: both clocks, new numbers once more, work between calls, and whether repeated numbers come sooner."""
+        if apart := clock.clocks_disagree(exam.clocks):
+            exam.add(Reason("tampered", "during", f"two clocks say {apart[0] / 1e3:.4g} us and {apart[1] / 1e3:.4g} us"))
         exam.after()
         self.tampered(exam, watching, "after")
         if exam.refused:
@@ -273,6 +273,15 @@ class Host:
             ratio = of_ratio(samples[:pairs], base[:pairs], confidence)
             row.ratio = {f: getattr(ratio, f) for f in ("median", "low", "high", "confidence", "rounds", "correlation")}
         return row
+
+
+def typical_error(reference, case, numbers, tries=3):
+    """The largest error of the reference in the case's own dtype on some numbers, in ulp; None where it does not compute in it."""
+    found = []
+    for _ in range(tries):
+        inputs = case.draw(np.random.default_rng(numbers()))
+        found.append(own_error(reference, inputs, case.params, reference.truth(inputs, case.params, numbers()), case.dtype))
+    return None if None in found else max(found)
 
 
 class Work:

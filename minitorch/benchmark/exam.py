@@ -12,7 +12,7 @@ from . import watch
 from .call import PATIENCE, Call
 from .judge import Reason, digest, judge
 from .providers import Lazy, Launch
-from .truth import allowed, own_error
+from .truth import allowed
 
 REPEATS = 3                                          # runs on the same numbers
 KEPT = 64                                            # digests of earlier results
@@ -25,19 +25,20 @@ KINDS = {                                            # of the simulator's findin
 class Exam:
     """What is known of a provider on a case: reasons, errors, digests of its results.
 
-    case: a Case; fresh(): numbers for its rng, never the same twice.
+    fresh(): a seed, never the same twice.  own: the reference's error in the case's dtype; entries: of its first result.
     """
 
     call = Call
 
-    def __init__(self, provider, case, reference, fresh, ulps=None, on_device=False):
+    def __init__(self, provider, case, reference, fresh, own, entries, ulps=None, on_device=False):
         self.provider, self.case, self.reference, self.fresh, self.on_device = provider, case, reference, fresh, on_device
         self.reasons, self.limits, self.notes = [], [], []
         self.precision = provider.precision or case.dtype.name
-        self.ulps, self.worst, self.own, self.allowed = ulps, 0.0, None, None
+        self.worst, self.own = 0.0, own
+        self.allowed = ulps or allowed(None if provider.precision else own, case.flops, entries)
         self.deterministic, self.simulated, self.earlier, self.shapes = None, False, {}, {}
         self.spent = 0                               # nanoseconds of the last call
-        self.group = None                            # calls in a sample
+        self.group, self.clocks = None, []           # calls in a sample; nanoseconds of each sample by two clocks
         self.threads = set()                         # that were started while it was called
 
     @property
@@ -103,10 +104,6 @@ class Exam:
     def check(self, call, when, probes=2, patience=PATIENCE):
         """The Reasons against a finished call: its numbers, and what it did besides."""
         truth = self.reference.truth(call.pristine, call.case.params, self.fresh(), probes)
-        if self.allowed is None:
-            self.own = own_error(self.reference, call.pristine, call.case.params, truth, call.case.dtype)
-            wide = self.provider.precision is None
-            self.allowed = self.ulps or allowed(self.own if wide else None, call.case.flops, max(1, truth.results[0].size) if truth.results else 1)
         found, worst = judge(call.kept, truth, self.precision, self.allowed, when, self.earlier, self.wanted(call))
         if found:
             if call.changed(patience):

@@ -49,13 +49,13 @@ class Gpu(Host):
                 stack.enter_context(torch.cuda.stream(torch.cuda.ExternalStream(self.stream.ptr)))
             yield
 
-    def case(self, *args, **kwargs):
-        with self.current():
-            return super().case(*args, **kwargs)
-
-    def exam(self, provider, case, reference, numbers, ulps):
+    def case(self, case, providers, reference, *args, **kwargs):
         reference.convert = self.cupy.asarray            # float64 on the device: the host would take minutes
-        exam = Exam(provider, case, reference, numbers, ulps, on_device=True)
+        with self.current():
+            return super().case(case, providers, reference, *args, **kwargs)
+
+    def exam(self, *args):
+        exam = Exam(*args, on_device=True)
         exam.call = lambda *args, **kw: DeviceCall(self, *args, **kw)
         return exam
 
@@ -158,8 +158,8 @@ class Course:
     def __init__(self, gpu, exam):
         self.gpu, self.exam, self.notes, self.kind = gpu, exam, [], "graph"
         first = exam.make()
-        each = max(1, sum(r.raw.nbytes for r in first.rooms()))
-        count = min(SETS, max(3, -(-2 * gpu.l2 // each))) if gpu.cache == "cold" else 1
+        each = max(1, sum(r.view.nbytes for r in first.rooms()))
+        count = min(SETS, max(3, 2 * gpu.l2 // each + 1)) if gpu.cache == "cold" else 1      # all of them used once a replay are cold as well
         self.sets = [first, *(exam.make() for _ in range(count - 1))]
         self.calls = [c for _ in range(-(-CALLS // count)) for c in self.sets]
         self.launch = self.cost()

@@ -6,6 +6,7 @@ the resemblance of neighbouring rounds says it another way; the wider answer hol
 hence the square root of 2.  Drifts slower than a whole run are in no interval: only runs at other times show them.
 """
 import dataclasses
+import functools
 import math
 import statistics
 
@@ -83,6 +84,7 @@ def order_statistics(ordered, confidence):
     return float(ordered[i]), float(ordered[n - 1 - i])
 
 
+@functools.cache
 def student(confidence, freedom):
     """The two-sided quantile of Student's t, by its density integrated (exact to about 1e-4)."""
     t = np.linspace(0, 200, 400_001)

@@ -1,0 +1,330 @@
+"""minitorch.benchmark: cheats are refused by name, honest kernels are not, and what it says can be kept and read again."""
+import gc
+import json
+import subprocess
+import sys
+import time
+
+import cheats
+import honest
+import numpy as np
+import pytest
+
+from minitorch import benchmark
+from minitorch.benchmark import REASONS, Benchmark, Case, Provider, Refused, compare, do_bench, load, perf_report
+from minitorch.benchmark.__main__ import main
+from minitorch.benchmark.do_bench import summarised
+from minitorch.benchmark.providers import evaluate
+from minitorch.cases import integers, positive
+
+KIT = """
+def right(x, y):
+    return 2 * x + y
+
+
+def zeros(x, y):
+    return 0 * x
+
+
+def also(x, y):
+    return x + x + y
+"""
+AXPY = """
+extern "C" __global__ void axpy(const float* x, const float* y, float* z, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) z[i] = 2.f * x[i] + y[i];
+}
+"""
+
+
+def run(provider, reference=cheats.reference, case=None, **kwargs):
+    """A short comparison of one provider: its row."""
+    given = {"rounds": 8, "seconds": 0, "baseline": False, **kwargs}
+    return compare({"it": provider}, reference, case or cheats.host_case(), **given)[0]["it"]
+
+
+# ---- teeth ---------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", cheats.HOST)
+def test_a_cheat_is_refused_with_its_name(name):
+    cheat = cheats.HOST[name]
+    provider = cheat.make()
+    # counting lies from its 25th call on: later than that only if there are rounds enough
+    row = run(provider, rounds=24 if name == "counting" else 8)
+    if hasattr(provider, "stop"):
+        provider.stop.append(True)
+    assert cheat.named(row.names), f"{cheat.what}: {[str(r) for r in row.reasons]}"
+    assert row.timing is None and row.ratio is None and not row.samples
+    assert time.perf_counter.__module__ == "time" and gc.isenabled() and np.tanh(0.5) > 0.4
+
+
+@pytest.mark.parametrize("name", cheats.DEVICE)
+def test_a_cheat_in_cuda_is_refused_with_its_name(name):
+    cheat = cheats.DEVICE[name]
+    row = run(cheat.make(), cheats.row_sum_reference, cheats.device_case())
+    assert cheat.named(row.names), f"{cheat.what}: {[str(r) for r in row.reasons]}"
+
+
+def test_there_are_cheats_of_many_kinds():
+    named = {n for c in cheats.CHEATS.values() for n in c.names.split(", ")}
+    assert len(cheats.CHEATS) >= 50 and named <= set(REASONS) and len(named) >= 20
+
+
+@pytest.mark.parametrize("name", honest.HONEST)
+def test_an_honest_kernel_is_not_refused(name):
+    providers, reference, cases = honest.HONEST[name]
+    found = compare(providers(), reference, cases(), rounds=8, seconds=0)
+    assert found.ok, str(found)
+    assert all(row.simulated or row.timing for case in found.cases for row in case.rows)
+
+
+def test_one_cheat_does_not_taint_the_others():
+    found = compare({"patcher": cheats.patched_numpy(), "zeros": cheats.zeros(), "right": cheats.honest}, cheats.reference, cheats.host_case(),
+                    rounds=8, seconds=0)
+    assert [row.verdict for row in found[0].rows] == ["refused", "refused", "passed", "passed"] and found[0]["right"].ratio
+
+
+def test_what_it_says_of_those_that_pass():
+    assert run(honest.unordered, np.sum, Case((4096,))).deterministic is False
+    assert run(cheats.honest).deterministic is True
+    row = run(honest.only_tiles, np.matmul, Case((16, 16), (16, 16)))
+    assert row.limits and "multiples of 8" in row.limits[0]
+
+
+def test_a_narrower_type_is_right_once_it_is_declared():
+    def narrow(x, w):
+        return cheats.honest(x.astype("f2"), w.astype("f2")).astype("f4")
+    assert "precision" in run(narrow).names
+    assert run(Provider(narrow, precision="float16")).verdict == "passed"
+
+
+def test_above_the_ceiling_is_an_error():
+    row = run(cheats.honest, case=Case((24, 40), (24, 40), flops=1e12))
+    assert row.names == ["ceiling"] and "GFLOP/s" in row.reasons[0].what and row.timing is None
+
+
+def test_errors_stand_beside_the_references_own():
+    row = run(honest.one_by_one, np.matmul, Case((30, 300), (300, 20)))
+    assert row.error["own"] > 0 and 0 < row.error["ulps"] < row.error["allowed"] >= 32
+
+
+def test_an_error_hidden_behind_large_neighbours_is_seen():
+    def softmax(x):
+        y = honest.softmax_reference(x)
+        return np.where(y < 1e-4, 0, y).astype(x.dtype)               # within any absolute tolerance
+    row = run(softmax, honest.softmax_reference, Case((4, 3000)))
+    assert row.names and row.reasons[0].when == "before"
+
+
+# ---- in the simulator -------------------------------------------------------------------------------------------------------
+
+def test_a_kernel_in_the_simulator_has_counts_and_no_time():
+    row = run(Provider.cuda(AXPY, grid="(n + 63) // 64", block=64), lambda x, y: 2 * x + y, Case((200,), (200,)))
+    assert row.verdict == "passed" and row.simulated and row.timing is None and row.ratio is None
+    assert row.counts["bytes"] == 3 * 4 * 200 and row.counts["flops"] == 2 * 256 or row.counts["flops"] == 2 * 200
+    assert row.counts["grid"] == [4, 1, 1] and row.counts["sectors"] == row.counts["ideal_sectors"] == 75
+
+
+def test_a_kernel_comes_from_a_file_or_a_text_and_takes_args_in_words(tmp_path):
+    path = tmp_path / "axpy.cu"
+    path.write_text(AXPY)
+    for provider in (Provider.cuda(path, grid="cdiv(z.size, 64)", block="64", args="x, y, z, z.size"),
+                     Provider.cuda(AXPY, "axpy", grid=lambda x, y, z: -(-z.size // 64), block=64, args=lambda x, y, z: (x, y, z, z.size))):
+        assert run(provider, lambda x, y: 2 * x + y, Case((50,), (50,))).verdict == "passed"
+
+
+def test_functions_on_kernels_are_known_to_run_in_the_simulator():
+    from minitorch import kernels
+    row = run(kernels.softmax, honest.softmax_reference, Case((3, 40)))
+    assert row.simulated and row.timing is None and row.verdict == "passed"
+
+
+def test_expressions_are_arithmetic_and_nothing_else():
+    a = np.zeros((3, 5))
+    assert evaluate("(a.shape[0] + 1) // 2, max(M, 7), -M % 4", {"a": a, "M": 3}) == (2, 7, 1)
+    for text in ("__import__('os')", "a.tobytes()", "[x for x in a]", "M if M else 1", "'x'", "a.__class__", "1 +"):
+        with pytest.raises(ValueError, match="is more than arithmetic|is no expression"):
+            evaluate(text, {"a": a, "M": 3})
+    with pytest.raises(ValueError, match="what is N"):
+        evaluate("N", {"M": 3})
+
+
+# ---- providers of other libraries ----------------------------------------------------------------------------------------------
+
+def test_pytorchs_functions_get_tensors_over_guarded_memory():
+    torch = pytest.importorskip("torch")
+    seen = []
+
+    def f(x, w):
+        seen.append(type(x))
+        return x * w + torch.tanh(x)
+    row = run(Provider(f, library="torch"))
+    assert row.verdict == "passed" and set(seen) == {torch.Tensor}
+    assert run(torch.matmul, np.matmul, Case((9, 20), (20, 7), dtype="bfloat16")).verdict == "passed"
+    assert "input" in run(Provider(lambda x, w: x.mul_(w).add_(torch.tanh(x)), library="torch"), variations=False).names
+
+
+def test_minitorchs_functions_get_arrays_or_tensors():
+    import minitorch
+    assert run(minitorch.tanh, np.tanh, Case((30,))).verdict == "passed"
+    assert run(Provider(lambda x: x.tanh(), library="minitorch"), np.tanh, Case((30,))).verdict == "passed"
+
+
+def test_a_lazy_result_passes_when_finishing_it_is_timed():
+    class Later:
+        def __init__(self, x, w):
+            self.x, self.w = x, w
+
+        def done(self):
+            return cheats.honest(self.x, self.w)
+    assert run(Later).names == ["lazy"]
+    assert run(Provider(Later, finish=Later.done)).verdict == "passed"
+
+
+# ---- cases ----------------------------------------------------------------------------------------------------------------------
+
+def test_no_two_calls_see_the_same_numbers_but_for_the_check_of_equal_bits():
+    seen = []
+
+    def f(x, w):
+        seen.append(x.tobytes())
+        return cheats.honest(x, w)
+    run(f, variations=False)
+    repeats = {b: seen.count(b) for b in seen}
+    assert sorted(n for n in repeats.values() if n > 2) == [6] and len(repeats) > 50
+
+
+def test_a_seed_repeats_the_numbers_and_is_kept():
+    def numbers(seed):
+        seen = []
+        found = compare(lambda x: (seen.append(x.sum()), x + 1)[1], lambda x: x + 1, Case((7,)), rounds=8, seconds=0, seed=seed, variations=False)
+        return seen[:5], found.provenance["seed"]
+    first, seed = numbers(None)
+    again, same = numbers(int(seed))
+    assert first == again and seed == same and numbers(None)[1] != seed
+
+
+def test_variations_keep_equal_sizes_equal_or_change_named_ones_apart():
+    tail, other, strides, numbers = Case((8, 8), (8, 3)).variations()
+    assert [item.shape for item in tail[1].items] == [(9, 9), (9, 4)]
+    assert [len(set(item.shape)) for item in other[1].items] == [1, 2]
+    named = Case.of(lambda M, N, K: ((M, K), (K, N)), M=8, N=8, K=8).variations()[1][1]
+    (m, k), (k2, n) = (item.shape for item in named.items)
+    assert k == k2 and named.sizes == {"M": m, "N": n, "K": k}
+    assert [name for name, _ in Case(positive(4, 4), integers(3, high=4)).variations()] == ["tail", "other sizes", "strides"]
+
+
+def test_what_makes_no_sense_is_said():
+    for match, call in (("at least one case", lambda: compare(np.sin, np.sin, [])), ("at least one provider", lambda: compare([], np.sin, (3,))),
+                        ("must be callable", lambda: compare(3, np.sin, Case((3,)))),
+                        ("cache must be", lambda: compare(np.sin, np.sin, Case((3,)), cache="hot")),
+                        ("two providers are called", lambda: compare([np.sin, np.sin], np.sin, Case((3,)))),
+                        ("no provider is called 'cos'", lambda: compare(np.sin, np.sin, Case((3,)), baseline="cos")),
+                        ("too few for an interval", lambda: compare(np.sin, np.sin, Case((3,)), rounds=3)),
+                        ("device must be", lambda: compare(np.sin, np.sin, Case((3,)), device="tpu")),
+                        ("a case is made of shapes", lambda: Case("3x4")), ("precision must be", lambda: compare(
+                            Provider(np.sin, precision="int4"), np.sin, Case((3,))))):
+        with pytest.raises((ValueError, TypeError), match=match):
+            call()
+
+
+# ---- results ----------------------------------------------------------------------------------------------------------------------
+
+def test_a_result_is_the_same_after_it_was_saved_and_loaded(tmp_path):
+    given = {"right": cheats.honest, "zeros": cheats.zeros()}
+    found = compare(given, cheats.reference, cheats.host_case(), rounds=8, seconds=0)
+    found.save(tmp_path / "found.json")
+    again = load(tmp_path / "found.json")
+    assert again.to_json() == found.to_json() == (tmp_path / "found.json").read_text() and str(again) == str(found)
+    plain = json.loads(found.to_json())
+    assert plain["schema"] == "minitorch.benchmark/1" and plain["cases"][0]["rows"][1]["reasons"][0]["name"] == "zeros"
+    told = plain["provenance"]
+    assert {"numpy", "python", "cpu", "commit", "command", "seed", "before", "after", "pinned", "processors"} <= set(told)
+    assert plain["ceiling"]["bandwidth"] > 1e8 and plain["ceiling"]["flops"]["float32"] > 1e8
+    assert again[0]["right"].interval.low <= again[0]["right"].interval.median <= again[0]["right"].interval.high
+    with pytest.raises(Refused, match="zeros on x . w . tanh.x.: zeros"):
+        found.raise_on_failure()
+    with pytest.raises(KeyError, match="nobody was not measured"):
+        found[0]["nobody"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "minitorch.benchmark/0"}', '{"schema": "minitorch.benchmark/1", "cases": [{}]}'])
+def test_a_file_that_holds_no_comparison_is_refused(tmp_path, text):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ValueError, match="is no JSON|holds no comparison|no whole comparison"):
+        load(tmp_path / "x.json")
+
+
+# ---- the command line ------------------------------------------------------------------------------------------------------------
+
+def command(folder, *args):
+    full = [sys.executable, "-m", "minitorch.benchmark", *args, "--seconds", "0"]
+    return subprocess.run(full, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "kit.py").write_text(KIT)
+    (tmp_path / "axpy.cu").write_text(AXPY)
+    return tmp_path
+
+
+def test_the_command_compares_sources_and_functions(folder):
+    done = command(folder, "kit.py:also", "axpy.cu", "--reference", "kit:right", "--shape", "n", "--shape", "n", "--sizes", "n=100",
+                   "--sizes", "n=65", "--grid", "cdiv(n, 64)", "--block", "64", "--save", "out.json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = load(folder / "out.json")
+    assert [c.name for c in found.cases] == ["n=100", "n=65"] and [r.provider for r in found[0].rows] == ["also", "axpy", "right"]
+    assert found[0]["axpy"].simulated and found[0]["also"].ratio and found.baseline == "right"
+
+
+def test_the_command_refuses_with_status_1_and_says_what_is_wrong_with_status_2(folder, monkeypatch, capsys):
+    shapes = ("--reference", "kit.py:right", "--shape", "5x3", "--shape", "5x3")
+    done = command(folder, "kit.py:zeros", *shapes, "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["cases"][0]["rows"][0]["verdict"] == "refused"
+    monkeypatch.chdir(folder)
+    for args, said in ((("kit.py:zero", *shapes), "kit.py has no function 'zero'"), (("nowhere.f", *shapes), "no module named 'nowhere'"),
+                       (("none.cu", *shapes), "no CUDA source none.cu"), (("axpy.cu", *shapes), "Give --grid and --block"),
+                       (("kit.py:also", "--reference", "kit.py:right"), "give --shape"),
+                       (("kit.py:also", "--reference", "kit.py:right", "--shape", "NxM"), "'N' is no size"),
+                       (("kit.py:also", *shapes, "--dtype", "float33"), "--dtype float33"),
+                       (("kit.py:also", *shapes, "--flops", "open(1)"), "more than arithmetic")):
+        assert main([*args]) == 2 and said in capsys.readouterr().err
+
+
+# ---- Triton's names ---------------------------------------------------------------------------------------------------------------
+
+def test_do_bench_gives_what_tritons_gives():
+    calls = []
+    times = do_bench(lambda: calls.append(1), warmup=0.1, rep=0.5, return_mode="all", device="cpu")
+    assert len(times) >= 1 and len(calls) > len(times) and all(t >= 0 for t in times)
+    assert summarised([3.0, 1.0, 2.0], (0.5, 0.0, 1.0)) == [2.0, 1.0, 3.0] and summarised([3.0, 1.0, 2.0], [0.5]) == 2.0
+    assert [summarised([4.0, 1.0, 1.0], None, mode) for mode in ("min", "max", "mean", "median")] == [1, 4, 2, 1]
+
+    class Tensor:
+        grad = 1
+    x = Tensor()
+    do_bench(lambda: None, warmup=0, rep=0, grad_to_none=[x], device="cpu")
+    assert x.grad is None
+    with pytest.raises(ValueError, match="return_mode must be one of"):
+        do_bench(lambda: None, return_mode="average")
+
+
+def test_perf_report_calls_every_size_and_line(tmp_path, capsys):
+    @perf_report(Benchmark(x_names=["n", "m"], x_vals=[1, (2, 5)], line_arg="provider", line_vals=["a", "b"], line_names=["A", "B"], ylabel="GB/s",
+                           plot_name="product", args={"k": 10}))
+    def bench(n, m, provider, k):
+        y = n * m * k + (provider == "b")
+        return (y, y - 1, y + 1) if provider == "a" else y
+    bench.run(print_data=True, save_path=str(tmp_path))
+    assert capsys.readouterr().out.split() == "product: n m A (GB/s) B (GB/s) 1 1 10 11 2 5 100 101".split()
+    assert (tmp_path / "product.csv").read_text().splitlines() == ["n,m,A (GB/s),B (GB/s)", "1,1,10,11", "2,5,100,101"]
+    assert bench(1, 2, "a", 3) == (6, 5, 7)
+    with pytest.raises(ValueError, match="2 line_vals have 1 line_names"):
+        Benchmark(["n"], [1], "p", [1, 2], ["A"], "x", {})
+
+
+def test_it_is_read_only_when_asked_for():
+    code = "import sys, minitorch; assert 'minitorch.benchmark' not in sys.modules; minitorch.benchmark.compare"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert set(benchmark.__all__) <= set(dir(benchmark))
