@@ -122,10 +122,10 @@ def test_functions_of_one_number():
     np.testing.assert_allclose(ys[3], 1 / (1 + np.exp(-wide)), 3e-7, 1.2e-38)
     ys = [np.empty_like(special) for _ in range(4)]
     apply(special, *ys)
-    np.testing.assert_array_equal(ys[0], [np.nan, np.inf, 0, 1, 1, np.inf, 0, np.inf, 0, 0])
-    np.testing.assert_array_equal(ys[1], [np.nan, 1, -1, 0, 0, 1, -1, 1, -1, -1])
-    np.testing.assert_array_equal(ys[2], [np.nan, 1, -1, 0, 0, 1, -1, 1, -1, -1])
-    np.testing.assert_array_equal(ys[3], [np.nan, 1, 0, 0.5, 0.5, 1, 0, 1, 0, 0])
+    np.testing.assert_allclose(ys[0], [np.nan, np.inf, 0, 1, 1, np.inf, 0, np.inf, 0, 0], 0, 1.2e-38)
+    np.testing.assert_allclose(ys[1], [np.nan, 1, -1, 0, 0, 1, -1, 1, -1, -1], 0, 1.2e-38)
+    np.testing.assert_allclose(ys[2], [np.nan, 1, -1, 0, 0, 1, -1, 1, -1, -1], 0, 1.2e-38)
+    np.testing.assert_allclose(ys[3], [np.nan, 1, 0, 0.5, 0.5, 1, 0, 1, 0, 0], 0, 1.2e-38)
 
 
 def test_small_arrays_do_not_import_numba():
