@@ -160,8 +160,8 @@ def f1(table):
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 def parse(argv):
-    parser = options(__doc__, epochs=4, batch_size=64, lr=5e-3)
-    parser.add_argument("--size", type=positive(int), default=1_500_000, help="characters of code to read")
+    parser = options(__doc__, epochs=3, batch_size=64, lr=5e-3)
+    parser.add_argument("--size", type=positive(int), default=2_000_000, help="characters of code to read")
     parser.add_argument("--crf", action="store_true", help="a conditional random field in place of a softmax for each word")
     parser.add_argument("--width", type=positive(int), default=64, help="of the words' embeddings")
     parser.add_argument("--hidden", type=positive(int), default=64, help="of the states, for each direction")

@@ -7,7 +7,7 @@ A convolution of width w looks for a pattern of w words; the maximum says how we
 """
 import sys
 
-from text_data import PAD, texts
+from text_data import PAD, embedding, texts
 from text_training import answers, command, one_cycle, options, positive, share, size, table, train, trained
 
 import minitorch as torch
@@ -20,7 +20,7 @@ class TextCNN(nn.Module):
 
     def __init__(self, vocabulary, classes, width, channels, widths, dropout):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width, padding_idx=PAD)
+        self.embedding = embedding(vocabulary, width)
         self.convolutions = nn.ModuleList([nn.Conv1d(width, channels, w) for w in widths])
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(channels * len(widths), classes)
@@ -39,7 +39,7 @@ class TextCNN(nn.Module):
 
 
 def parse(argv):
-    parser = options(__doc__, epochs=6, batch_size=32, lr=3e-3)
+    parser = options(__doc__, epochs=4, batch_size=32, lr=3e-3)
     parser.add_argument("--data", metavar="FOLDER", help="aclImdb, in place of the standard library")
     parser.add_argument("--width", type=positive(int), default=64, help="of the embeddings")
     parser.add_argument("--channels", type=positive(int), default=64, help="patterns of each width")
@@ -52,7 +52,7 @@ def run(argv=None):
     args = parse(argv)
     torch.manual_seed(args.seed)
     data = texts(args.data)
-    model = TextCNN(len(data.vocabulary), len(data.classes), args.width, args.channels, args.widths, args.dropout)
+    model = TextCNN(data.vocabulary, len(data.classes), args.width, args.channels, args.widths, args.dropout)
     print(f"{data}; {size(model)}", flush=True)
     batches, test = data.batches(args.batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)

@@ -12,6 +12,7 @@ import stdlib_text
 from text_training import Mistake
 
 import minitorch as torch
+from minitorch import nn
 from minitorch.nn.utils.rnn import pad_sequence
 from minitorch.utils.data import DataLoader, Dataset, Sampler
 
@@ -88,6 +89,14 @@ class ByLength(Sampler):
             pool = sorted(order[start:start + room], key=lambda i: self.lengths[i])
             batches += [pool[i:i + self.batch_size] for i in range(0, len(pool), self.batch_size)]
         return (batches[i] for i in torch.randperm(len(batches)).tolist())
+
+
+def embedding(vocabulary, width):
+    """A vector of `width` for each word: short ones to begin with, so that a word hardly seen in training hardly counts."""
+    made = nn.Embedding(len(vocabulary), width, padding_idx=PAD)
+    with torch.no_grad():
+        made.weight.mul_(0.02)
+    return made
 
 
 # ---- the texts ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ every state is weighed by what it says itself.  Texts are packed: nothing is com
 """
 import sys
 
-from text_data import PAD, collate, texts
+from text_data import collate, embedding, texts
 from text_training import answers, command, one_cycle, options, positive, share, size, table, train, trained
 
 import minitorch as torch
@@ -39,7 +39,7 @@ class TextRNN(nn.Module):
 
     def __init__(self, vocabulary, classes, cell, width, hidden, one_way, attention, dropout):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width, padding_idx=PAD)
+        self.embedding = embedding(vocabulary, width)
         self.rnn = CELLS[cell](width, hidden, batch_first=True, bidirectional=not one_way)
         out = hidden if one_way else 2 * hidden
         self.attention = Attention(out, hidden) if attention else None
@@ -71,7 +71,7 @@ def attended(model, data, i):
 
 
 def parse(argv):
-    parser = options(__doc__, epochs=5, batch_size=32, lr=4e-3)
+    parser = options(__doc__, epochs=4, batch_size=32, lr=4e-3)
     parser.add_argument("--data", metavar="FOLDER", help="aclImdb, in place of the standard library")
     parser.add_argument("--cell", choices=CELLS, default="lstm", help="kind of recurrent network")
     parser.add_argument("--one-way", action="store_true", help="read from the start to the end only")
@@ -86,7 +86,7 @@ def run(argv=None):
     args = parse(argv)
     torch.manual_seed(args.seed)
     data = texts(args.data)
-    model = TextRNN(len(data.vocabulary), len(data.classes), args.cell, args.width, args.hidden, args.one_way, args.attention, args.dropout)
+    model = TextRNN(data.vocabulary, len(data.classes), args.cell, args.width, args.hidden, args.one_way, args.attention, args.dropout)
     print(f"{data}; {size(model)}", flush=True)
     batches, test = data.batches(args.batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)

@@ -199,9 +199,9 @@ def test_the_test_texts_come_from_other_modules(monkeypatch):
 
 def models():
     torch.manual_seed(0)
-    yield "cnn", text_cnn.TextCNN(20, 3, 8, 4, [1, 3, 5], 0.0)
+    yield "cnn", text_cnn.TextCNN(range(20), 3, 8, 4, [1, 3, 5], 0.0)
     for cell, attention in itertools.product(text_rnn.CELLS, (False, True)):
-        yield f"{cell}{' with attention' * attention}", text_rnn.TextRNN(20, 3, cell, 8, 6, False, attention, 0.0)
+        yield f"{cell}{' with attention' * attention}", text_rnn.TextRNN(range(20), 3, cell, 8, 6, False, attention, 0.0)
 
 
 @pytest.mark.parametrize("name, model", list(models()), ids=lambda x: x if isinstance(x, str) else "")
