@@ -8,7 +8,7 @@ from ..backend import xp
 from ..cases import normal
 from .join import stack
 from .linear import linear
-from .recurrent import gru_gates, gru_gates_gradient, lstm_gates, lstm_gates_gradient
+from .recurrent import check_states, gru_gates, gru_gates_gradient, lstm_gates, lstm_gates_gradient
 
 
 def order(T, backwards):
@@ -42,7 +42,7 @@ def lstm_by_steps(x, h, c, w, backwards=False):
     return by_steps(lambda gates, state: lstm_gates(gates + linear(state[0], w), state[1]), x, (h, c), backwards)
 
 
-@op(numbers="half", home="", reference=lstm_by_steps, called="lstm")
+@op(numbers="half", home="", reference=lstm_by_steps, called="lstm", check=check_states)
 def lstm_over(x, h, c, w, /, backwards=False) -> tuple:
     """(h of every step, the last c): (T, N, 4H), (N, H), (N, H), (4H, H) -> (T, N, H), (N, H)."""
     T, lib = len(x), xp(x)
@@ -80,7 +80,7 @@ def gru_by_steps(x, h, w, b=None, backwards=False):
     return by_steps(lambda gates, state: (gru_gates(gates, linear(state[0], w, b), state[0]),), x, (h,), backwards)[0]
 
 
-@op(numbers="half", home="", reference=gru_by_steps, called="gru")
+@op(numbers="half", home="", reference=gru_by_steps, called="gru", check=check_states)
 def gru_over(x, h, w, b=None, /, backwards=False):
     """h of every step: (T, N, 3H), (N, H), (3H, H), (3H,) -> (T, N, H)."""
     T, lib = len(x), xp(x)
@@ -124,7 +124,7 @@ def rnn_by_steps(x, h, w, relu=False, backwards=False):
     return by_steps(step, x, (h,), backwards)[0]
 
 
-@op(numbers="half", home="", reference=rnn_by_steps, called="rnn")
+@op(numbers="half", home="", reference=rnn_by_steps, called="rnn", check=check_states)
 def rnn_over(x, h, w, /, relu=False, backwards=False):
     """h of every step, tanh or relu of x + h W^T: (T, N, H), (N, H), (H, H) -> (T, N, H)."""
     lib = xp(x)
