@@ -9,6 +9,7 @@ import dataclasses
 import gc
 import hashlib
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -348,6 +349,31 @@ def background():
         return honest(x, w)
     f.stop = stop
     return f
+
+
+@cheat("background", "leaves a process behind that takes the processor from the others")
+def process():
+    left = []
+
+    def f(x, w):
+        if not left:
+            left.append(subprocess.Popen([sys.executable, "-c", "import time\nend = time.time() + 30\nwhile time.time() < end: pass"]))
+        return honest(x, w)
+    f.stop = Stop(left)
+    return f
+
+
+class Stop(list):
+    """Its append ends processes."""
+
+    def append(self, _):
+        for process in self:
+            for child in process:
+                child.kill()
+                child.wait()
+
+    def __init__(self, left):
+        super().__init__([left])
 
 
 @cheat("raised", "raises once it is timed")

@@ -67,7 +67,7 @@ def test_a_cheat_in_cuda_is_refused_with_its_name(name):
 
 def test_there_are_cheats_of_many_kinds():
     named = {n for c in cheats.CHEATS.values() for n in c.names.split(", ")}
-    assert len(cheats.CHEATS) >= 50 and named <= set(REASONS) and len(named) >= 20
+    assert len(cheats.CHEATS) >= 55 and named <= set(REASONS) and len(named) >= 20
 
 
 @pytest.mark.parametrize("name", honest.HONEST)
@@ -82,6 +82,17 @@ def test_one_cheat_does_not_taint_the_others():
     found = compare({"patcher": cheats.patched_numpy(), "zeros": cheats.zeros(), "right": cheats.honest}, cheats.reference, cheats.host_case(),
                     rounds=8, seconds=0)
     assert [row.verdict for row in found[0].rows] == ["refused", "refused", "passed", "passed"] and found[0]["right"].ratio
+
+
+def test_nothing_is_compared_with_a_clock_or_numpy_replaced_before(monkeypatch):
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: 0)
+    monkeypatch.setattr(np, "tanh", lambda x: x)
+    with pytest.raises(RuntimeError, match="time.perf_counter_ns, numpy.tanh: replaced before"):
+        run(cheats.honest)
+
+
+def test_a_wider_result_is_no_cheat():
+    assert run(lambda x: float(x.sum()), np.sum, Case((40,))).verdict == "passed"
 
 
 def test_what_it_says_of_those_that_pass():

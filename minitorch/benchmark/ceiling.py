@@ -39,14 +39,19 @@ class Ceiling:
                         f"{limit / 1e9:.4g}: not done, or not declared as it is")
         return None
 
+    def higher(self, other):
+        """The higher of two measurements, figure by figure."""
+        flops = {name: max(rate, other.flops.get(name, 0)) for name, rate in self.flops.items()}
+        return Ceiling(self.where, max(self.bandwidth, other.bandwidth), max(self.cached, other.cached), flops)
+
     def as_dict(self):
         return {"where": self.where, "bandwidth": self.bandwidth, "bandwidth_in_cache": self.cached, "flops": self.flops, "margin": MARGIN}
 
 
-def host():
-    """The Ceiling of this machine's processors, measured by this process within the last minutes."""
+def host(anew=False):
+    """The Ceiling of this machine's processors, measured by this process within the last minutes, or `anew`."""
     now = watch.nanoseconds()
-    if not _host or now - _host[0][0] > FRESH:
+    if anew or not _host or now - _host[0][0] > FRESH:
         _host[:] = [(now, measure_host())]
     return _host[0][1]
 

@@ -33,7 +33,7 @@ REASONS = {
     "reads outside": "the result depends on bytes beside the inputs",
     "late": "the result was not there when the clock stopped",
     "stream": "the work is not on the stream that is timed",
-    "background": "it goes on working between calls",
+    "background": "threads or processes that it started work on between calls",
     "memory": "repeated numbers come far sooner than new ones: results are kept",
     "lazy": "what it returns is no array",
     "tampered": "it replaced functions of the clock, of NumPy or of this harness, or changed the process",
@@ -85,8 +85,8 @@ def judge(outputs, truth, precision, allowed, when, earlier=(), dtype=None):
 
 
 def wrong_dtype(y, r, dtype):
-    if r.dtype.kind == "f" and dtype is not None and y.dtype != dtype:
-        return dtype.name
+    if r.dtype.kind == "f" and dtype is not None and y.dtype != dtype and (y.dtype.kind != "f" or y.dtype.itemsize <= dtype.itemsize):
+        return dtype.name                            # a wider one costs more and is no cheat
     if r.dtype.kind in "iub" and y.dtype.kind not in "iub":
         return r.dtype.name
     return None

@@ -26,9 +26,9 @@ def gathered(seed, device):
             "gpu": gpu() if device == "cuda" else None}
 
 
-def state():
+def state(device="cpu"):
     """What changes while it runs: clocks in MHz, temperatures in degrees, load; empty where the machine does not tell."""
-    found = {"load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None}
+    found = {"load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None, "gpu": gpu_state() if device == "cuda" else None}
     with contextlib.suppress(OSError, ValueError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         found["mhz"] = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]

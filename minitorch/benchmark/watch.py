@@ -22,6 +22,7 @@ own_thread = time.thread_time
 pause = time.sleep
 second = getattr(time, "clock_gettime_ns", None)
 RAW = getattr(time, "CLOCK_MONOTONIC_RAW", getattr(time, "CLOCK_MONOTONIC", None))
+CLOCKED = (time, np, np.linalg, np.random)
 MODULES = (time, np, np.linalg, np.random, gc, threading, os, sys)
 IDLE, LOOK = 0.25, 0.08                              # seconds: thread pools spin for some time after a call, then sleep
 BUSY = 0.04                                          # share of a processor above which a thread counts as working
@@ -32,13 +33,24 @@ def second_clock():
     return second(RAW) if second else nanoseconds()
 
 
-def clocks_are_real():
-    """Whether the functions bound above are the interpreter's own."""
-    return all(isinstance(f, types.BuiltinFunctionType) and f.__module__ == "time" for f in (nanoseconds, processor, own_thread, pause))
-
-
 def callables(module):
-    return {name: f for name, f in vars(module).items() if callable(f) and not name.startswith("__")}
+    """The functions of a module, but for hooks, which are there to be set (sys.excepthook)."""
+    return {name: f for name, f in vars(module).items() if callable(f) and not name.startswith("__") and not name.endswith("hook")}
+
+
+def own(module, f):
+    """Whether a function of time or numpy comes from there."""
+    home = getattr(f, "__module__", None) or "numpy"     # ufuncs do not say
+    return home.partition(".")[0] in (module.__name__.partition(".")[0], "builtins")
+
+
+FIRST = {module: callables(module) for module in CLOCKED}                   # as they were when this file was read
+
+
+def replaced():
+    """The functions of the clock and of NumPy that are not their own, or not those that they were when this file was read."""
+    return [f"{module.__name__}.{name}" for module, known in FIRST.items() for name, f in known.items()
+            if vars(module).get(name) is not f or not own(module, f)]
 
 
 class Watch:
@@ -80,6 +92,8 @@ def process():
     """What of the process's state changes everybody's speed or arithmetic."""
     found = {"sys.getswitchinterval": sys.getswitchinterval(), "numpy.geterr": np.geterr(), "sys.getprofile": sys.getprofile(),
              "sys.gettrace": sys.gettrace()}
+    if hasattr(os, "getpriority"):
+        found["os.getpriority"] = os.getpriority(os.PRIO_PROCESS, 0)
     if hasattr(os, "sched_getaffinity"):
         found["os.sched_getaffinity"] = sorted(os.sched_getaffinity(0))
     return found
@@ -88,24 +102,32 @@ def process():
 def restore(key, value):
     with contextlib.suppress(OSError, ValueError):
         {"sys.getswitchinterval": sys.setswitchinterval, "numpy.geterr": lambda v: np.seterr(**v), "sys.getprofile": sys.setprofile,
-         "sys.gettrace": sys.settrace, "os.sched_getaffinity": lambda v: os.sched_setaffinity(0, v)}[key](value)
+         "sys.gettrace": sys.settrace, "os.getpriority": lambda v: os.setpriority(os.PRIO_PROCESS, 0, v),
+         "os.sched_getaffinity": lambda v: os.sched_setaffinity(0, v)}[key](value)
 
 
 def threads():
-    """The threads of this process by the system's numbers; empty where the system does not tell."""
-    try:
-        return set(os.listdir("/proc/self/task"))
-    except OSError:
-        return set()
+    """The threads of this process and its children, as folders of /proc; empty where the system does not tell."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for thread in os.listdir("/proc/self/task"):
+            found.add(f"/proc/self/task/{thread}")
+            with contextlib.suppress(OSError):
+                found |= {f"/proc/{child}" for child in first_line(f"/proc/self/task/{thread}/children").split()}
+    return found
 
 
 def work_of(thread):
     """Nanoseconds that a thread has run so far; 0 once it is gone."""
     try:
-        with open(f"/proc/self/task/{thread}/schedstat", encoding="ascii") as file:
-            return int(file.read().split()[0])
+        return int(first_line(f"{thread}/schedstat").split()[0])
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def first_line(path):
+    with open(path, encoding="ascii") as file:
+        return file.readline()
 
 
 def works_alone(suspects, disturb=None):
