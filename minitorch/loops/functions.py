@@ -30,9 +30,20 @@ def exp(x):
 
 
 @exact
+def decay(x):
+    """e^x for x <= 0, which cannot overflow."""
+    t = LEAST if x < LEAST else x                    # NaN stays
+    n = np.floor(t * LOG2E + HALF)
+    r = t - n * LN2_HIGH - n * LN2_LOW
+    y = ONE + r * (ONE + r * (C2 + r * (C3 + r * (C4 + r * (C5 + r * (C6 + r * C7))))))
+    y *= np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return F(0) if x < LEAST else y
+
+
+@exact
 def tanh(x):
     """(1 - e^-2|x|) / (1 + e^-2|x|), with the sign of x."""
-    e = exp(-TWO * abs(x))
+    e = decay(-TWO * abs(x))
     y = (ONE - e) / (ONE + e)
     w = x * x
     near = x * (ONE - w * (F(1 / 3) - w * F(2 / 15)))                      # where 1 - e would lose digits

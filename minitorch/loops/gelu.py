@@ -3,7 +3,7 @@ import numpy as np
 
 from .. import threads
 from . import loop
-from .functions import F, HALF, ONE, erf, exp, tanh
+from .functions import F, HALF, ONE, decay, erf, tanh
 
 LEAST = 1 << 15                                      # numbers that are worth another thread
 ROOT, SCALE, CUBIC = F(0.5 ** 0.5), F((2 / np.pi) ** 0.5), F(0.044715)
@@ -21,7 +21,7 @@ def by_erf_gradient(start, stop, g, x, y):
     g, x, y = g[start:stop], x[start:stop], y[start:stop]
     for i in range(x.size):
         v = x[i]
-        y[i] = g[i] * (HALF * (ONE + erf(v * ROOT)) + v * exp(-HALF * v * v) * (HALF * SCALE))
+        y[i] = g[i] * (HALF * (ONE + erf(v * ROOT)) + v * decay(-HALF * v * v) * (HALF * SCALE))
 
 
 @loop

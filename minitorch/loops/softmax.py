@@ -3,7 +3,7 @@ import numpy as np
 
 from .. import threads
 from . import inline, loop
-from .functions import F, exp
+from .functions import F, decay, exp
 
 LEAST = 1 << 14                                      # numbers that are worth another thread
 
@@ -15,7 +15,7 @@ def exponentials(x, y):
     for j in range(x.size):
         most = x[j] if x[j] > most else most
     for j in range(x.size):
-        y[j] = exp(x[j] - most)
+        y[j] = decay(x[j] - most)
         total += y[j]
     return total, most
 
@@ -136,7 +136,7 @@ def strip(s, lse, total, first):
         most = F(0) if most == F(-np.inf) else most
         sum_ = F(0)
         for j in range(x.size):
-            x[j] = exp(x[j] - most)
+            x[j] = decay(x[j] - most)
             sum_ += x[j]
         total[i, 0], lse[i] = sum_, np.log(sum_) + most
 
@@ -152,5 +152,5 @@ def strip_back(p, gp, lse, delta, first):
             gp[i, first + i:] = F(0)
         shift = F(0) if shift == F(-np.inf) else shift
         for j in range(x.size):
-            x[j] = exp(x[j] - shift)
+            x[j] = decay(x[j] - shift)
             g[j] = x[j] * (g[j] - d)

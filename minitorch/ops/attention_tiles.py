@@ -39,9 +39,17 @@ class Heads:
             n = min(self.rows, self.L - i)
             yield slice(i, i + n), min(self.S, i + n) if self.causal else self.S
 
-    def scores(self, head, rows, stop):
+    def room(self):
+        """Where a thread puts one strip after another: it stays in the cache."""
+        return np.empty(self.rows * self.S, self.q.dtype)
+
+    def product(self, a, b, room):
+        """a b^T, in `room`."""
+        return np.matmul(a, b.T, out=room[:len(a) * len(b)].reshape(len(a), len(b)))
+
+    def scores(self, head, rows, stop, room):
         """q k^T * scale + mask for a strip, -inf for what is not seen: (n, stop)."""
-        s = (self.q[head, rows] * self.scale) @ self.k[head // self.groups, :stop].T
+        s = self.product(self.q[head, rows] * self.scale, self.k[head // self.groups, :stop], room)
         if self.mask is not None:
             mask = self.mask[(*np.unravel_index(head, self.lead), rows, slice(stop))]
             if mask.dtype == bool:
@@ -57,10 +65,11 @@ class Heads:
         return rows.start + 1 if self.causal else 0
 
     def each(self, part):
-        """part(head) for every head of keys, shared out among threads where there is work for them."""
+        """part(head, room, room) for every head of keys, shared out among threads where there is work for them."""
         def some(start, stop):
+            rooms = self.room(), self.room()
             for head in range(start, stop):
-                part(head)
+                part(head, *rooms)
         with blas.alone():
             threads.run(some, len(self.k), least=1 + (1 << 18) // max(1, self.L * self.S * self.groups))
 
@@ -86,10 +95,10 @@ def forward(query, key, value, mask, causal, scale, groups):
     y = np.empty((*query.shape[:-1], value.shape[-1]), query.dtype)
     out, lse = y.reshape(-1, heads.L, value.shape[-1]), np.empty(heads.q.shape[:2], query.dtype)
 
-    def part(of_key):
+    def part(of_key, room, _):
         for head in range(of_key * groups, (of_key + 1) * groups):
             for rows, stop in heads.strips(head):
-                s, part = heads.scores(head, rows, stop), out[head, rows]
+                s, part = heads.scores(head, rows, stop, room), out[head, rows]
                 if heads.loops is None:
                     total = exponentials(s, lse[head, rows])
                 else:
@@ -109,13 +118,13 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
     found = [np.empty(t.shape, t.dtype) for t in (query, key, value)]
     gq, gk, gv = (t.reshape(-1, *t.shape[-2:]) for t in found)
 
-    def part(of_key):
+    def part(of_key, room, other):
         k, v = heads.k[of_key], heads.v[of_key]
         gk[of_key], gv[of_key] = 0, 0
         for head in range(of_key * groups, (of_key + 1) * groups):
             for rows, stop in heads.strips(head):
-                p, g_rows = heads.scores(head, rows, stop), g[head, rows]
-                gp = g_rows @ v[:stop].T
+                p, g_rows = heads.scores(head, rows, stop, room), g[head, rows]
+                gp = heads.product(g_rows, v[:stop], other)
                 delta = np.einsum("ij,ij->i", g_rows, y[head, rows])[:, None]
                 if heads.loops is None:
                     p -= np.where(lse[head, rows] == -math.inf, 0, lse[head, rows])
