@@ -168,7 +168,7 @@ def deserialize(x, custom_objects=None):
     if custom_objects:
         with custom_object_scope(custom_objects):
             return deserialize(x)
-    if isinstance(x, list):
+    if isinstance(x, (list, tuple)):
         return [deserialize(v) for v in x]
     if not isinstance(x, dict):
         return x

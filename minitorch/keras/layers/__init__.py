@@ -1,11 +1,13 @@
 """Layers by Keras' names, one family a file."""
-from ..layer import InputSpec, Layer
+from ..layer import Layer
 from ..symbolic import Input
+from ..weights import InputSpec
+from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import Attention, MultiHeadAttention
 from .conv import (Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Convolution1D, Convolution2D, Convolution3D,
                    DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D)
-from .core import (ELU, Activation, ActivityRegularization, Dense, Embedding, Identity, InputLayer, Lambda, LeakyReLU, Masking, Operation,
-                   PReLU, ReLU, Rescaling, Softmax, TorchModuleWrapper)
+from .core import ActivityRegularization, Dense, Identity, InputLayer, Lambda, Operation, Rescaling, TorchModuleWrapper
+from .embedding import Embedding, Masking
 from .merging import (Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract, add, average, concatenate, dot, maximum, minimum,
                       multiply, subtract)
 from .normalization import BatchNormalization, LayerNormalization, Normalization

@@ -1,8 +1,8 @@
 """Convolution: (N, *sizes, C) with a kernel (*window, C / groups, filters) -> (N, *positions, filters)."""
 from ...nn import functional as F
 from .. import activations, constraints, initializers, regularizers
-from ..layer import InputSpec
 from ..variable import floats
+from ..weights import InputSpec
 from .core import positive
 from .windows import Windowed, each, flat, ranked
 

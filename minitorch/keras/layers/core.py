@@ -1,10 +1,10 @@
 """Layers at the ends and joints of networks: inputs, Dense, activations by name, functions as layers, other modules as layers."""
 
-from ... import nn
 from .. import activations, constraints, initializers, regularizers
-from ..layer import InputSpec, Layer, automatic_name
+from ..layer import Layer, automatic_name
 from ..symbolic import KerasTensor, Node
-from ..variable import as_tensor, floats, shown
+from ..variable import floats, shown
+from ..weights import InputSpec
 
 
 class InputLayer(Layer):
@@ -85,95 +85,6 @@ def positive(layer, name, value):
     return value.__index__()
 
 
-class Activation(Layer):
-    """An activation, by its name or as a function."""
-
-    supports_masking = True
-
-    def __init__(self, activation, **kwargs):
-        super().__init__(**kwargs)
-        self.activation = activations.get(activation)
-
-    def call(self, inputs):
-        return self.activation(inputs)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-
-class ReLU(Layer):
-    """x above the threshold, negative_slope * (x - threshold) below it, at most max_value."""
-
-    supports_masking = True
-
-    def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
-
-    def call(self, inputs):
-        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-
-class LeakyReLU(ReLU):
-    """x above 0, negative_slope * x below."""
-
-    def __init__(self, negative_slope=0.3, **kwargs):
-        super().__init__(negative_slope=kwargs.pop("alpha", negative_slope), **kwargs)
-
-    def call(self, inputs):
-        return activations.leaky_relu(inputs, self.negative_slope)
-
-
-class ELU(Activation):
-    """x above 0, alpha (e^x - 1) below."""
-
-    def __init__(self, alpha=1.0, **kwargs):
-        super().__init__("elu", **kwargs)
-        self.alpha = alpha
-
-    def call(self, inputs):
-        return activations.elu(inputs, self.alpha)
-
-
-class Softmax(Activation):
-    """e^x over its sum along the axis, of the places that the mask lets through."""
-
-    def __init__(self, axis=-1, **kwargs):
-        super().__init__("softmax", **kwargs)
-        self.axis = axis
-
-    def call(self, inputs, mask=None):
-        if mask is not None:
-            inputs = inputs + (1 - floats(as_tensor(mask))) * -1e9
-        return activations.softmax(inputs, self.axis)
-
-
-class PReLU(Layer):
-    """x above 0, alpha x below, alpha learnt for each place of the input (He et al. 2015); shared along `shared_axes`."""
-
-    supports_masking = True
-
-    def __init__(self, alpha_initializer="zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None, **kwargs):
-        super().__init__(**kwargs)
-        self.alpha_initializer, self.alpha_regularizer = initializers.get(alpha_initializer), regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
-        self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes or [])
-
-    def build(self, input_shape):
-        shape = [1 if axis in self.shared_axes else n for axis, n in enumerate(input_shape)][1:]
-        self.alpha = self.add_weight(shape, self.alpha_initializer, regularizer=self.alpha_regularizer, constraint=self.alpha_constraint,
-                                     name="alpha")
-
-    def call(self, inputs):
-        return activations.relu(inputs) - self.alpha * activations.relu(-inputs)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-
 class Lambda(Layer):
     """A function as a layer; saved by its name, which load_model(custom_objects=...) must know."""
 
@@ -219,66 +130,6 @@ class TorchModuleWrapper(Layer):
     def get_config(self):
         raise TypeError(f'layer "{self.name}" wraps a {type(self.module).__name__}, which has no configuration: the model cannot be '
                         "saved whole, but save_weights() can save its weights")
-
-
-class Masking(Layer):
-    """Marks the steps whose numbers are all mask_value, so that recurrent layers and losses pass them over: (N, T, n)."""
-
-    supports_masking = True
-
-    def __init__(self, mask_value=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.mask_value = mask_value
-
-    def compute_mask(self, inputs, previous_mask=None):
-        return (inputs != self.mask_value).any(-1)
-
-    def call(self, inputs):
-        return inputs * (inputs != self.mask_value).any(-1, keepdim=True).to(inputs.dtype)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-
-class Embedding(Layer):
-    """The rows of a table: whole numbers (...) below input_dim -> (..., output_dim). mask_zero: 0 is padding, to be passed over."""
-
-    def __init__(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, embeddings_constraint=None,
-                 mask_zero=False, weights=None, **kwargs):
-        input_length = kwargs.pop("input_length", None)
-        if input_length is not None:
-            kwargs["input_shape"] = (input_length,)
-        super().__init__(**kwargs)
-        self.input_dim, self.output_dim = positive(self, "input_dim", input_dim), positive(self, "output_dim", output_dim)
-        self.embeddings_initializer, self.mask_zero = initializers.get(embeddings_initializer), mask_zero
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
-        self.embeddings_constraint = constraints.get(embeddings_constraint)
-        self.supports_masking = mask_zero
-        self._initial = weights
-
-    def build(self, input_shape):
-        self.embeddings = self.add_weight((self.input_dim, self.output_dim), self.embeddings_initializer, name="embeddings",
-                                          regularizer=self.embeddings_regularizer, constraint=self.embeddings_constraint)
-        if self._initial is not None:
-            self.set_weights(self._initial if isinstance(self._initial, (list, tuple)) else [self._initial])
-
-    def call(self, inputs):
-        x = inputs.long()
-        if x.numel() and not (int(x.min()) >= 0 and int(x.max()) < self.input_dim):
-            raise ValueError(f'layer "{self.name}": the input holds {int(x.min())} to {int(x.max())}, but the table has the rows 0 to '
-                             f"{self.input_dim - 1}")
-        return nn.functional.embedding(x, self.embeddings)
-
-    def compute_mask(self, inputs, previous_mask=None):
-        return inputs != 0 if self.mask_zero else None
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape, self.output_dim)
-
-    def get_config(self):
-        config = super().get_config()
-        config.pop("weights", None)
-        return config
 
 
 class ActivityRegularization(Layer):

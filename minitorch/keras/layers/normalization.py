@@ -5,8 +5,9 @@ import minitorch as torch
 
 from ...nn import functional as F
 from .. import constraints, initializers, regularizers
-from ..layer import InputSpec, Layer
+from ..layer import Layer
 from ..variable import as_tensor, floats, shown
+from ..weights import InputSpec
 
 
 class BatchNormalization(Layer):

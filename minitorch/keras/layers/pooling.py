@@ -2,8 +2,9 @@
 import minitorch as torch
 
 from ...nn import functional as F
-from ..layer import InputSpec, Layer
+from ..layer import Layer
 from ..variable import floats
+from ..weights import InputSpec
 from .windows import Windowed, flat, ranked
 
 MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}

@@ -7,8 +7,9 @@ import minitorch as torch
 
 from ...ops.recurrent import gru_gates, lstm_gates
 from .. import activations, constraints, initializers, regularizers
-from ..layer import InputSpec, Layer
+from ..layer import Layer
 from ..variable import floats, shown
+from ..weights import InputSpec
 from .core import positive
 from .regularization import share
 

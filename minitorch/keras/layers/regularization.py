@@ -4,7 +4,8 @@ import math
 import minitorch as torch
 
 from ...nn import functional as F
-from ..layer import InputSpec, Layer
+from ..layer import Layer
+from ..weights import InputSpec
 
 
 class Noise(Layer):

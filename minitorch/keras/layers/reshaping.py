@@ -2,8 +2,9 @@
 import math
 
 from ...nn import functional as F
-from ..layer import InputSpec, Layer
+from ..layer import Layer
 from ..variable import shown
+from ..weights import InputSpec
 
 
 class Flatten(Layer):

@@ -4,8 +4,9 @@ The channels are the last axis, or with data_format="channels_first" the second.
 between layers only the view changes, so a chain of convolutions and poolings copies nothing for it.
 With padding="same" the output has ceil(size / stride) places, and an odd padding puts one more place behind than before.
 """
-from ..layer import InputSpec, Layer
+from ..layer import Layer
 from ..variable import shown
+from ..weights import InputSpec
 
 
 def each(value, rank, what):

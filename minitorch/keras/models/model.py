@@ -97,9 +97,13 @@ class Model(Trainer, Layer):
 
     def _symbols(self, which):
         if self._graph is None:
-            raise AttributeError(f'model "{self.name}" has no {which}: it is not a graph of layers' if type(self).call is not Model.call else
-                                 f'model "{self.name}" has no {which} yet: the shape of its input is not known')
+            raise AttributeError(self._lacking(which))
         return getattr(self._graph, which)
+
+    def _lacking(self, which):
+        if hasattr(self, "_row"):
+            return f'model "{self.name}" has no {which} yet: the shape of its input is not known'
+        return f'model "{self.name}" has no {which}: it is not a graph of layers'
 
     @property
     def input(self):
@@ -209,16 +213,17 @@ def graph_from(config):
     def read(x):
         if isinstance(x, dict) and x.get("class_name") == "__tensor__":
             call, k = x["config"]
+            if call not in results or not 0 <= k < len(results[call]):
+                raise ValueError(f"the model's configuration is damaged: it refers to result {k} of call {call}, which is not there")
             return results[call][k]
         if isinstance(x, dict) and "class_name" not in x:
             return {key: read(v) for key, v in x.items()}
-        return [read(v) for v in x] if isinstance(x, list) else deserialize(x)
-    try:
-        for i, call in enumerate(config["calls"]):
-            results[i] = leaves(layers[call["layer"]](*read(call["args"]), **read(call["kwargs"])))
-        return read(config["input_structure"]), read(config["outputs"])
-    except (KeyError, IndexError) as error:
-        raise ValueError(f"the model's configuration is damaged: it refers to {error}, which is not there") from None
+        return [read(v) for v in x] if isinstance(x, (list, tuple)) else deserialize(x)
+    for i, call in enumerate(config["calls"]):
+        if call["layer"] not in layers:
+            raise ValueError(f"the model's configuration is damaged: it calls a layer {call['layer']!r}, which is not there")
+        results[i] = leaves(layers[call["layer"]](*read(call["args"]), **read(call["kwargs"])))
+    return read(config["input_structure"]), read(config["outputs"])
 
 
 def zeros_like_signature(signature):
