@@ -99,6 +99,30 @@ class Recurrent(Layer):
             x = x * self.dropped((x.shape[0], 1, x.shape[2]), x, self.dropout)
         kept = self.dropped((x.shape[0], self.units), x, self.recurrent_dropout) if training and self.recurrent_dropout else None
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        function = self.function() if mask is None and kept is None else None
+        outputs, states = self.by_steps(x, states, mask, kept) if function is None else self.at_once(function, x, states)
+        if self.stateful:
+            self._states = [s.detach() for s in states]
+        y = outputs if self.return_sequences else outputs[:, -1]
+        return (y, *states) if self.return_state else y
+
+    def at_once(self, function, x, states):
+        """(outputs of all steps (N, T, units), last states) by minitorch's function over whole sequences."""
+        h = states[0].unsqueeze(0)
+        state = h if self.parts == 1 else (h, states[1].unsqueeze(0))
+        y, *lasts = function(x.flip(1) if self.go_backwards else x, state, self.parameters_in_order(), self.use_bias, 1, 0.0, False, False, True)
+        return y, [s.squeeze(0) for s in lasts]
+
+    def function(self):
+        """minitorch's function for the activations that this layer has; None where there is none."""
+
+    def parameters_in_order(self):
+        """The weights as minitorch's function takes them."""
+        found = [self.kernel.T, self.recurrent_kernel.T]
+        return found + [self.bias, torch.zeros_like(self.bias)] if self.use_bias else found
+
+    def by_steps(self, x, states, mask, kept):
+        """(outputs of all steps (N, T, units), last states) step by step, with a mask and with dropout of the state."""
         gates = list(self.projected(x).unbind(1))
         masks = [None] * len(gates) if mask is None else [m.unsqueeze(1) for m in mask.bool().unbind(1)]
         if self.go_backwards:
@@ -110,10 +134,7 @@ class Recurrent(Layer):
             states = new if m is None else [torch.where(m, a, b) for a, b in zip(new, states)]
             output = new[0] if m is None else torch.where(m, new[0], torch.zeros_like(output) if self.zero_output_for_mask else output)
             outputs.append(output)
-        if self.stateful:
-            self._states = [s.detach() for s in states]
-        y = torch.stack(outputs, 1) if self.return_sequences else outputs[-1]
-        return (y, *states) if self.return_state else y
+        return torch.stack(outputs, 1), states
 
     def projected(self, x):
         """x @ kernel + bias for all steps at once."""
@@ -145,6 +166,9 @@ class Recurrent(Layer):
 class SimpleRNN(Recurrent):
     """h' = activation(x W + h U + b) (Elman 1990)."""
 
+    def function(self):
+        return {activations.tanh: torch.rnn_tanh, activations.relu: torch.rnn_relu}.get(self.activation)
+
     def step(self, gates, states, whole):
         return [self.activation(gates + states[0] @ self.recurrent_kernel)]
 
@@ -169,9 +193,12 @@ class LSTM(Recurrent):
             b[self.units:2 * self.units] = 1.0
         return b
 
+    def function(self):
+        return torch.lstm if self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid else None
+
     def step(self, gates, states, whole):
         z, c = gates + states[0] @ self.recurrent_kernel, states[1]
-        if self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid:
+        if self.function() is not None:
             return list(lstm_gates(z, c))
         i, f, g, o = z.chunk(4, 1)
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
@@ -195,6 +222,14 @@ class GRU(Recurrent):
     def bias_shape(self):
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
 
+    def function(self):
+        plain = self.reset_after and self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid
+        return torch.gru if plain else None
+
+    def parameters_in_order(self):
+        found = [reset_first(w, self.units) for w in (self.kernel, self.recurrent_kernel, *([self.bias] if self.use_bias else []))]
+        return [found[0].T, found[1].T, *(found[2] if self.use_bias else ())]
+
     def projected(self, x):
         y = x @ self.kernel
         return y if self.bias is None else y + (self.bias[0] if self.reset_after else self.bias)
@@ -208,7 +243,7 @@ class GRU(Recurrent):
             return [z * whole + (1 - z) * new]
         inner = h @ self.recurrent_kernel
         inner = inner if self.bias is None else inner + self.bias[1]
-        if self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid:
+        if self.function() is not None:
             return [gru_gates(reset_first(gates, H), reset_first(inner, H), whole)]
         z, r = self.recurrent_activation(gates[:, :2 * H] + inner[:, :2 * H]).chunk(2, 1)
         return [z * whole + (1 - z) * self.activation(gates[:, 2 * H:] + r * inner[:, 2 * H:])]
