@@ -31,7 +31,7 @@ LATER = {name: file for file, names in {
                LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear UninitializedBuffer
                UninitializedParameter""",
     "parallel": "DataParallel",
-    "older": "Container NLLLoss2d SyncBatchNorm",
+    "older": "Container CrossMapLRN2d NLLLoss2d SyncBatchNorm",
     "padding": """CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d ReflectionPad2d
                   ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d""",
     "recurrent": "GRU LSTM RNN RNNBase",

@@ -185,3 +185,4 @@ class PairwiseDistance(FunctionModule):
 
     def __init__(self, p=2.0, eps=1e-6, keepdim=False):
         super().__init__(p=p, eps=eps, keepdim=keepdim)
+        self.norm = p

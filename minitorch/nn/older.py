@@ -1,6 +1,7 @@
 """Modules by names that newer ones have replaced, and batch norm for many processes."""
 import warnings
 
+from .. import tensor
 from .loss import NLLLoss
 from .module import Module
 from .normalization import BatchNorm
@@ -49,3 +50,25 @@ class Container(Module):
                       DeprecationWarning, stacklevel=2)
         for name, module in kwargs.items():
             self.add_module(name, module)
+
+
+class CrossMapLRN2d(Module):
+    """x / (k + alpha / size * sums of x^2 over neighbouring channels of (N, C, H, W))^beta, the first channel in every sum, as in PyTorch.
+
+    LocalResponseNorm has the sums of the paper (Krizhevsky, Sutskever & Hinton 2012).
+    """
+
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input):
+        if input.ndim != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead.")
+        C, reach = input.shape[1], int((self.size - 1) / 2 + 1)
+        summed = [[float(d < c + reach and (d == 0 or d > c - reach)) for d in range(C)] for c in range(C)]      # (C, C)
+        sums = (tensor(summed, dtype=input.dtype, device=input.device) @ input.square().flatten(2)).reshape(input.shape)
+        return input * (sums * (self.alpha / self.size) + self.k) ** -self.beta
+
+    def extra_repr(self):
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -155,8 +155,9 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     device = device_of(input.array)
-    slopes = uniform(source(None, device), input.array.shape, F32) * (upper - lower) + lower
-    return (in_place(prelu_of) if inplace else prelu_of)(input, wrap(placed(slopes.astype(input.array.dtype), device)))
+    dtype = input.array.dtype
+    slopes = uniform(source(None, device), input.array.shape, F32).astype(F32 if dtypes.is_half(dtype) else dtype) * (upper - lower) + lower
+    return (in_place(prelu_of) if inplace else prelu_of)(input, wrap(placed(slopes.astype(dtype, copy=False), device)))
 
 rrelu.case(distinct(3, 4))
 rrelu.case(distinct(3, 4), 0.25, 0.25, True)

@@ -138,7 +138,7 @@ def adapt(name, n, input, output_size):
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
     size = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
-    if n > 1 and input.ndim <= len(size):
+    if n > 1 and isinstance(output_size, (tuple, list)) and input.ndim <= len(size):
         raise ValueError(f"Input dimension should be at least {len(size) + 1}")
     if len(size) != n:
         raise RuntimeError(f"{name}: output_size must be {n}")

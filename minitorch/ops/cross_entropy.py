@@ -95,12 +95,11 @@ cross_entropy_gradient.case(normal(4), normal(4, 3), integers(4, high=3), positi
 
 def check_classes(name, input, target, weight, ignore_index):
     """(target with 0 for the ignored, whether each counts or None if all do); PyTorch's refusals. Arrays."""
-    t = target.array
-    if t.dtype not in (dtypes.I64, dtypes.np.uint8):
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype.name}")
-    C = input.shape[1]
+    t, C = target.array, input.shape[1]
     if not t.ndim or input.shape[0] != t.shape[0]:
         raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 0}).")
+    if t.dtype not in (dtypes.I64, dtypes.np.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype.name}")
     if weight is not None and tuple(weight.shape) != (C,):
         raise RuntimeError(f"weight tensor should be defined either for all {C} classes or no classes but got weight tensor of shape: "
                            f"{list(weight.shape)}")

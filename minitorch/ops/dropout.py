@@ -93,9 +93,9 @@ dropout1d.case(normal(2, 3, 4), 1.0)
 @composed(home="functional", method=False)
 def dropout2d(input, p=0.5, training=True, inplace=False):
     """While training, zero each channel of (N, C, H, W) with probability p; three axes are read as (N, C, L), as in PyTorch."""
-    if require_tensor(input, "dropout2d").ndim < 2:
+    if require_tensor(input, "dropout2d").ndim < 2 and training and p:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    return dropped("dropout2d", input, p, training, inplace, 2)
+    return dropped("dropout2d", input, p, training, inplace, min(2, input.ndim))
 
 dropout2d.case(normal(2, 3, 4, 2), 1.0)
 

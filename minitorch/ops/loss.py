@@ -31,14 +31,14 @@ def require_tensors(name, **tensors):
             raise TypeError(f"{name}(): argument '{label}' must be Tensor, not {type(t).__name__}")
 
 
-def difference(name, input, target):
-    """input - target, with PyTorch's warning where their sizes differ."""
+def difference(name, input, target, promoted=True):
+    """input - target, with PyTorch's warning where their sizes differ; promoted: brought to one dtype first, for `-` refuses booleans."""
     require_tensors(name, input=input, target=target)
     if input.shape != target.shape:
         warnings.warn(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
                       "incorrect results due to broadcasting. Please ensure they have the same size.", stacklevel=3)
-    if input.dtype is not target.dtype:
-        dtype = promote_types(input.dtype, target.dtype)         # where `-` refuses booleans
+    if promoted and input.dtype is not target.dtype:
+        dtype = promote_types(input.dtype, target.dtype)
         input, target = input.to(dtype), target.to(dtype)
     return input - target
 
@@ -60,7 +60,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
 @composed(home="functional")
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """|input - target|."""
-    return weighted(difference("l1_loss", input, target).abs(), weight, reduction_of(size_average, reduce, reduction))
+    return weighted(difference("l1_loss", input, target, promoted=False).abs(), weight, reduction_of(size_average, reduce, reduction))
 
 
 @composed(home="functional")

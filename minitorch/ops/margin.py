@@ -81,13 +81,18 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
     return reduced((-target * (input1 - input2) + float(margin)).clamp_min(0), reduction)
 
 
+def same_axes(anchor, positive, negative):
+    """RuntimeError for tensors of different numbers of axes."""
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError("The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+                           f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs")
+
+
 @composed(home="functional")
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"):
     """max(0, |anchor - positive| - |anchor - negative| + margin); swap: with the nearer of anchor and positive to negative."""
     require_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
-    if not anchor.ndim == positive.ndim == negative.ndim:
-        raise RuntimeError("The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
-                           f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs")
+    same_axes(anchor, positive, negative)
     return triplet(anchor, positive, negative, lambda a, b: pairwise_distance(a, b, p, eps), margin, swap,
                    reduction_of(size_average, reduce, reduction))
 
@@ -96,6 +101,7 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, s
 def triplet_margin_with_distance_loss(anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
     """triplet_margin_loss for any distance_function(a, b); pairwise_distance by default."""
     require_tensors("triplet_margin_with_distance_loss", anchor=anchor, positive=positive, negative=negative)
+    same_axes(anchor, positive, negative)
     return triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, reduction_of(None, None, reduction))
 
 

@@ -44,6 +44,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and t.array.size != C:
             raise RuntimeError(f"{name} should contain {C} elements not {t.array.size}")
+    if not input.array.size:                         # nothing to normalise, no statistics to move
+        return by_channel(input, weight, bias)
     if training:
         if prod(input.shape) // max(C, 1) == 1:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")

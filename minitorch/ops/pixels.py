@@ -40,6 +40,8 @@ def pixel_unshuffle(input, downscale_factor):
 @composed(home="torch functional", method=False)
 def channel_shuffle(input, groups):
     """The channels of (N, C, ...) dealt out: the first of every group, then the second, and so on (Zhang et al. 2018)."""
+    if input.ndim <= 2:
+        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}")
     N, C, *size = input.shape
     if groups <= 0:
         raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")

@@ -33,8 +33,10 @@ put_places.case(normal(1, 2, 2, 1), np.array([[[[4], [0]], [[5], [2]]]]), (2, 3)
 def max_unpool(name, n, input, indices, kernel_size, stride, padding, output_size):
     """(N, C, *any) or (C, *any) put where `indices` say, into zeros of the size that pooling started from."""
     require_tensor(input, name)
-    if not isinstance(indices, Tensor) or indices.dtype is not dtypes.int64:
-        raise RuntimeError(f"elements in indices should be type int64 but got: {getattr(indices, 'dtype', type(indices))}")
+    if not isinstance(indices, Tensor):
+        raise TypeError(f"{name}(): argument 'indices' must be Tensor, not {type(indices).__name__}")
+    if indices.dtype is not dtypes.int64:
+        raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(f"Input to {name} should be a {n + 1}d or {n + 2}d Tensor, but got a tensor with {input.ndim} dimensions")
     if input.shape != indices.shape:
@@ -111,7 +113,14 @@ def fractional_max_pool(name, n, input, kernel_size, output_size, output_ratio, 
     spatial = x.shape[2:]
     if any(m + k - 1 + (n == 3) > size or m < 1 for m, k, size in zip(out, kernel, spatial)):       # PyTorch's bound, stricter for volumes
         raise RuntimeError(f"{name}: output of {list(out)} windows of {list(kernel)} is too large for an input of {list(spatial)}")
-    samples = to_numpy((rand(*x.shape[:2], n, dtype=input.dtype) if samples is None else samples).array)
+    N, C = x.shape[:2]
+    if samples is None:
+        samples = rand(N, C, n, dtype=input.dtype)
+    elif samples.dtype is not input.dtype:
+        raise RuntimeError("Expect _random_samples to have the same dtype as input")
+    elif samples.ndim != 3 or samples.shape[0] < N or tuple(samples.shape[1:]) != (C, n):
+        raise RuntimeError(f"Expect _random_samples of shape {[N, C, n]} for the input's batch and channels, but got {list(samples.shape)}")
+    samples = to_numpy(samples.array)[:N]
     order = range(n) if n == 3 else reversed(range(n))                             # in two dimensions the width comes first
     flat = 0
     for axis, which in enumerate(order):

@@ -101,11 +101,12 @@ def test_refused_as_in_pytorch(name):
     for text in calls_of(name)[:2]:
         right = drawn(text)
         for what, args, params in spoiled(*right):
+            if is_known(name, what):                 # PyTorch is not asked: some of these read beyond its memory
+                continue
             theirs = outcome(name, args, params, torch)
             refused += isinstance(theirs, Exception)
-            if not is_known(name, what):
-                difference = disagreement(name, outcome(name, args, params, minitorch), theirs, of_an_option(*right, what))
-                if difference:
-                    wrong.append(f"({text}), {what}: {difference}")
+            difference = disagreement(name, outcome(name, args, params, minitorch), theirs, of_an_option(*right, what))
+            if difference:
+                wrong.append(f"({text}), {what}: {difference}")
     assert refused, "nothing here is refused: it says nothing of errors"
     assert not wrong, "\n".join([f"{len(wrong)} differ", *wrong])

@@ -107,7 +107,6 @@ REASONS = {
            nn.functional.scaled_grouped_mm""",
     "new and still changing in PyTorch":
         "nn.LinearCrossEntropyLoss nn.LinearCrossEntropyOptions nn.functional.linear_cross_entropy optim.swap_in_optimizer_params_and_state",
-    "a relic whose sums miss a channel: LocalResponseNorm is right": "nn.CrossMapLRN2d",
     "there are no sparse gradients here": "optim.SparseAdam",
     "pipes of data, which PyTorch has given up":
         """utils.data.argument_validation utils.data.functional_datapipe utils.data.guaranteed_datapipes_determinism
