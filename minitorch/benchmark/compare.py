@@ -174,6 +174,7 @@ class Host:
             call = exam.make()
             if not exam.run(call, "before"):
                 return clock.SAMPLE
+            exam.remember(call)
             spent.append(exam.spent)
         return min(spent)
 
@@ -209,6 +210,7 @@ class Host:
                 exam.add(*exam.check(call, "during", probes=1))
             else:
                 exam.add(*call.misdeeds("during"), *call.unwritten("during"))
+                exam.remember(call)                  # so that a later one that repeats it is known
             if exam.refused:
                 return
         for call in calls:
@@ -270,7 +272,7 @@ class Host:
         row.samples = [round(s / 1e3, 6) for s in samples]
         own = of_positive(row.samples, confidence)
         row.timing = {"kind": "host", **summary(row.samples), "low": own.low, "high": own.high, "rounds": len(samples),
-                      "correlation": own.correlation, "calls": exam.group}
+                      "correlation": own.correlation, "calls": exam.group, "launch": clock.overhead(exam.case.params) / 1e3}
         row.rates = work.rates(seconds, self.ceiling, exam.precision)
         if base and base_exam is not exam and not base_exam.refused:
             pairs = min(len(samples), len(base))

@@ -15,7 +15,7 @@ from .providers import Lazy, Launch
 from .truth import allowed
 
 REPEATS = 3                                          # runs on the same numbers
-KEPT = 64                                            # digests of earlier results
+KEPT = 4096                                          # digests of earlier results
 KINDS = {                                            # of the simulator's findings, as reasons
     "global-out-of-bounds": "outside", "write-to-const": "input", "unwritten-output": "unwritten",
     **dict.fromkeys(("race", "missing-wait", "proxy-fence", "uninitialised"), "race"),

@@ -17,7 +17,8 @@
             deterministic  whether the same inputs gave the same bits
             simulated      whether it ran in the simulator: then timing and ratio are null
             timing         {median, p20, p80, min, max, low, high, rounds, calls, correlation}, microseconds per call; `kind`: "host",
-                           "graph" or "events"; launch: microseconds of launching alone, where known
+                           "graph" or "events"; launch: microseconds of launching alone (host: of a call that does
+                           nothing, which is in the time; graph: which is not)
             samples        [microseconds per call of each round]
             ratio          {median, low, high, confidence, rounds, correlation}: its time / the baseline's; below 1 is faster
             rates          {GB/s, GFLOP/s, of_ceiling}
