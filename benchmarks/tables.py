@@ -9,6 +9,7 @@ import argparse
 import re
 from pathlib import Path
 
+import benchmark_power
 import gradcheck_power
 import memory
 import nvrtc
@@ -16,8 +17,9 @@ import overhead
 import timing
 
 README = Path(__file__).parent.parent / "README.md"
-TABLES = {"overhead": overhead.table, "memory": memory.table, "nvrtc": nvrtc.table, "gradcheck_power": gradcheck_power.table}
-WHERE = {"nvrtc": nvrtc.where, "gradcheck_power": gradcheck_power.where}      # where figures come from, if not from this machine's clock
+TABLES = {"overhead": overhead.table, "memory": memory.table, "nvrtc": nvrtc.table, "gradcheck_power": gradcheck_power.table,
+          "benchmark_power": benchmark_power.table}
+WHERE = {"nvrtc": nvrtc.where, "gradcheck_power": gradcheck_power.where, "benchmark_power": benchmark_power.where}  # if not from this machine's clock
 MARKED = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -21,7 +21,7 @@
                            nothing, which is in the time; graph: which is not)
             samples        [microseconds per call of each round]
             ratio          {median, low, high, confidence, rounds, correlation}: its time / the baseline's; below 1 is faster
-            rates          {GB/s, GFLOP/s, of_ceiling}
+            rates          {GB/s, GFLOP/s, of_ceiling, bound ("memory" or "arithmetic", of which that share is)}
             counts         of a kernel in the simulator: {accesses, bytes (global), sectors, ideal_sectors, banks, ideal_banks, flops, grid, block,
                            shared_mem}, as minitorch.kernels.profile counts them
 
