@@ -76,6 +76,10 @@ def large():
         "gelu": F.gelu,
         "gelu, tanh": lambda x: F.gelu(x, approximate="tanh"),
         "rms_norm": lambda x: F.rms_norm(x, (x.shape[1],), x[0].detach() + 1),
+        "max_pool2d": lambda x: F.max_pool2d(x.reshape(47, 11, 13, 10), 2),
+        "max_pool2d, overlapping": lambda x: F.max_pool2d(x.reshape(47, 11, 13, 10), 3, 2, 1),
+        "avg_pool2d": lambda x: F.avg_pool2d(x.reshape(47, 11, 13, 10), 2),
+        "avg_pool1d": lambda x: F.avg_pool1d(x, 5, 2, 2),
     }
 
 

@@ -8,7 +8,7 @@ from ..autograd.mode import no_grad
 from ..autograd.op import composed
 from ..cases import normal
 from ..tensor import Tensor
-from .pool import shared, sum_windows
+from .pool import mean_windows
 from .standardize import normalize_batch, normalize_layer, per_channel, scale_and_shift
 from .windows import Slide
 
@@ -182,7 +182,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     N, C, *rest = input.shape
     square = (input * input).reshape((N, 1, C, prod(rest)))
     slide = Slide((1, 1), ((size // 2, (size - 1) // 2), (0, 0)), (1, 1))
-    near = shared(sum_windows(square, (size, 1), slide), size).reshape(input.shape)
+    near = mean_windows(square, (size, 1), slide, size).reshape(input.shape)
     return input / (near * alpha + k) ** beta
 
 

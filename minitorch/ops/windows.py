@@ -5,7 +5,10 @@ every copy back to where it came from (col2im).
 """
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from operator import index
+
+import numpy as np
 
 from ..autograd.op import op
 from ..backend import xp
@@ -29,6 +32,9 @@ class Slide:
         axes = [[slice(d * i, d * i + s * (n - 1) + 1, s) for i in range(k)]
                 for k, n, s, d in zip(kernel, out, self.stride, self.dilation)]
         return [(..., *tap) for tap in product(*axes)]
+
+
+tiles, overlap = Slide((2, 2), ((0, 0), (0, 0)), (1, 1)), Slide((2, 1), ((1, 1), (0, 1)), (1, 2))         # for cases
 
 
 def per_axis(value, n, name):
@@ -63,6 +69,17 @@ def inside(size, padding):
     """Where an array of `size` lies in its padded self, and the part of it that is kept: two tuples of slices."""
     return (tuple(slice(max(a, 0), max(n + a + min(b, 0), 0)) for n, (a, b) in zip(size, padding)),
             tuple(slice(max(-a, 0), max(n - max(-b, 0), 0)) for n, (a, b) in zip(size, padding)))
+
+
+def few_images(x):
+    """Slices of the first axis of (N, C, *size): what a processor's cache holds at a time; all of it for a GPU."""
+    n = max(1, (1 << 18) // max(1, prod(x.shape[1:]))) if xp(x) is np else max(1, len(x))
+    return [slice(i, i + n) for i in range(0, len(x), n)]
+
+
+def of_kernel(kernel, slide):
+    """A window as kernels.max_pool2d takes it: padding by axis, and rows added at the end alone as ceil_mode."""
+    return kernel, slide.stride, tuple(a for a, _ in slide.padding), slide.dilation, any(b > a for a, b in slide.padding)
 
 
 def window_view(x, kernel, out, slide):
