@@ -10,6 +10,7 @@ The first two write weights.safetensors to --out, load them into a new network a
 """
 import argparse
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -206,7 +207,8 @@ def photo(args):
         try:
             model.load_state_dict(state)
         except RuntimeError as error:
-            raise Mistake(f"--weights: {args.weights} does not fit {args.arch}: {str(error).splitlines()[1].strip()[:200]}") from None
+            raise Mistake(f"--weights: {args.weights} does not fit {args.arch}: "
+                          f"{textwrap.shorten(str(error).partition(chr(10))[2], 160, placeholder=' ...')}") from None
     else:
         model = getattr(resnet, args.arch)()
     classes = model.fc.out_features
@@ -214,8 +216,8 @@ def photo(args):
     if args.labels:
         try:
             names = Path(args.labels).read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError:
-            raise Mistake(f"--labels: {args.labels} is not a text in UTF-8") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise Mistake(f"--labels: cannot read {args.labels} as a text: {error}") from None
         if len(names) != classes:
             raise Mistake(f"--labels: {len(names)} lines in {args.labels}, but {classes} classes in the network")
     image = prepared(picture(args.image))
