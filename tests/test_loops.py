@@ -80,6 +80,9 @@ def large():
         "max_pool2d, overlapping": lambda x: F.max_pool2d(x.reshape(47, 11, 13, 10), 3, 2, 1),
         "avg_pool2d": lambda x: F.avg_pool2d(x.reshape(47, 11, 13, 10), 2),
         "avg_pool1d": lambda x: F.avg_pool1d(x, 5, 2, 2),
+        "embedding": lambda x: F.embedding(minitorch.arange(1000) ** 2 % 517, x),
+        "rows picked from many": lambda x: x.reshape(5170, 13)[minitorch.arange(-4000, 4000) ** 2 % 5170 - 5170],
+        "columns picked": lambda x: x.reshape(47, 1430).index_select(1, minitorch.arange(1000) ** 2 % 1430),
     }
 
 

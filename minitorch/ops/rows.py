@@ -83,6 +83,15 @@ def rows_into(input, index, /, shape, dim, count=1, unique=False):
         add_at(y.reshape(-1), (start + (index % n * tail).reshape(-1, 1)).reshape(-1), rows.reshape(-1))
     return y.reshape(shape)
 
+
+@rows_into.loop("rows", least=5000)
+def _(loops, input, index, shape, dim, count=1, unique=False):
+    lead, n, tail = math.prod(shape[:dim]), math.prod(shape[dim:dim + count]), math.prod(shape[dim + count:])
+    if unique or not input.size or not -n <= index.min() <= index.max() < n:
+        return NotImplemented
+    return loops.into(input.reshape(lead, index.size, tail), index.reshape(-1), n).reshape(shape)
+
+
 rows_into.vjp(lambda g, index, dim, count, unique: rows_of(g, index, dim=dim, count=count, unique=unique))
 rows_into.case(normal(4, 3), integers(4, high=5), shape=(5, 3), dim=0)
 rows_into.case(normal(30, 17), integers(30, high=3), shape=(3, 17), dim=0)
