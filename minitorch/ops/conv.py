@@ -15,7 +15,7 @@ from ..cases import normal
 from ..tensor import Tensor
 from .windows import Slide, inside, padded, per_axis, window_view
 
-np_block, device_block = 1 << 20, 1 << 26  # numbers in the columns of one block: NumPy's stay in cache, a GPU wants many
+np_block, device_block = 1 << 19, 1 << 26  # numbers in the columns of one block: NumPy's stay in cache, a GPU wants many
 
 
 class Columns:
@@ -92,6 +92,12 @@ def transposed_weight(w, groups):
     return w[(..., *(slice(None, None, -1) for _ in kernel))]
 
 
+def turned(slide, kernel):
+    """How the window of the convolution that takes gradients back moves, stride 1."""
+    reach = [d * (k - 1) for d, k in zip(slide.dilation, kernel)]
+    return Slide(slide.stride, tuple((r - a, r - b) for r, (a, b) in zip(reach, slide.padding)), slide.dilation)
+
+
 @op(numbers="promote", home="")
 def convolution(input, weight, bias=None, /, slide=None, groups=1):
     """y[n, o, p] = bias[o] + sum over channels and taps of w[o, c, t] x[n, c, p * stride + t * dilation - padding]."""
@@ -105,9 +111,7 @@ def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1
     N, M, *out = x.shape
     C, kernel = w.shape[1] * groups, w.shape[2:]
     if set(slide.stride) == {1}:
-        reach = [d * (k - 1) for d, k in zip(slide.dilation, kernel)]
-        back = Slide(slide.stride, tuple((r - a, r - b) for r, (a, b) in zip(reach, slide.padding)), slide.dilation)
-        return convolve(x, transposed_weight(w, groups), bias, back, groups)
+        return convolve(x, transposed_weight(w, groups), bias, turned(slide, kernel), groups)
     y = lib.empty((N, C, *size), x.dtype)
     filters = w.reshape(groups, M // groups, -1).swapaxes(-1, -2)          # (groups, C / groups * taps, M / groups)
     n = max(1, min(N, np_block // max(1, C * prod(kernel) * prod(out))))
@@ -165,6 +169,26 @@ convolution_weight.vjp(
     lambda g, input, slide, groups: convolution(input, g, None, slide, groups))
 
 
+def for_loops(slide, *arrays):
+    """Whether arrays are of images, some of which there are, with nothing cut off."""
+    return all([a.ndim == 4 and a.size for a in arrays]) and min([min(p) for p in slide.padding]) >= 0
+
+
+@convolution.loop("conv", least=2000)
+def _(conv, input, weight, bias=None, slide=None, groups=1):
+    return conv.forward(input, weight, bias, slide, groups) if for_loops(slide, input, weight) else NotImplemented
+
+
+@convolution_input.loop("conv", least=2000)
+def _(conv, input, weight, bias=None, size=(), slide=None, groups=1):
+    return conv.input_gradient(input, weight, bias, size, slide, groups) if for_loops(slide, input, weight) else NotImplemented
+
+
+@convolution_weight.loop("conv", least=2000)
+def _(conv, input, other, kernel=(), slide=None, groups=1):
+    return conv.weight_gradient(input, other, kernel, slide, groups) if for_loops(slide, input, other) else NotImplemented
+
+
 @convolution.kernel("conv")
 def _(kernels, input, weight, bias=None, slide=None, groups=1):
     if input.ndim != 4:
@@ -196,6 +220,10 @@ convolution_input.case(normal(2, 4, 3, 3), normal(4, 3, 3, 2), normal(3), (5, 4)
 convolution_input.case(normal(2, 6, 4, 4), normal(6, 2, 3, 2), None, (6, 5), odd, 2)
 convolution_weight.case(normal(2, 3, 5, 4), normal(2, 4, 3, 3), (3, 2), plain)
 convolution_weight.case(normal(2, 4, 6, 5), normal(2, 6, 4, 4), (3, 2), odd, 2)
+convolution.case(normal(2, 4, 6, 5), normal(4, 1, 3, 2), normal(4), odd, 4)
+convolution_input.case(normal(2, 4, 4, 4), normal(4, 1, 3, 2), None, (6, 5), odd, 4)
+convolution_weight.case(normal(2, 4, 6, 5), normal(2, 4, 4, 4), (3, 2), odd, 4)
+convolution.case(normal(2, 3, 4, 4), normal(2, 3, 1, 1), normal(2), plain)
 convolution_weight.case(normal(2, 20, 3), normal(2, 2, 4), (2,), Slide((1,), ((1, 1),), (1,)))
 
 
