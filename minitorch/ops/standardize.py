@@ -38,13 +38,32 @@ def normalize_batch(input, weight=None, bias=None, /, eps=1e-5, running=None):
     y = x - mean
     var = channel_products(y, y) / count
     if running is not None:
-        for old, new in zip(running, (mean, var * (count / (count - 1)))):
-            old *= 1 - running[2]
-            old += new.reshape(-1).astype(old.dtype) * running[2]
+        move(running, mean, var, count)
     rstd = 1 / xp(x).sqrt(var + eps)
     y *= rstd if weight is None else rstd * weight.reshape(-1, 1)
     if bias is not None:
         y += bias.reshape(-1, 1)
+    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
+
+
+def move(running, mean, var, count):
+    """Move the running statistics towards those of a batch of `count` numbers."""
+    for old, new in zip(running, (mean, var * (count / (count - 1)))):
+        old *= 1 - running[2]
+        old += new.reshape(-1).astype(old.dtype) * running[2]
+
+
+SHORT = 8                                            # numbers of a row, below which NumPy's sums over the batch are the faster ones
+
+
+@normalize_batch.loop("batch_norm", least=5000)
+def _(loops, input, weight=None, bias=None, eps=1e-5, running=None):
+    N, C, P = *input.shape[:2], prod(input.shape[2:])
+    if P < SHORT:
+        return NotImplemented
+    y, mean, var, rstd = loops.batch(input.reshape(N, C, P), weight, bias, eps)
+    if running is not None:
+        move(running, mean, var, N * P)
     return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
 
 
@@ -74,6 +93,15 @@ def batch_gradient(input, x, weight=None, mean=None, rstd=None, /, eps=1e-5, wan
         y -= gb * scale / count
     found = y.reshape(form), gw.reshape(-1), gb.reshape(-1)
     return tuple([found[i] for i in wanted])
+
+
+@batch_gradient.loop("batch_norm", least=5000)
+def _(loops, input, x, weight=None, mean=None, rstd=None, eps=1e-5, wanted=(0, 1, 2)):
+    N, C, P = *x.shape[:2], prod(x.shape[2:])
+    if P < SHORT or rstd is None:
+        return NotImplemented
+    gs = loops.batch_gradient(input.reshape(N, C, P), x.reshape(N, C, P), weight, mean, rstd, wanted)
+    return tuple([gs[i] if i else gs[0].reshape(x.shape) for i in wanted])
 
 
 @normalize_batch.kernel("norm")
@@ -237,6 +265,14 @@ def scale_and_shift(input, scale, shift, /):
     y += shift
     return y
 
+
+@scale_and_shift.loop("batch_norm", least=20000)
+def _(loops, input, scale, shift):
+    if input.ndim < 3 or scale.shape != shift.shape or scale.shape != (1, input.shape[1]) + (1,) * (input.ndim - 2):
+        return NotImplemented
+    return loops.scale_and_shift(input.reshape(*input.shape[:2], -1), scale.reshape(-1), shift.reshape(-1)).reshape(input.shape)
+
+
 scale_and_shift.vjp(lambda g, scale: g * scale,
                     lambda g, input: g * input,
                     lambda g: g)
@@ -244,6 +280,8 @@ scale_and_shift.vjp(lambda g, scale: g * scale,
 normalize_batch.case(normal(4, 3), normal(3), normal(3))
 normalize_batch.case(normal(2, 3, 4), None, None, eps=0.1)
 normalize_batch.case(normal(2, 3, 2, 3), normal(3), None)
+normalize_batch.case(normal(2, 3, 3, 4), normal(3), normal(3))
+normalize_batch.case(normal(2, 3, 9), None, normal(3))
 normalize_layer.case(normal(4, 3), normal(3), normal(3))
 normalize_layer.case(normal(2, 3, 4), normal(3, 4), None, axes=2, eps=0.1)
 normalize_layer.case(normal(2, 3, 4), normal(3, 4), normal(3, 4), axes=2)
@@ -251,6 +289,8 @@ normalize_layer.case(normal(2, 3, 4), None, None, axes=1)
 normalize_layer.case(normal(4, 3), normal(3), normal(3), centre=False)
 batch_gradient.case(normal(4, 3), normal(4, 3), normal(3))
 batch_gradient.case(normal(2, 3, 4), normal(2, 3, 4), None, eps=0.1, wanted=(0, 2))
+batch_gradient.case(normal(2, 3, 9), normal(2, 3, 9), normal(3), normal(1, 3, 1), positive(1, 3, 1))
+batch_gradient.case(normal(2, 3, 9), normal(2, 3, 9), None, normal(1, 3, 1), positive(1, 3, 1), wanted=(1, 2))
 layer_gradient.case(normal(4, 3), normal(4, 3), normal(3))
 layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(3, 4), axes=2, eps=0.1, wanted=(0, 2))
 layer_gradient.case(normal(4, 3), normal(4, 3), None, centre=False, wanted=(0,))
@@ -258,3 +298,4 @@ layer_gradient.case(normal(4, 3), normal(4, 3), normal(3), normal(4, 1), positiv
 layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(4), None, positive(6, 1), centre=False, wanted=(0, 1))
 layer_gradient.case(normal(4, 3), normal(4, 3), None, normal(4, 1), positive(4, 1), wanted=(0,))
 scale_and_shift.case(normal(2, 3, 4), normal(3, 1), normal(3, 1))
+scale_and_shift.case(normal(2, 3, 4), normal(1, 3, 1), normal(1, 3, 1))
