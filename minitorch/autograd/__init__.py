@@ -13,13 +13,13 @@ __all__ = ["Function", "Variable", "backward", "detect_anomaly", "enable_grad", 
            "set_checksums", "set_detect_anomaly", "set_grad_enabled"]
 
 
-def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
     """Add the gradient of the sum of `tensors` to .grad of every leaf (or of `inputs`) that they depend on.
 
-    grad_tensors: for each tensor the gradient arriving at it; None where it has one element.
+    grad_tensors (once called grad_variables): for each tensor the gradient arriving at it; None where it has one element.
     RuntimeError for a tensor that requires no grad, or whose graph was freed by an earlier call.
     """
-    tensors = as_tuple(tensors, "tensors")
+    tensors, grad_tensors = as_tuple(tensors, "tensors"), grad_variables if grad_tensors is None else grad_tensors
     roots, gradients = starts(tensors, grad_tensors, create_graph)
     keep_graph = create_graph if retain_graph is None else retain_graph
     if inputs is None:
@@ -38,11 +38,12 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
                               found[node], create_graph)
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
-         is_grads_batched=False, materialize_grads=False):
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True,
+         allow_unused=None, is_grads_batched=False, materialize_grads=False):
     """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple.
 
     RuntimeError for an input that the outputs do not depend on, unless allow_unused (None then) or materialize_grads (zeros).
+    only_inputs has no effect: no other tensor's grad is touched.
     """
     if is_grads_batched:
         raise NotImplementedError("grad(): is_grads_batched is not supported; loop over the rows of grad_outputs")

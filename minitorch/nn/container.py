@@ -53,6 +53,8 @@ class Sequential(Module):
         self.__dict__["_modules"] = {str(i): m for i, m in enumerate(modules)}
 
     def __add__(self, other):
+        if not isinstance(other, Sequential):
+            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
         return Sequential(*self, *other)
 
     def __iadd__(self, other):

@@ -1,4 +1,7 @@
 """Modules that hold parameters: in a list, by name."""
+from collections import OrderedDict
+from collections.abc import Mapping
+
 from ..tensor import Tensor
 from .container import entries, place
 from .module import Module
@@ -10,12 +13,12 @@ def as_parameter(value):
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def described(value):
-    """One line about an entry of a ParameterList or ParameterDict."""
+def described(value, kind_of_numbers):
+    """One line about an entry of a ParameterList (which shows dtypes) or ParameterDict (types)."""
     if isinstance(value, Tensor):
         kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
         where = "" if value.device.type == "cpu" else f" ({value.device})"
-        return f"{kind} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}{where}]"
+        return f"{kind} containing: [{kind_of_numbers} of size {'x'.join(map(str, value.shape))}{where}]"
     return "Object of type: " + type(value).__name__
 
 
@@ -59,8 +62,8 @@ class ParameterList(Module):
             self.append(value)
         return self
 
-    def __repr__(self):
-        return f"{self._get_name()}(" + "".join(f"\n    ({i}): {described(v)}" for i, v in enumerate(self)) + ("\n)" if len(self) else ")")
+    def extra_repr(self):
+        return "\n".join(f"  ({i}): {described(v, v.dtype if isinstance(v, Tensor) else None)}" for i, v in enumerate(self))
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterList should not be called.")
@@ -76,9 +79,7 @@ class ParameterDict(Module):
             self.update(parameters)
 
     def __getitem__(self, key):
-        if key not in self._names:
-            raise KeyError(key)
-        return getattr(self, str(key))
+        return getattr(self, str(key))               # AttributeError where there is none, as in PyTorch
 
     def __setitem__(self, key, value):
         self._names[key] = None
@@ -116,6 +117,33 @@ class ParameterDict(Module):
         del self[key]
         return value
 
+    def popitem(self):
+        """Take out the last parameter, and return (name, parameter)."""
+        key = next(reversed(self._names))
+        return key, self.pop(key)
+
+    def copy(self):
+        """Another ParameterDict with the same parameters."""
+        return ParameterDict(OrderedDict(self.items()))
+
+    def fromkeys(self, keys, default=None):
+        """A ParameterDict with `default` under each of the names."""
+        return ParameterDict([(key, default) for key in keys])
+
+    def __or__(self, other):
+        y = self.copy()
+        y.update(other)
+        return y
+
+    def __ror__(self, other):
+        y = ParameterDict(other)
+        y.update(OrderedDict(self.items()))
+        return y
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
     def clear(self):
         """Take all out."""
         for key in list(self._names):
@@ -134,12 +162,14 @@ class ParameterDict(Module):
         return (self[key] for key in self._names)
 
     def update(self, parameters):
-        """Enter all of a mapping, or of (name, parameter) pairs."""
-        for key, value in entries(parameters, "ParameterDict"):
+        """Enter all of a mapping, or of (name, parameter) pairs; those of a plain dict in the order of their names, as in PyTorch."""
+        pairs = entries(parameters, "ParameterDict")
+        plain = isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict)
+        for key, value in sorted(pairs, key=lambda pair: pair[0]) if plain else pairs:
             self[key] = value
 
-    def __repr__(self):
-        return f"{self._get_name()}(" + "".join(f"\n    ({k}): {described(v)}" for k, v in self.items()) + ("\n)" if len(self) else ")")
+    def extra_repr(self):
+        return "\n".join(f"  ({k}): {described(v, v.type() if isinstance(v, Tensor) else None)}" for k, v in self.items())
 
     def __call__(self, input):
         raise RuntimeError("ParameterDict should not be called.")

@@ -23,6 +23,7 @@ FILES = {
     },
     "torch": {
         "put_into": "diagonal_scatter select_scatter slice_scatter",
+        "seldom": """angle qr range resize_as_ svd unsafe_chunk unsafe_split""",
         "tapers": """bartlett_window blackman_window gcd gcd_ hamming_window hann_window isneginf isposinf isreal kaiser_window lcm
                      lcm_""",
         "trapezoids": "combinations corrcoef cov cumulative_trapezoid trapezoid trapz unravel_index vander",
@@ -48,6 +49,7 @@ def find(home, name):
 METHODS = {name: file for file, names in {
     "matrix_exp": "matrix_exp",
     "put_into": "diagonal_scatter select_scatter slice_scatter",
+    "seldom": """angle fill_diagonal_ qr resize_ resize_as_ svd unsafe_chunk unsafe_split""",
     "tapers": "gcd gcd_ isneginf isposinf isreal lcm lcm_",
     "trapezoids": "corrcoef cov",
 }.items() for name in names.split()}

@@ -18,6 +18,7 @@ DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "uint8"
 DIFFERENT = {
     "hardsigmoid": ("float64",),           # PyTorch multiplies the gradient with 1/6 rounded to float32
     "linalg.eigh": ("*",),                 # the signs of eigenvectors are LAPACK's choice
+    "svd": ("*",), "qr": ("*",),           # the same, and of the columns of Q
     "cholesky_solve": ("*",),              # PyTorch's gradient also fills the triangle of L that is not read
     "cholesky_inverse": ("*",),
     "matrix_exp": ("float16", "bfloat16"),               # PyTorch overflows

@@ -5,6 +5,7 @@ import pytest
 import minitorch
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")       # of what is deprecated
 
 EXPRESSIONS = """
 x.is_cpu
@@ -36,6 +37,16 @@ x.long().gcd_(T.tensor(6))
 T.lcm(x.long(), T.tensor([4]))
 x.select_scatter(T.zeros(3), 0, 1)
 x.cov()
+x.clone().fill_diagonal_(7)
+T.zeros(7, 3).fill_diagonal_(1.0, wrap=True)
+T.zeros(3, 3, 3).fill_diagonal_(2)
+T.range(1, 4)
+T.range(0, 1, 0.25)
+x.clone().resize_(3, 1)
+str(list(x.clone().resize_as_(T.zeros(2)).shape))
+T.svd(x).S
+str(list(T.svd(x, some=False).V.shape))
+x.svd(compute_uv=False).U
 x.corrcoef()
 T.trapz(x)
 T.unravel_index(T.tensor([5, 3, -1]), (2, 3))
