@@ -105,6 +105,18 @@ extern "C" __global__ void vector_load(const float* x, OUT float* y) {
     y[threadIdx.x] = v.x + v.y;
 }""", lambda: (floats(64), floats(64)))
 
+mistake("misaligned", """
+extern "C" __global__ void vector_store(OUT float* y) {
+    *reinterpret_cast<float4*>(y + 1) = make_float4(1.f, 2.f, 3.f, 4.f);         // HERE
+}""", lambda: (floats(64),), parameter="y", modes=("fast", "check"))
+
+mistake("misaligned", """
+extern "C" __global__ void shared_vector_store(OUT float* y, int n) {
+    __shared__ __align__(16) float s[64];
+    *reinterpret_cast<float4*>(s + n) = make_float4(1.f, 2.f, 3.f, 4.f);         // HERE
+    y[0] = s[n] + s[n + 3];
+}""", lambda: (floats(64), 3), block=1, modes=("fast", "check"))
+
 mistake("write-to-const", """
 extern "C" __global__ void writes_input(const float* x, OUT float* y) {
     ((float*)x)[threadIdx.x] = 2.f;                  // HERE

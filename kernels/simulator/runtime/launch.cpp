@@ -9,6 +9,7 @@
 #include <thread>
 #include <unordered_map>
 #include "checker.h"
+#include "faults.h"
 #include "machine.h"
 #include "watchdog.h"
 

@@ -18,4 +18,5 @@
 #include "wgmma.cpp"
 #include "profile.cpp"
 #include "watchdog.cpp"
+#include "faults.cpp"
 #include "launch.cpp"

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 #include "checker.h"
+#include "faults.h"
 #include "machine.h"
 #include "watchdog.h"
 
@@ -71,7 +72,7 @@ ThreadState* next_turn() {
     Machine& m = *machine;
     for (;;) {
         if (m.stopped) return nullptr;
-        if (overtime()) {
+        if (stop_wanted() == Stop::time_limit) {
             report_fatal(Kind::time_limit, current ? site_of(current->where) : 0, 0, "the kernel ran longer than its time limit");
             m.stopped = true;
             return nullptr;
