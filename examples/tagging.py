@@ -16,7 +16,7 @@ import tokenize
 import numpy as np
 import stdlib_text
 from crf import CRF
-from text_data import PAD, Vocabulary, held_out
+from text_data import PAD, Vocabulary, embedding, held_out
 from text_training import Mistake, command, one_cycle, options, positive, share, size, train, trained
 
 import minitorch as torch
@@ -112,7 +112,7 @@ class Tagger(nn.Module):
 
     def __init__(self, words, letters, width, hidden, dropout, crf):
         super().__init__()
-        self.words = nn.Embedding(words, width, padding_idx=PAD)
+        self.words = embedding(words, width)
         self.letters = nn.Embedding(letters, 16, padding_idx=PAD)
         self.spelling = nn.Conv1d(16, 32, 3, padding=1)
         self.rnn = nn.LSTM(width + 32, hidden, batch_first=True, bidirectional=True)
@@ -161,7 +161,7 @@ def f1(table):
 
 def parse(argv):
     parser = options(__doc__, epochs=3, batch_size=64, lr=5e-3)
-    parser.add_argument("--size", type=positive(int), default=2_000_000, help="characters of code to read")
+    parser.add_argument("--size", type=positive(int), default=3_000_000, help="characters of code to read")
     parser.add_argument("--crf", action="store_true", help="a conditional random field in place of a softmax for each word")
     parser.add_argument("--width", type=positive(int), default=64, help="of the words' embeddings")
     parser.add_argument("--hidden", type=positive(int), default=64, help="of the states, for each direction")
@@ -183,7 +183,7 @@ def run(argv=None):
     encoder = Encoder(train_lines)
     batches = DataLoader(encoder.dataset(train_lines), args.batch_size, shuffle=True, collate_fn=collate)
     test = DataLoader(encoder.dataset(test_lines), 256, collate_fn=collate)
-    model = Tagger(len(encoder.words), len(encoder.letters), args.width, args.hidden, args.dropout, args.crf)
+    model = Tagger(encoder.words, len(encoder.letters), args.width, args.hidden, args.dropout, args.crf)
     print(f"{len(train_lines)} statements to train, {len(test_lines)} to test; {size(model)}", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
 
