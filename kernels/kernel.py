@@ -56,6 +56,9 @@ class Kernel:
         fitted = signature.fit(self.name, self.parameters, args, double)
         if (trace := _trace.get()) is not None:
             trace.append((self, grid, block, shared_mem, double))
+            if callable(trace.run):
+                trace.run(self, grid, block, args, shared_mem)
+                return
             if not trace.run:
                 return
         if on_device(args):
@@ -98,7 +101,10 @@ _trace = contextvars.ContextVar("launches", default=None)
 
 @contextlib.contextmanager
 def launches(run=True):
-    """Within this block every launch of this thread is noted in a list; run=False: and nothing is launched."""
+    """Within this block every launch of this thread is noted in a list; run=False: and nothing is launched.
+
+    run: may be a function of (kernel, grid, block, args, shared_mem), which is called in place of each launch.
+    """
     trace = Launches(run)
     token = _trace.set(trace)
     try:

@@ -48,7 +48,15 @@ class Row:
 
 
 class Profile(list):
-    """Rows in the order of the source; printed, a table."""
+    """Rows in the order of the source; printed, a table.
+
+    read, written: bytes of the arrays, in sectors of 32, that the kernel read before it wrote them, and that it wrote: what memory must at
+    least move.  barriers: how often a thread waited at one.
+    least: {"accesses", "sectors", "banks"} where a thread's neighbouring accesses are one of up to 16 bytes, and 32 words of shared
+    memory in different banks are one turn: the least that a GPU could do.  The host's compiler takes vectors apart; the rows have them so.
+    """
+    read = written = barriers = 0
+    least = {"accesses": 0, "sectors": 0, "banks": 0}
 
     def __str__(self):
         head = ("line", "what", "accesses", "bytes", "sectors", "ideal", "bank turns", "ideal", "flops")
@@ -105,7 +113,15 @@ def rows(text, library):
             row(f[1], "tensor core").flops += int(f[2])
     for address, count in flops.items():
         row(hex(address + 1), "compute").flops += count
-    return Profile(sorted(found.values(), key=lambda r: (r.file, r.line, r.what)))
+    done = Profile(sorted(found.values(), key=lambda r: (r.file, r.line, r.what)))
+    for f in fields:
+        if f[0] == "touched":
+            done.read, done.written = done.read + int(f[1]), done.written + int(f[2])
+        elif f[0] == "barriers":
+            done.barriers += int(f[1])
+        elif f[0] == "least":
+            done.least = dict(zip(("accesses", "sectors", "banks"), map(int, f[1:])))
+    return done
 
 
 def basic_blocks(library):

@@ -83,6 +83,7 @@ void cusim_barrier(int id, int count, bool wait, cusim_place at) {
     }
     barrier.arrived++;
     machine->progress++;
+    if (wait && machine->launch->profile) profile_barrier();
     if (checking()) {
         join(barrier.clocks, t->knows.row, b->cluster->clocks.used);
         barrier.acquired = join(barrier.acquired, t->knows.acquired);

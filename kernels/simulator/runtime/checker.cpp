@@ -272,7 +272,7 @@ void check_access(const void* address, size_t bytes, Access access, Site site, b
     if (!place.block && p - (b->dynamic.low - MARGIN) < b->dynamic.bytes + 2 * MARGIN)
         shared_out_of_bounds({b, true, p - b->dynamic.low}, bytes, access, site);
     if (machine->launch->profile && (place.block || find_array(p)))
-        profile_access(address, bytes, access, site, place.block != nullptr);
+        profile_access(address, bytes, access, site, place.block != nullptr, aligned);
     if (place.block) {
         check_alignment(p, bytes, access, site);
         check_shared(place, bytes, running_thread(), access, site);

@@ -35,9 +35,10 @@ void check_atomic(const void* p, size_t bytes, Site site);               // an a
 void forget_releases();
 
 // ---- profile.cpp
-void profile_access(const void* p, size_t bytes, Access access, Site site, bool shared);
+void profile_access(const void* p, size_t bytes, Access access, Site site, bool shared, bool by_thread);      // not by TMA
 void finish_profile_of_block();
 void profile_flops(cusim_place at, long flops);
+void profile_barrier();
 void profile_block_entered(const void* program_counter);
 
 }  // namespace cusim
