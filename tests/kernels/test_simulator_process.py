@@ -65,3 +65,33 @@ def test_a_fault_outside_kernels_goes_to_the_handler_that_was_there():
     """)
     assert done.returncode == -SIGSEGV
     assert "Fatal Python error: Segmentation fault" in done.stderr and "string_at" in done.stderr
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
+def test_a_grid_larger_than_memory_begins_at_once_and_meets_its_time_limit(order):
+    y = np.zeros(1, np.float32)
+    kernel = Kernel('extern "C" __global__ void many(float* y, long long* blocks) { atomicAdd((unsigned long long*)blocks, 1ull); }', "many")
+    for grid in (2**31 - 1, (2**31 - 1, 65535, 65535)):
+        with kernels.using(time_limit=0.3, order=order), pytest.raises(SimulatorError, match="time-limit"):
+            kernel(grid, 1, (y, np.zeros(1, np.int64)))
+
+
+@pytest.mark.parametrize("grid", [1, 2, 3, 5, (17, 3, 2), 1000])
+def test_every_block_runs_once_in_every_order(grid):
+    kernel = Kernel("""extern "C" __global__ void once(float* y, int* order, int* next) {
+        int b = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
+        y[b] += 1;
+        order[atomicAdd(next, 1)] = b;
+    }""", "once")
+    n = int(np.prod(grid))
+    found = {}
+    for order, seed in (("forward", 0), ("reverse", 0), ("random", 0), ("random", 0), ("random", 1)):
+        y, places = np.zeros(n, np.float32), np.zeros(n, np.int32)
+        with kernels.using(order=order, seed=seed):
+            kernel(grid, 1, (y, places, np.zeros(1, np.int32)))
+        assert (y == 1).all()
+        assert (found.setdefault((order, seed), places) == places).all(), "the same seed, the same order"
+    assert (found["forward", 0] == np.arange(n)).all() and (found["reverse", 0] == np.arange(n)[::-1]).all()
+    if n == 1000:
+        assert (found["random", 0] != found["random", 1]).any()
+        assert abs(np.corrcoef(np.arange(n), found["random", 0])[0, 1]) < 0.1

@@ -30,7 +30,10 @@ std::unique_ptr<ClusterState> make_cluster(size_t blocks, size_t threads) {
     return c;
 }
 
-cusim_index unravel(uint32_t i, cusim_index shape) { return {i % shape.x, i / shape.x % shape.y, i / (shape.x * shape.y)}; }
+cusim_index unravel(uint64_t i, cusim_index shape) {
+    uint64_t rows = i / shape.x;
+    return {(unsigned)(i % shape.x), (unsigned)(rows % shape.y), (unsigned)(rows / shape.y)};
+}
 
 void reset_thread(ThreadState* t, BlockState* b, unsigned number, bool check) {
     t->index = unravel(number, machine->launch->block);
@@ -84,12 +87,12 @@ void reset_block(BlockState* b, ClusterState* c, unsigned rank) {
 }
 }  // namespace
 
-void start_cluster(uint32_t linear) {
+void start_cluster(uint64_t linear) {
     const Launch& l = *machine->launch;
     unsigned blocks = l.cluster.x * l.cluster.y * l.cluster.z, threads = l.block.x * l.block.y * l.block.z;
     auto made = make_cluster(blocks, threads);
     ClusterState* c = made.get();
-    c->serial = linear + 1;
+    c->serial = (uint32_t)(linear % 0xffffffffu) + 1;    // in so large a grid 2^32 clusters apart is as good as the same
     c->linear = linear;
     c->live = blocks * threads;
     c->arrived = c->phase = 0;

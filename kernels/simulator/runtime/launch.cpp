@@ -146,13 +146,49 @@ void place_arguments(const LaunchRequest& request, Arguments& arguments) {
 // ---- running
 
 std::vector<std::unique_ptr<Machine>> machines;      // one for each OS thread
-std::vector<uint32_t> cluster_order;
-std::atomic<uint32_t> clusters_taken;
+std::atomic<uint64_t> clusters_taken;
 std::atomic<bool> give_up;
 
-uint32_t take_cluster() {
-    uint32_t i = clusters_taken++;
-    return i < cluster_order.size() && !give_up ? cluster_order[i] : ~0u;
+// In which order clusters begin, worked out for one at a time: a grid may have more of them than memory holds.
+struct ClusterOrder {
+    Order order;
+    uint64_t count, seed;
+    unsigned half_bits;                              // the count has at most twice as many bits
+
+    void set(const Launch& l) {
+        order = l.order;
+        seed = l.seed;
+        count = 1;
+        const unsigned grid[] = {l.grid.x, l.grid.y, l.grid.z}, cluster[] = {l.cluster.x, l.cluster.y, l.cluster.z};
+        for (int i = 0; i < 3; i++) count *= grid[i] / cluster[i];       // below 2^63
+        for (half_bits = 1; half_bits < 32 && count > uint64_t(1) << 2 * half_bits;) half_bits++;
+    }
+    uint64_t operator[](uint64_t i) const {
+        if (order != Order::random) return order == Order::reverse ? count - 1 - i : i;
+        do i = shuffled(i);
+        while (i >= count);                          // on along its cycle: still a permutation
+        return i;
+    }
+
+private:
+    // A permutation of 2 half_bits bits: four rounds of a Feistel network.
+    uint64_t shuffled(uint64_t i) const {
+        uint64_t mask = (uint64_t(1) << half_bits) - 1, left = i >> half_bits, right = i & mask;
+        for (uint64_t round = 0; round < 4; round++) {
+            uint64_t h = (right ^ seed << 20 ^ round << 56) * 0x9E3779B97F4A7C15ull;
+            h = (h ^ h >> 29) * 0xBF58476D1CE4E5B9ull;
+            uint64_t mixed = left ^ ((h ^ h >> 32) & mask);
+            left = right;
+            right = mixed;
+        }
+        return left << half_bits | right;
+    }
+};
+ClusterOrder cluster_order;
+
+uint64_t take_cluster() {
+    uint64_t i = clusters_taken++;
+    return i < cluster_order.count && !give_up ? cluster_order[i] : NO_CLUSTER;
 }
 
 void run_on(Machine& m, const LaunchRequest& request, const Launch& launch, unsigned number) {
@@ -175,21 +211,12 @@ void run_on(Machine& m, const LaunchRequest& request, const Launch& launch, unsi
     machine = nullptr;
 }
 
-void order_clusters(const Launch& l) {
-    uint32_t n = (uint32_t)((uint64_t)l.grid.x * l.grid.y * l.grid.z / (l.cluster.x * l.cluster.y * l.cluster.z));
-    cluster_order.resize(n);
-    for (uint32_t i = 0; i < n; i++) cluster_order[i] = l.order == Order::reverse ? n - 1 - i : i;
-    if (l.order == Order::random) {
-        std::mt19937_64 random(l.seed + 77);
-        std::shuffle(cluster_order.begin(), cluster_order.end(), random);
-    }
-    clusters_taken = 0;
-    give_up = false;
-}
-
 void run_all(const LaunchRequest& request, const Launch& launch) {
     unsigned threads = launch.check || launch.profile ? 1 : std::max(1u, request.threads);
-    threads = (unsigned)std::min<size_t>(threads, cluster_order.size());
+    cluster_order.set(launch);
+    clusters_taken = 0;
+    give_up = false;
+    threads = (unsigned)std::min<uint64_t>(threads, cluster_order.count);
     while (machines.size() < threads) machines.push_back(std::make_unique<Machine>());
     std::vector<std::thread> others;
     for (unsigned i = 1; i < threads; i++)
@@ -245,7 +272,6 @@ int cusim_launch(const void* packed) {
         Launch launch{request.kernel, arguments.pointers.data(), triple(request.grid), triple(request.block),
                       triple(request.cluster), request.dynamic_bytes, (Order)request.order, (Timing)request.timing,
                       request.check != 0, request.profile != 0, request.seed};
-        order_clusters(launch);
         start_watch(request.time_limit);
         run_all(request, launch);
         end_watch();

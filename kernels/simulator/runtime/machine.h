@@ -165,8 +165,8 @@ struct BlockState {
 };
 
 struct ClusterState {                                // blocks that run together; usually one
-    uint32_t serial;                                 // 1, 2, ... in the launch
-    uint32_t linear;                                 // its place in the grid
+    uint32_t serial;                                 // 1, 2, ...: its place in the grid, for the checker
+    uint64_t linear;                                 // its place in the grid
     std::vector<std::unique_ptr<BlockState>> blocks;
     unsigned live;
     unsigned arrived, phase;                         // of the cluster's barrier
@@ -223,10 +223,11 @@ void wake(ThreadState* t);
 void wake_all(std::vector<ThreadState*>& threads);   // in the launch's order
 void poll(cusim_place at);                           // the running thread lets others run and looks again
 [[noreturn]] void stop_kernel();
-void run_clusters(uint32_t (*next_cluster)());       // until there is none left
+constexpr uint64_t NO_CLUSTER = ~uint64_t(0);
+void run_clusters(uint64_t (*next_cluster)());       // until it gives NO_CLUSTER
 
 // ---- blocks.cpp
-void start_cluster(uint32_t linear);                 // the cluster at this place of the grid: its threads are ready
+void start_cluster(uint64_t linear);                 // the cluster at this place of the grid: its threads are ready
 void finish_cluster(ClusterState* cluster);          // all its threads have returned
 
 // ---- barriers.cpp, warps.cpp, mbarrier.cpp, tma.cpp, copies.cpp, wgmma.cpp

@@ -20,7 +20,7 @@ __thread Machine* machine __attribute__((tls_model("initial-exec"))) = nullptr;
 
 namespace {
 constexpr int MOST_POLLS = 20000;                    // rounds of polling without any progress, before it is called a deadlock
-thread_local uint32_t (*next_cluster)();             // the next one that nobody has started; ~0u: none
+thread_local uint64_t (*next_cluster)();             // the next one that nobody has started
 thread_local bool clusters_left;
 
 const char* what(const ThreadState* t) {
@@ -84,8 +84,8 @@ ThreadState* next_turn() {
             continue;
         }
         if (m.resident.empty()) {
-            uint32_t c = clusters_left ? next_cluster() : ~0u;
-            if (c == ~0u) return nullptr;
+            uint64_t c = clusters_left ? next_cluster() : NO_CLUSTER;
+            if (c == NO_CLUSTER) return nullptr;
             start_cluster(c);
             continue;
         }
@@ -97,8 +97,8 @@ ThreadState* next_turn() {
         m.fruitless = m.progress == m.progress_at_poll ? m.fruitless + 1 : 0;
         m.progress_at_poll = m.progress;
         if (m.fruitless > 2 && clusters_left) {
-            uint32_t c = next_cluster();
-            clusters_left = c != ~0u;
+            uint64_t c = next_cluster();
+            clusters_left = c != NO_CLUSTER;
             if (clusters_left) {
                 m.fruitless = 0;
                 start_cluster(c);
@@ -203,7 +203,7 @@ void stop_kernel() {
     __builtin_unreachable();
 }
 
-void run_clusters(uint32_t (*next)()) {
+void run_clusters(uint64_t (*next)()) {
     Machine& m = *machine;
     next_cluster = next;
     clusters_left = true;
