@@ -14,7 +14,8 @@ class Settings:
     order: in which threads and blocks take turns.  asynchronous: when copies and tensor cores finish: at the wait ("lazy"),
     at once ("eager"), or either ("random").  seed: of the random choices.
     time_limit: seconds that one launch may take, 0 for any time.  threads: of the host, on which blocks run; with one, every run
-    is the same (mode="check" always runs on one).
+    is the same (mode="check" always runs on one).  Launches of several threads of Python run one after another.
+    Ctrl-C stops a launch of the main thread, and leaves its arrays as they were.
     """
     mode: str = "fast"
     order: str = "forward"

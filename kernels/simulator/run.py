@@ -1,11 +1,14 @@
 """A launch in the simulator: arguments packed for the runtime, its reports turned into one SimulatorError.
 
 The runtime copies the arrays into guarded memory, where whole arrays start at multiples of 256 bytes and views keep their
-misalignment, and copies results back when there is nothing to report.
+misalignment, and copies results back when there is nothing to report.  It has one machine: launches of several threads run one
+after another.
 """
 import ctypes
 import functools
+import os
 import struct
+import threading
 import weakref
 
 import numpy as np
@@ -29,6 +32,10 @@ REQUEST = struct.Struct("P3I3I3I7IQQdPPP")
 ARRAY_REQUEST = struct.Struct("PQIiII")
 PARAMETER_REQUEST = struct.Struct("iiq")
 MAP = struct.Struct("QQII5Q4Q5HBB")
+INTERRUPTED = 2                                      # what a launch stopped by Ctrl-C returns
+
+LOCK = threading.RLock()                             # held over a launch and the reading of its reports
+os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)     # no child from the midst of a launch
 
 
 @functools.cache
@@ -150,7 +157,10 @@ def start(kernel, grid, block, args, shared_mem, made, check, profile):
         made.function, *grid, *block, *kernel.cluster, ORDERS[settings.order], TIMINGS[settings.asynchronous], check, profile,
         settings.threads, len(packing.arrays), len(packing.parameters), shared_mem, settings.seed, settings.time_limit,
         pointer(arrays), pointer(parameters), values)
-    return runtime().cusim_launch(request), packing
+    with LOCK:
+        while (wrong := runtime().cusim_launch(request)) == INTERRUPTED:
+            pass                                     # here KeyboardInterrupt is raised; where the user's handler raises nothing: once more
+    return wrong, packing
 
 
 def pointer(data):
@@ -161,6 +171,8 @@ def launch(kernel, grid, block, args, shared_mem, double):
     """Run a kernel on NumPy arrays, as kernels.using(...) has it; SimulatorError for what is found."""
     check = current().mode == "check"
     made = compiled(kernel, "check" if check else "fast", double)
-    wrong, packing = start(kernel, grid, block, args, shared_mem, made, check, False)
+    with LOCK:
+        wrong, packing = start(kernel, grid, block, args, shared_mem, made, check, False)
+        reports = runtime().cusim_reports() if wrong else b""
     if wrong:
-        raise_reports(runtime().cusim_reports(), kernel, made.path, packing)
+        raise_reports(reports, kernel, made.path, packing)

@@ -3,6 +3,7 @@ import ctypes
 import subprocess
 import sys
 import textwrap
+import threading
 
 import numpy as np
 import pytest
@@ -95,3 +96,137 @@ def test_every_block_runs_once_in_every_order(grid):
     if n == 1000:
         assert (found["random", 0] != found["random", 1]).any()
         assert abs(np.corrcoef(np.arange(n), found["random", 0])[0, 1]) < 0.1
+
+
+# ---- Ctrl-C ---------------------------------------------------------------------------------------------------------------
+
+def test_ctrl_c_stops_a_launch_and_the_next_one_works():
+    """Of loops that give their turn and loops that never do, in both modes, on one thread of the host and on several."""
+    done = run("""
+        LOOP = 'extern "C" __global__ void loops(float* y) { for (int i = 0; ; i ^= 1) __syncthreads(); }'
+        y, stopped = np.zeros(32, np.float32), 0
+        for source, name in ((SPIN, "spins"), (LOOP, "loops")):
+            for settings in ({"mode": "fast"}, {"mode": "check"}, {"mode": "fast", "threads": 2}):
+                kernel = Kernel(source, name)
+                with kernels.using(time_limit=0.01, mode=settings["mode"]):
+                    try:
+                        kernel(1, 1, (y,))           # compiles
+                    except RuntimeError as error:
+                        assert "time-limit" in str(error)
+                timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+                timer.start()
+                try:
+                    with kernels.using(time_limit=0, **settings):
+                        kernel(2, 1, (y,))
+                except KeyboardInterrupt:
+                    stopped += 1
+                assert (y == 0).all()
+                Kernel(FILL, "fill")(1, 32, (y.copy(), 1.0))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        print(stopped)
+    """)
+    assert (done.stdout, done.returncode) == ("6\n", 0), done.stderr
+
+
+def test_a_handler_of_ones_own_is_called_and_the_launch_is_made_again():
+    done = run("""
+        calls = []
+        signal.signal(signal.SIGINT, lambda *args: calls.append(args))
+        kernel = Kernel('extern "C" __global__ void adds(float* y, int n) {'
+                        'for (int i = 0; i < n; i++) { __syncthreads(); y[threadIdx.x] += 1.f; } }', "adds")
+        y = np.zeros(32, np.float32)
+        kernel(1, 32, (y, 1))
+        n = 1000
+        while not calls:                             # long enough that the signal comes in the midst of it
+            y[:] = 0
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            n *= 4
+            with kernels.using(time_limit=0):
+                kernel(1, 32, (y, n))
+            assert (y == n).all()
+        print("called")
+    """)
+    assert (done.stdout, done.returncode) == ("called\n", 0), done.stderr
+
+
+def test_ctrl_c_leaves_a_launch_of_another_thread_alone():
+    done = run("""
+        y = np.zeros(32, np.float32)
+        kernel = Kernel('extern "C" __global__ void adds(float* y, int n) {'
+                        'for (int i = 0; i < n; i++) { __syncthreads(); y[threadIdx.x] += 1.f; } }', "adds")
+        kernel(1, 32, (y, 1))
+        thread = threading.Thread(target=kernel, args=(1, 32, (y, 100000)))
+        thread.start()
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            thread.join()
+            time.sleep(1)
+        except KeyboardInterrupt:
+            print("interrupted")
+        thread.join()
+        assert (y == 100001).all()
+    """)
+    assert (done.stdout, done.returncode) == ("interrupted\n", 0), done.stderr
+
+
+# ---- threads of Python, and forks -----------------------------------------------------------------------------------------
+
+def test_launches_of_several_threads_are_each_right_and_so_are_their_reports():
+    """They run one after another; what one of them does wrong is told to its own thread."""
+    text = 'extern "C" __global__ void of_thread(float* y, int n) {\n    if (n < 0) y[n] = NUMBER;\n    y[threadIdx.x] += NUMBER * n;\n}'
+    wrong = []
+
+    def work(number):
+        kernel = Kernel(text, "of_thread", {"NUMBER": f"{number}.f"})
+        y = np.zeros(64, np.float32)
+        for k in range(1, 30):
+            with kernels.using(mode="check"):
+                kernel(1, 64, (y, k))
+                try:
+                    kernel(1, 64, (y, -k))
+                    wrong.append("nothing was reported")
+                except SimulatorError as error:
+                    if f"{4 * k - 1 + 1} bytes before the start of y" not in str(error) or f"NUMBER={number}" not in str(error):
+                        wrong.append(str(error))
+        if not (y == number * 435).all():
+            wrong.append(y)
+    threads = [threading.Thread(target=work, args=(number,)) for number in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_child_forked_while_another_thread_launches_can_launch():
+    done = run("""
+        kernel = Kernel('extern "C" __global__ void adds(float* y, int n) {'
+                        'for (int i = 0; i < n; i++) { __syncthreads(); y[threadIdx.x] += 1.f; } }', "adds")
+        kernel(1, 32, (np.zeros(32, np.float32), 1))
+        Kernel(FILL, "fill")(1, 32, (np.zeros(32, np.float32), 1.0))
+        over = threading.Event()
+        def work():
+            while not over.is_set():
+                y = np.zeros(32, np.float32)
+                kernel(1, 32, (y, 3000))
+                assert (y == 3000).all()
+        thread = threading.Thread(target=work)
+        thread.start()
+        good = 0
+        for i in range(20):
+            pid = os.fork()
+            if not pid:
+                y = np.zeros(32, np.float32)
+                Kernel(FILL, "fill")(1, 32, (y, 2.0))
+                try:
+                    with kernels.using(time_limit=0.05):
+                        Kernel(FILL.replace("y[blockIdx", "while (true) y[blockIdx"), "fill")(1, 1, (y.copy(), 2.0))
+                except RuntimeError as error:
+                    os._exit(0 if (y == 2).all() and "time-limit" in str(error) else 1)
+                os._exit(2)
+            good += os.waitpid(pid, 0)[1] == 0
+        over.set()
+        thread.join()
+        print(good)
+    """)
+    assert (done.stdout, done.returncode) == ("20\n", 0), done.stderr

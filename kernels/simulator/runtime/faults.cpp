@@ -198,6 +198,7 @@ void report_fault() {
             break;
         case Cause::division: report_fatal(Kind::crash, site, 0, "an integer division by zero"); break;
         case Cause::sent:
+            if (stop_wanted() != Stop::time_limit) break;
             report_fatal(Kind::time_limit, site, 0,
                          "the kernel ran longer than its time limit, and this loop never lets other threads run");
     }

@@ -260,12 +260,14 @@ using namespace cusim;
 
 extern "C" {
 
-// 0: done, results copied back.  1: something to report (cusim_reports), the caller's arrays are as they were.
+// 0: done, results copied back.  1: something to report (cusim_reports).  2: stopped by Ctrl-C.  Then the caller's arrays are as
+// they were.
 int cusim_launch(const void* packed) {
     std::lock_guard<std::mutex> lock(one_launch);
     const LaunchRequest& request = *(const LaunchRequest*)packed;
     clear_reports();
     Arguments arguments;
+    bool interrupted = false;
     try {
         place_arrays(request);
         place_arguments(request, arguments);
@@ -275,15 +277,16 @@ int cusim_launch(const void* packed) {
         start_watch(request.time_limit);
         run_all(request, launch);
         end_watch();
-        look_for_damage(request);
+        interrupted = give_up && stop_wanted() == Stop::interrupt && !any_fatal_report();
+        if (!interrupted) look_for_damage(request);
     } catch (const std::exception& e) {
         end_watch();
         report_fatal(Kind::crash, 0, 0, "%s", e.what());
     }
-    if (!any_report()) copy_results_back(request);
+    if (!interrupted && !any_report()) copy_results_back(request);
     forget_releases();
     clear_arrays();
-    return any_report();
+    return interrupted ? 2 : any_report();
 }
 
 long cusim_switches() {

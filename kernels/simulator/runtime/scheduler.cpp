@@ -72,8 +72,9 @@ ThreadState* next_turn() {
     Machine& m = *machine;
     for (;;) {
         if (m.stopped) return nullptr;
-        if (stop_wanted() == Stop::time_limit) {
-            report_fatal(Kind::time_limit, current ? site_of(current->where) : 0, 0, "the kernel ran longer than its time limit");
+        if (Stop reason = stop_wanted(); reason != Stop::none) {
+            if (reason == Stop::time_limit)
+                report_fatal(Kind::time_limit, current ? site_of(current->where) : 0, 0, "the kernel ran longer than its time limit");
             m.stopped = true;
             return nullptr;
         }
