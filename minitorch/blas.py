@@ -1,15 +1,21 @@
 """The library of linear algebra behind NumPy's products: OpenBLAS, in the wheels of NumPy.
 
-It has threads of its own.  `alone` keeps it to the calling thread for a while, where the threads of minitorch.threads each
-compute a part of many small products, which OpenBLAS would compute one after another.
+It has threads of its own, which wait for each other in busy loops: for small products that costs more than they save, and where
+other programs want the processors it costs everything.  `product` lets a large product be computed in parts by the threads of
+minitorch.threads, which sleep, and any other by the thread that asks for it.
 """
 import contextlib
 import ctypes
+import threading
 from pathlib import Path
 
 import numpy as np
 
+from . import threads
+
 functions = None                                     # (get, set) of its number of threads; () where it is another library
+users, before, lock = 0, 1, threading.Lock()         # how many are within alone(), and what held before the first of them
+TINY, LARGE = 1 << 18, 1 << 24                       # multiplications: OpenBLAS itself uses one thread below; several pay above
 
 
 def find():
@@ -24,7 +30,7 @@ def find():
 
 
 def set_threads(n):
-    """Let products be computed by n threads, where that can be told."""
+    """Let NumPy's own products be computed by n threads, where that can be told."""
     if find():
         functions[1](n)
 
@@ -32,12 +38,64 @@ def set_threads(n):
 @contextlib.contextmanager
 def alone():
     """Within this block every product is computed by the thread that asks for it."""
-    if not find():
-        yield
-        return
-    before = functions[0]()
-    functions[1](1)
+    enter()
     try:
         yield
     finally:
-        functions[1](before)
+        leave()
+
+
+def enter():
+    global users, before
+    if find():
+        with lock:
+            users += 1
+            if users == 1:
+                before = functions[0]()
+                if before != 1:
+                    functions[1](1)
+
+
+def leave():
+    global users
+    if functions:
+        with lock:
+            users -= 1
+            if not users and before != 1:
+                functions[1](before)
+
+
+def product(a, b, out=None):
+    """a @ b of NumPy arrays with at least two axes: in parts, side by side, where it is large."""
+    work = a.size * b.shape[-1]
+    if work < TINY or threads.get_num_threads() == 1:
+        return np.matmul(a, b, out=out)
+    enter()
+    try:
+        if work < LARGE or a.dtype.kind != "f":
+            return np.matmul(a, b, out=out)
+        return divided(a, b, out)
+    finally:
+        leave()
+
+
+def divided(a, b, out):
+    """a @ b in parts: of the first batch axis, or else of rows or columns, whichever there are more of."""
+    (*lead, M, K), N = a.shape, b.shape[-1]
+    lead = np.broadcast_shapes(tuple(lead), b.shape[:-2])
+    y = np.empty((*lead, M, N), np.result_type(a, b)) if out is None else out
+    if lead and lead[0] > 1:
+        a, b = (t if t.ndim == y.ndim and t.shape[0] > 1 else np.broadcast_to(t, (*lead, *t.shape[-2:])) for t in (a, b))
+
+        def part(start, stop):
+            np.matmul(a[start:stop], b[start:stop], out=y[start:stop])
+        threads.run(part, lead[0])
+    elif M >= N:
+        def part(start, stop):
+            np.matmul(a[..., start:stop, :], b, out=y[..., start:stop, :])
+        threads.run(part, M, least=16)
+    else:
+        def part(start, stop):
+            np.matmul(a, b[..., start:stop], out=y[..., start:stop])
+        threads.run(part, N, least=16)
+    return y

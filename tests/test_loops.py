@@ -1,7 +1,6 @@
 """The compiled loops of the extra `fast` say what the plain forward says: on every case of the table, on large arrays, by any number of threads."""
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 pytest.importorskip("numba")
 
 import minitorch
-from minitorch import backends, threads
+from minitorch import backends
 from minitorch.autograd import loops
 from minitorch.autograd.op import Kept
 from minitorch.backend import ndarray
@@ -124,6 +123,30 @@ def test_large_arrays_by_any_number_of_threads(name):
         minitorch.set_num_threads(before)
 
 
+OPTIMIZERS = [("Adam", {}), ("Adam", {"weight_decay": 0.1, "amsgrad": True}), ("Adam", {"maximize": True, "betas": (0.5, 0.9), "eps": 1e-3}),
+              ("AdamW", {"weight_decay": 0.1}), ("SGD", {}), ("SGD", {"weight_decay": 0.1, "maximize": True}),
+              ("SGD", {"momentum": 0.9, "dampening": 0.2}), ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1})]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name, options", OPTIMIZERS, ids=str)
+def test_steps_of_optimizers_by_loops(name, options, dtype):
+    paths = []
+    for by in ("auto", "never"):
+        rng = np.random.default_rng(0)
+        x, matrix = (minitorch.tensor(rng.normal(size=shape), dtype=getattr(minitorch, dtype), requires_grad=True) for shape in ((5000,), (70, 90)))
+        optimizer = getattr(minitorch.optim, name)([x, matrix], lr=0.03, **options)
+        with backends.using(loops=by):
+            for step in range(5):
+                x.grad = minitorch.tensor(rng.normal(size=5000), dtype=x.dtype)
+                matrix.grad = minitorch.tensor(rng.normal(size=(90, 70)), dtype=x.dtype).T      # NumPy takes this one, contiguous at no time
+                optimizer.step()
+        paths.append([x, matrix, *[v for state in optimizer.state.values() for v in state.values()]])
+    assert np.abs(paths[0][0].detach().numpy() - np.random.default_rng(0).normal(size=5000)).max() > 0.01
+    for fast, slow in zip(*paths, strict=True):
+        np.testing.assert_allclose(fast.detach().numpy(), slow.detach().numpy(), TOLERANCE[dtype], TOLERANCE[dtype])
+
+
 def test_functions_of_one_number():
     from minitorch.loops import functions, loop
 
@@ -156,74 +179,3 @@ def test_functions_of_one_number():
 def test_small_arrays_do_not_import_numba():
     code = "import sys, minitorch as t; t.nn.LayerNorm(8)(t.randn(4, 8)).sum().backward(); assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-# ---- threads ----------------------------------------------------------------------------------------------------
-
-@pytest.fixture
-def three_threads():
-    before = threads.get_num_threads()
-    threads.set_num_threads(3)
-    yield
-    threads.set_num_threads(before)
-
-
-def test_work_is_divided_without_gap_or_overlap(three_threads):
-    for n in (0, 1, 2, 3, 10, 1000):
-        for least in (1, 7, 400):
-            seen = np.zeros(n, int)
-
-            def part(start, stop, seen=seen):
-                seen[start:stop] += 1
-            threads.run(part, n, least=least)
-            assert (seen == 1).all()
-            assert len(threads.pieces(n, least)) <= 3 and all(b - a >= min(least, n) for a, b in threads.pieces(n, least))
-
-
-def test_pieces_run_in_several_threads_and_their_own_work_is_not_divided(three_threads):
-    names, inner = set(), []
-
-    def part(start, stop):
-        names.add(threading.current_thread().name)
-        inner.append(len(threads.pieces(100, 1)))
-    threads.run(part, 3)
-    assert len(names) == 3 and sorted(inner) == [1, 1, 3]
-
-
-def test_an_exception_of_a_piece_is_raised_where_the_work_was_given(three_threads):
-    def part(start, stop):
-        if start == 0:
-            raise ValueError("the first piece")
-    with pytest.raises(ValueError, match="the first piece"):
-        threads.run(part, 3)
-    threads.run(lambda start, stop: None, 3)                                  # and the helpers go on
-
-
-def test_many_threads_share_the_helpers(three_threads):
-    totals = np.zeros(8)
-
-    def caller(i):
-        for _ in range(50):
-            sums = np.zeros(30)
-
-            def part(start, stop, sums=sums):
-                sums[start:stop] = np.arange(start, stop)
-            threads.run(part, 30)
-            totals[i] += sums.sum()
-    callers = [threading.Thread(target=caller, args=(i,)) for i in range(8)]
-    [t.start() for t in callers]
-    [t.join() for t in callers]
-    assert (totals == 50 * 435).all()
-
-
-def test_a_forked_process_starts_its_own_helpers(three_threads):
-    import multiprocessing
-    threads.run(lambda start, stop: None, 3)
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.apply_async(in_child).get(timeout=60) == 3
-
-
-def in_child():
-    names = set()
-    threads.run(lambda start, stop: names.add(threading.current_thread().name), 3)
-    return len(names)

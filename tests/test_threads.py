@@ -1,0 +1,101 @@
+"""The threads that share work on large arrays, and NumPy's library of linear algebra beside them."""
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+
+from minitorch import blas, threads
+
+
+@pytest.fixture
+def three_threads():
+    before = threads.get_num_threads()
+    threads.set_num_threads(3)
+    yield
+    threads.set_num_threads(before)
+
+
+def test_work_is_divided_without_gap_or_overlap(three_threads):
+    for n in (0, 1, 2, 3, 10, 1000):
+        for least in (1, 7, 400):
+            seen = np.zeros(n, int)
+
+            def part(start, stop, seen=seen):
+                seen[start:stop] += 1
+            threads.run(part, n, least=least)
+            assert (seen == 1).all()
+            assert len(threads.pieces(n, least)) <= 3 and all(b - a >= min(least, n) for a, b in threads.pieces(n, least))
+
+
+def test_pieces_run_in_several_threads_and_their_own_work_is_not_divided(three_threads):
+    names, inner = set(), []
+
+    def part(start, stop):
+        names.add(threading.current_thread().name)
+        inner.append(len(threads.pieces(100, 1)))
+    threads.run(part, 3)
+    assert len(names) == 3 and sorted(inner) == [1, 1, 3]
+
+
+def test_an_exception_of_a_piece_is_raised_where_the_work_was_given(three_threads):
+    def part(start, stop):
+        if start == 0:
+            raise ValueError("the first piece")
+    with pytest.raises(ValueError, match="the first piece"):
+        threads.run(part, 3)
+    threads.run(lambda start, stop: None, 3)                                  # and the helpers go on
+
+
+def test_many_threads_share_the_helpers(three_threads):
+    totals = np.zeros(8)
+
+    def caller(i):
+        for _ in range(50):
+            sums = np.zeros(30)
+
+            def part(start, stop, sums=sums):
+                sums[start:stop] = np.arange(start, stop)
+            threads.run(part, 30)
+            totals[i] += sums.sum()
+    callers = [threading.Thread(target=caller, args=(i,)) for i in range(8)]
+    [t.start() for t in callers]
+    [t.join() for t in callers]
+    assert (totals == 50 * 435).all()
+
+
+def test_a_forked_process_starts_its_own_helpers(three_threads):
+    threads.run(lambda start, stop: None, 3)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply_async(in_child).get(timeout=60) == 3
+
+
+def in_child():
+    names = set()
+    threads.run(lambda start, stop: names.add(threading.current_thread().name), 3)
+    return len(names)
+
+
+@pytest.mark.parametrize("a, b", [
+    ((700, 300), (300, 200)), ((200, 300), (300, 700)), ((5, 130, 400), (5, 400, 130)), ((3, 1, 200, 300), (4, 300, 150)),
+    ((6, 300, 200), (200, 310)), ((1, 500, 300), (300, 210)), ((300, 200), (6, 200, 310)), ((2, 3), (3, 4)), ((90, 90), (90, 90))])
+def test_products_in_parts(three_threads, a, b):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=a), rng.normal(size=b)
+    np.testing.assert_allclose(blas.product(x, y), x @ y, 1e-10, 1e-10)
+    np.testing.assert_allclose(blas.product(x.swapaxes(-1, -2).copy().swapaxes(-1, -2), y), x @ y, 1e-10, 1e-10)
+    out = np.empty((x @ y).shape)
+    assert blas.product(x, y, out=out) is out
+    np.testing.assert_allclose(out, x @ y, 1e-10, 1e-10)
+
+
+def test_the_number_of_threads_of_the_library_is_left_as_it_was(three_threads):
+    if not blas.find():
+        pytest.skip("NumPy's library of linear algebra is another one")
+    assert blas.functions[0]() == 3
+    with blas.alone(), blas.alone():
+        assert blas.functions[0]() == 1
+    assert blas.functions[0]() == 3
+    with pytest.raises(ValueError, match="mismatch"):
+        blas.product(np.ones((900, 900)), np.ones((800, 900)))
+    assert blas.functions[0]() == 3
