@@ -81,7 +81,7 @@ def product(a, b, out=None):
 
 def divided(a, b, out):
     """a @ b in parts: of the first batch axis, or else of rows or columns, whichever there are more of."""
-    (*lead, M, K), N = a.shape, b.shape[-1]
+    (*lead, M, _), N = a.shape, b.shape[-1]
     lead = np.broadcast_shapes(tuple(lead), b.shape[:-2])
     y = np.empty((*lead, M, N), np.result_type(a, b)) if out is None else out
     if lead and lead[0] > 1:
