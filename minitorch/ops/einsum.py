@@ -170,7 +170,11 @@ def einsum(equation, *operands):
         operands = operands[0]
     if not operands:
         raise ValueError("einsum(): must specify the equation string and at least one operand")
-    prepared, steps, (drop, order) = planned(equation, tuple([t.array.shape for t in operands]))
+    try:
+        shapes = tuple([t.array.shape for t in operands])
+    except AttributeError as error:
+        raise TypeError(f"einsum(): operands must be Tensors, not {type(error.obj).__name__}") from None
+    prepared, steps, (drop, order) = planned(equation, shapes)
     values = list(operands)
     for k, (view, diagonals) in enumerate(prepared):
         if view is not None:

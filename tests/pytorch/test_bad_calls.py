@@ -41,7 +41,8 @@ REASONS = {
            multilabel_soft_margin_loss|(0: an axis less|1: an axis more)  scatter|2: an axis less  ctc_loss|1: an axis less
            unfold|(1|stride): one fewer""",
     "PyTorch's TypeErrors of Python code, ours of the argument":
-        """einsum|nothing at all  tensordot|2:  normalize|1: 'a'  norm|1: 'a'  poisson_nll_loss|reduction  ctc_loss|[23]: a list""",
+        """einsum|nothing at all  einsum|one argument more  tensordot|2:  normalize|1: 'a'  norm|1: 'a'  poisson_nll_loss|reduction
+           ctc_loss|[23]: a list""",
     "flags are what is true": "avg_pool2d|one argument more  max_pool2d|one argument more  triplet_margin_loss|one argument more",
     "another argument is looked at first": "scaled_dot_product_attention|one argument more",
     "one function here, of torch and of nn.functional, where `dim` may be left out": "softmax|the last  log_softmax|the last",

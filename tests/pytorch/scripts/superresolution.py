@@ -1,4 +1,4 @@
-"""Sub-pixel convolution with perceptual and total-variation losses; weights of one network frozen by eval and no_grad; PSNR."""
+"""Sub-pixel convolution with Charbonnier, perceptual and total-variation losses; weights of one network frozen by eval and no_grad; PSNR."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ class SR(nn.Module):
 
 
 def total_variation(x):
-    return (x[..., 1:, :] - x[..., :-1, :]).abs().mean() + (x[..., :, 1:] - x[..., :, :-1]).abs().mean()
+    return (x[..., 1:, :] - x[..., :-1, :]).pow(2).mean() + (x[..., :, 1:] - x[..., :, :-1]).pow(2).mean()
 
 
 def psnr(a, b):
@@ -31,7 +31,7 @@ big = torch.tensor(normal(3, 1, 8, 8)).sigmoid()
 small = F.avg_pool2d(big, 2)
 for step in range(12):
     out = model(small)
-    loss = F.l1_loss(out, big) + 0.1 * F.mse_loss(critic(out), critic(big)) + 1e-2 * total_variation(out)
+    loss = torch.sqrt((out - big).pow(2) + 1e-2).mean() + 0.1 * F.mse_loss(critic(out), critic(big)) + 1e-2 * total_variation(out)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
