@@ -79,11 +79,12 @@ def profile(kernel, grid, block, args, shared_mem=0):
     fitted = signature.fit(kernel.name, kernel.parameters, args, double)
     made = run.compiled(kernel, "profile", double)
     runtime = run.runtime()
-    runtime.cusim_profile_clear()
-    wrong, packing = run.start(kernel, grid, block, fitted, shared_mem, made, True, True)
+    with run.LOCK:
+        wrong, packing = run.start(kernel, grid, block, fitted, shared_mem, made, True, True)
+        found = runtime.cusim_reports() if wrong else runtime.cusim_profile_rows()
     if wrong:
-        report.raise_reports(runtime.cusim_reports(), kernel, made.path, packing)
-    return rows(runtime.cusim_profile_rows().decode(), made.path)
+        report.raise_reports(found, kernel, made.path, packing)
+    return rows(found.decode(), made.path)
 
 
 def rows(text, library):

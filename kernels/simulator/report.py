@@ -9,6 +9,7 @@ import numpy as np
 from . import build
 
 KINDS = dict(re.findall(r'KIND\(\w+, "([\w-]+)", "([^"]+)"\)', (build.RUNTIME / "kinds.h").read_text(encoding="utf-8")))
+MENTIONED = re.compile(r"#(0x[0-9a-f]+)")             # a code address within a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,8 @@ def show(triple):
 
 def raise_reports(text, kernel, library, packing):
     records = [record.split("\x1f") for record in text.decode(errors="replace").split("\x1e")]
-    lines = code_lines(library, {site for _, *sites, _, _, _ in records for site in sites if site.startswith("0x")})
+    sites = {site for _, *both, _, _, _ in records for site in both if site.startswith("0x")}
+    lines = code_lines(library, sites | set(MENTIONED.findall(text.decode(errors="replace"))))
     raise SimulatorError(kernel, [report(record, lines, library, packing) for record in records])
 
 
@@ -62,6 +64,7 @@ def report(record, lines, library, packing):
     array = re.search(r"\$(\d+)", message)
     message = re.sub(r"\$(\d+)\+(\d+)", lambda m: element(packing, int(m[1]), int(m[2])), message)
     message = re.sub(r"\$(\d+)", lambda m: described(packing, int(m[1])), message)
+    message = MENTIONED.sub(lambda m: "{}:{}".format(*place(m[1], lines)) if m[1] in lines else "?", message)
     message = re.sub(r"@(\d+)", lambda m: variable(library, int(m[1])), message)
     return Report(kind, message, file, line, other_file, other_line, numbers(block), numbers(thread),
                   name_of(packing, int(array[1])) if array else None)

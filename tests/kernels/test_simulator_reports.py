@@ -296,6 +296,12 @@ extern "C" __global__ void waits_for_nobody(unsigned* flag) {
     }
 }""", lambda: (np.zeros(1, np.uint32),), block=1, modes=("fast", "check"))
 
+mistake("deadlock", """
+extern "C" __global__ void waits_for_a_volatile(volatile unsigned* flag) {
+    while (*flag == 0u) {                            // HERE
+    }
+}""", lambda: (np.zeros(1, np.uint32),), block=2, modes=("fast", "check"))
+
 mistake("assertion", """
 extern "C" __global__ void asserts(const int* x) {
     assert(x[threadIdx.x] != 3);                     // HERE
@@ -504,6 +510,20 @@ def test_after_a_report_the_arrays_are_as_before_and_the_next_launch_works():
     assert y[0] == 1
     kernel(1, 1, (y, 0))
     assert y[0] == 7
+
+
+@pytest.mark.parametrize("mode", ["fast", "check"])
+def test_every_place_of_a_deadlock_is_told(mode):
+    kernel = Kernel("""#include "kernel.cuh"
+extern "C" __global__ void waits(volatile int* flag) {
+    if (threadIdx.x < 32) __syncthreads();
+    else while (flag[0] == 0) {}
+}""", "waits")
+    with kernels.using(mode=mode), pytest.raises(SimulatorError, match="32 wait at a barrier, waits.cu:3; 32 wait in a loop, waits.cu:4"):
+        kernel(1, 64, (np.zeros(1, np.int32),))
+    source = 'extern "C" __global__ void looks(volatile int* flag) {\n    for (int i = 0; flag[0] == 0; i++)\n        flag[1] = i;\n}'
+    with kernels.using(mode=mode, time_limit=0.3), pytest.raises(SimulatorError, match="looks.cu:[23]: time-limit"):
+        Kernel(source, "looks")(1, 2, (np.zeros(2, np.int32),))
 
 
 def test_names_of_elements_and_variables():

@@ -45,6 +45,7 @@ void reset_thread(ThreadState* t, BlockState* b, unsigned number, bool check) {
     t->done = false;
     t->wait = Wait::none;
     t->where = {nullptr, 0};
+    t->load = 0;
     t->polled = nullptr;
     t->polls = 0;
     t->copies.clear();

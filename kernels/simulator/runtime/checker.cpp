@@ -56,7 +56,7 @@ std::string describe(const Epoch& e) {
     }
     uint32_t linear = e.cluster - 1;
     cusim_index clusters{l.grid.x / l.cluster.x, l.grid.y / l.cluster.y, l.grid.z / l.cluster.z};
-    cusim_index c{linear % clusters.x, linear / clusters.x % clusters.y, linear / (clusters.x * clusters.y)};
+    cusim_index c{linear % clusters.x, linear / clusters.x % clusters.y, linear / clusters.x / clusters.y};
     unsigned x = c.x * l.cluster.x + rank % l.cluster.x, y = c.y * l.cluster.y + rank / l.cluster.x % l.cluster.y;
     unsigned z = c.z * l.cluster.z + rank / (l.cluster.x * l.cluster.y);
     return what + " of block (" + std::to_string(x) + "," + std::to_string(y) + "," + std::to_string(z) + ")";

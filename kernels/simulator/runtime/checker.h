@@ -36,6 +36,7 @@ void forget_releases();
 
 // ---- profile.cpp
 void profile_access(const void* p, size_t bytes, Access access, Site site, bool shared, bool by_thread);      // not by TMA
+void clear_profile();                                // what earlier launches counted
 void finish_profile_of_block();
 void profile_flops(cusim_place at, long flops);
 void profile_barrier();

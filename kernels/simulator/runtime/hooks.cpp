@@ -17,14 +17,14 @@ void check_pieces(const void* p, size_t bytes, Access access, const void* code) 
     for (size_t i = 0; i < bytes; i += 16) check_access((const char*)p + i, bytes - i < 16 ? bytes - i : 16, access, site);
 }
 
-// The running thread looked at an atomic variable that had not changed.
-void looked_in_vain(const void* p) {
+// The running thread looked at an atomic variable that had not changed; load: where, if by a volatile load.
+void looked_in_vain(const void* p, Site load = 0) {
     ThreadState* t = current;
     if (t->polled != p) {
         t->polled = p;
         t->polls = 0;
     }
-    if (++t->polls > POLLS_BEFORE_TURN) poll(t->where);
+    if (++t->polls > POLLS_BEFORE_TURN) poll(t->where, load);
 }
 
 void changed() {
@@ -38,7 +38,7 @@ bool is_shared(const void* p) { return shared_place(current->block, (uintptr_t)p
 void volatile_load(const void* p, size_t bytes, const void* code) {
     if (!current || machine->fibers.stacks().holds((uintptr_t)p)) return;
     bool shared = is_shared(p);
-    if (!shared) looked_in_vain(p);                  // first: the load itself comes after this call
+    if (!shared) looked_in_vain(p, site_of_code(code));                  // first: the load itself comes after this call
     if (checking() && shared)
         check_access(p, bytes, Access::load, site_of_code(code));
     else if (checking())

@@ -266,6 +266,7 @@ int cusim_launch(const void* packed) {
     std::lock_guard<std::mutex> lock(one_launch);
     const LaunchRequest& request = *(const LaunchRequest*)packed;
     clear_reports();
+    if (request.profile) clear_profile();
     Arguments arguments;
     bool interrupted = false;
     try {

@@ -11,6 +11,7 @@
 #include "fiber.h"
 #include "interface.h"
 #include "memory.h"
+#include "report.h"
 #include "shadow.h"
 #include "tensor_map.h"
 
@@ -75,6 +76,7 @@ struct ThreadState {
     bool done;
     Wait wait;
     cusim_place where;                               // of the call that it waits in, or the latest that could
+    Site load;                                       // it waits for a volatile variable: that load; else 0
     int barrier;                                     // which one it waits at
     unsigned cluster_phase;                          // of the cluster's barrier, when it arrived there
     const void* polled;                              // the atomic that it read last, how often without a change
@@ -218,10 +220,10 @@ inline bool at_once() {                              // whether asynchronous wor
 }
 
 // ---- scheduler.cpp
-void wait_as(Wait wait, cusim_place at);             // the running thread waits until wake()
+void wait_as(Wait wait, cusim_place at, Site load = 0);                  // the running thread waits until wake()
 void wake(ThreadState* t);
 void wake_all(std::vector<ThreadState*>& threads);   // in the launch's order
-void poll(cusim_place at);                           // the running thread lets others run and looks again
+void poll(cusim_place at, Site load = 0);            // the running thread lets others run and looks again
 [[noreturn]] void stop_kernel();
 constexpr uint64_t NO_CLUSTER = ~uint64_t(0);
 void run_clusters(uint64_t (*next_cluster)());       // until it gives NO_CLUSTER

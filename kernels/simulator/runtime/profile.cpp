@@ -198,6 +198,19 @@ void profile_access(const void* p, size_t bytes, Access access, Site site, bool 
     if (by_thread) join_access(t, (uintptr_t)p, bytes, place, visit);
 }
 
+void clear_profile() {
+    visits.clear();
+    accesses.clear();
+    joined.clear();
+    lately.clear();
+    least = {};
+    lines.clear();
+    flops.clear();
+    entered.clear();
+    touched.clear();
+    barriers = 0;
+}
+
 void finish_profile_of_block() {
     for (auto& [key, a] : accesses) {
         Line& line = lines[key.place];
@@ -228,19 +241,6 @@ void profile_block_entered(const void* code) { entered[site_of_code(code)]++; }
 using namespace cusim;
 
 extern "C" {
-
-void cusim_profile_clear() {
-    visits.clear();
-    accesses.clear();
-    joined.clear();
-    lately.clear();
-    least = {};
-    lines.clear();
-    flops.clear();
-    entered.clear();
-    touched.clear();
-    barriers = 0;
-}
 
 // Rows of text: "access <site> <load|store|atomic> <shared|global> <instructions> <bytes> <ideal> <real>", "flops <site>
 // <count>", "entered <site> <count>" for basic blocks, from which Python counts the floating-point instructions of the machine

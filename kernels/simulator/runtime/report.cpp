@@ -51,12 +51,12 @@ void add(Kind kind, Site site, Site other, const char* format, va_list values) {
 }
 }  // namespace
 
-std::string text_of(Site site) {
+std::string text_of(Site site, const char* mark) {
     char text[600] = "";
     if (site >= FIRST_PLACE)
         snprintf(text, sizeof text, "%s:%d", places[site - FIRST_PLACE].file, places[site - FIRST_PLACE].line);
     else if (site)
-        snprintf(text, sizeof text, "0x%x", site);
+        snprintf(text, sizeof text, "%s0x%x", mark, site);
     return text;
 }
 

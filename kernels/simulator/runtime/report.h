@@ -1,5 +1,5 @@
 // Reports of errors: what kind, where, by which thread.  Python turns them into one SimulatorError, with the names of parameters
-// for "$<parameter>+<byte>" and "@<byte>" (static shared memory), and file and line for program counters.
+// for "$<parameter>+<byte>" and "@<byte>" (static shared memory), and file and line for program counters ("#0x<offset>").
 #pragma once
 #include <cstdint>
 #include <string>
@@ -20,7 +20,7 @@ typedef uint32_t Site;
 Site site_of(cusim_place at);
 Site site_of_code(const void* program_counter);
 
-std::string text_of(Site site);                      // "file:line", "0x<offset>", or nothing
+std::string text_of(Site site, const char* mark = "");           // "file:line", "<mark>0x<offset>", or nothing
 
 // Reports that differ only in thread or element are one.  `other`: the line of the other access.
 void report(Kind kind, Site site, Site other, const char* format, ...) __attribute__((format(printf, 4, 5)));

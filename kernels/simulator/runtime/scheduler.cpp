@@ -34,22 +34,23 @@ const char* what(const ThreadState* t) {
     }
 }
 
+Site place_of(const ThreadState* t) { return t->load ? t->load : site_of(t->where); }
+
 void report_deadlock() {
     std::map<std::string, int> places;
-    cusim_place first{nullptr, 0};
+    Site first = 0;
     for (auto& c : machine->resident)
         for (auto& b : c->blocks)
             for (auto& t : b->threads) {
                 if (t->done) continue;
-                char text[600];
-                snprintf(text, sizeof text, "%s, %s:%d", what(t.get()), t->where.file ? t->where.file : "?", t->where.line);
-                places[text]++;
-                if (!first.file) first = t->where;
+                Site place = place_of(t.get());
+                places[std::string(what(t.get())) + ", " + (place ? text_of(place, "#") : "?")]++;
+                if (!first) first = place;
             }
     std::string list;
     for (auto& [text, count] : places) list += (list.empty() ? "" : "; ") + std::to_string(count) + " wait " + text;
     current = nullptr;
-    report_fatal(Kind::deadlock, site_of(first), 0, "no thread can go on: %s", list.c_str());
+    report_fatal(Kind::deadlock, first, 0, "no thread can go on: %s", list.c_str());
 }
 
 ThreadState* from_ready() {
@@ -74,7 +75,7 @@ ThreadState* next_turn() {
         if (m.stopped) return nullptr;
         if (Stop reason = stop_wanted(); reason != Stop::none) {
             if (reason == Stop::time_limit)
-                report_fatal(Kind::time_limit, current ? site_of(current->where) : 0, 0, "the kernel ran longer than its time limit");
+                report_fatal(Kind::time_limit, current ? place_of(current) : 0, 0, "the kernel ran longer than its time limit");
             m.stopped = true;
             return nullptr;
         }
@@ -172,9 +173,10 @@ void give_turn() {
 }
 }  // namespace
 
-void wait_as(Wait wait, cusim_place at) {
+void wait_as(Wait wait, cusim_place at, Site load) {
     current->wait = wait;
     current->where = at;
+    current->load = load;
     give_turn();
 }
 
@@ -191,9 +193,9 @@ void wake_all(std::vector<ThreadState*>& threads) {
     threads.clear();
 }
 
-void poll(cusim_place at) {
+void poll(cusim_place at, Site load) {
     machine->polling.push_back(current);
-    wait_as(Wait::poll, at);
+    wait_as(Wait::poll, at, load);
 }
 
 void stop_kernel() {
