@@ -2,13 +2,20 @@
 import contextlib
 import sys
 
+from . import reports
 from .command import Mistake, all_cases, described, function, parser, provider
 from .compare import compare
 
 
 def main(args=None):
     """Compare what the arguments say and print the result; the exit status."""
-    p = parser()
+    args, p = sys.argv[1:] if args is None else list(args), parser()
+    if mode := reports.mode_of(args):
+        try:
+            return reports.run(mode, args[1:])
+        except Mistake as mistake:
+            print(f"{p.prog}: {mistake}", file=sys.stderr)
+            return 2
     options = p.parse_args(args)
     try:
         found = compared(options)

@@ -31,7 +31,9 @@ def parser():
     """The parser of the command line."""
     p = argparse.ArgumentParser(prog="python -m minitorch.benchmark",
                                 description="Measure kernels that are right: beside a reference, in every call.",
-                                epilog="Exit status: 0: nobody is refused; 1: somebody is; 2: the arguments make no sense.")
+                                epilog="Exit status: 0: nobody is refused; 1: somebody is; 2: the arguments make no sense. "
+                                       "Also: --compare BEFORE.json AFTER.json, --bound TARGET --shape 64x64 --device H100, --page PAGE.html "
+                                       "RESULTS.json; each has its --help.")
     p.add_argument("targets", nargs="+", metavar="TARGET", help="numpy.matmul, module:function, file.py:function, or a CUDA source file.cu[:kernel]")
     p.add_argument("--reference", required=True, metavar="TARGET", help="a function of NumPy arrays, which it gets in float64; also the baseline")
     p.add_argument("--baseline", metavar="NAME", help="the target that ratios are relative to, instead of the reference")
