@@ -23,6 +23,7 @@ from .. import signature
 HERE = Path(__file__).parent
 KERNELS = HERE.parent                                # the folder of kernel.cuh and ptx.cuh
 LANGUAGE, RUNTIME = HERE / "language", HERE / "runtime"
+NOWHERE = os.path.realpath(HERE)                      # where kernels given as text are compiled: the debugger's table names their folder
 OLDEST_GCC = 11
 
 COMMON = ("-std=c++17", "-fPIC", "-O2", "-g1", "-gdwarf-4", "-pthread", "-ffp-contract=off")
@@ -61,6 +62,7 @@ def compiler(wanted):
         raise CompilerMissing((f"MINITORCH_CXX names the compiler {wanted!r}, which is not installed" if wanted else "no C++ compiler is installed")
                               + ": kernels run on NumPy arrays once g++ (11 or later) or clang++ is there, as by `apt install g++`; "
                               "on CuPy arrays they need none")
+    path = os.path.abspath(path)
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     if "clang" not in version:
         major = subprocess.run([path, "-dumpversion"], capture_output=True, text=True, check=True).stdout.split(".")[0]
@@ -97,7 +99,7 @@ def understood(path, version, flags):
 def cache():
     """The folder of compiled kernels, made if need be; one for this process alone where it cannot be written."""
     chosen = os.environ.get("MINITORCH_KERNEL_CACHE")
-    folder = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "minitorch" / "kernels"
+    folder = Path(chosen).absolute() if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "minitorch" / "kernels"
     return prepared(folder)
 
 
@@ -132,8 +134,10 @@ def write(file, make):
         raise
 
 
-def built(name, command, text=None):
-    """The library `name` in the cache; where it is missing, `command` (with the name of its output behind it) builds it from `text`."""
+def built(name, command, text=None, folder=None):
+    """The library `name` in the cache; where it is missing, `command` (with the name of its output behind it), run in a folder, builds it
+    from `text`.
+    """
     file = cache() / name
     if file.exists():
         return file
@@ -141,7 +145,7 @@ def built(name, command, text=None):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not file.exists():
             def run(temporary):
-                done = subprocess.run([*command, "-o", str(temporary)], input=text, capture_output=True, text=True)
+                done = subprocess.run([*command, "-o", str(temporary)], input=text, capture_output=True, text=True, cwd=folder)
                 if done.returncode:
                     raise CompileError(done.stderr)
             write(file, run)
@@ -211,9 +215,10 @@ def library(kernel, mode, double, names=None):
     headers = included(kernel.text, folder, {})
     stem = kernel.path.stem if kernel.path else kernel.name
     command = [path, *flags, "-x", "c++", "-shared", "-nodefaultlibs", "-"]        # hooks and C library come with the runtime
-    key = digest(version, language(), text, *headers.values(), *command)
+    place = () if kernel.path else (NOWHERE,)
+    key = digest(version, language(), text, *headers.values(), *command, *place)
     try:
-        return built(f"{stem}-{mode}{'-double' if double else ''}-{key}.so", command, text)
+        return built(f"{stem}-{mode}{'-double' if double else ''}-{key}.so", command, text, *place)
     except CompileError as error:
         if names is None and "exports:" in str(error):           # some are there for other macros only
             return library(kernel, mode, double, (kernel.name,))

@@ -137,7 +137,7 @@ def code_lines(library, addresses):
             if re.fullmatch(r"0x[0-9a-f]+", line):
                 address = hex(int(line, 16) + 1)
             elif address not in found and not inside_the_simulator(line):
-                found[address] = line.split(" ")[0]
+                found[address] = line.split(" ")[0].removeprefix(build.NOWHERE + "/")
         return found
     return {}
 

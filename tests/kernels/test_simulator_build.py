@@ -52,6 +52,20 @@ def test_a_change_in_a_header_compiles_anew(fresh, tmp_path):
         assert y[0] == value
 
 
+@pytest.mark.parametrize("mode, what", [("fast", "null pointer"), ("check", "null pointer"), ("check", "uninitialised")])
+def test_a_kernel_given_as_text_is_named_alike_wherever_it_was_compiled(mode, what, fresh, tmp_path, monkeypatch):
+    source = '#include "kernel.cuh"\nextern "C" __global__ void of_text(const float* x, OUT float* y) {\n    y[0] = x[0];\n    y[0] += y[1];\n}\n'
+    args = (None if what == "null pointer" else np.ones(2, np.float32), np.ones(2, np.float32))
+    for folder in ("first", "second"):               # in the second the compiled one is found
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        with kernels.using(mode=mode), pytest.raises(SimulatorError, match=rf"  of_text.cu:[34]: .*{what}") as error:
+            Kernel(source, "of_text")(1, 1, args)
+        assert {r.file for r in error.value.reports if r.line} == {"of_text.cu"}
+    with pytest.raises(CompileError, match=r"\nof_text.cu:3:\d+: error"):
+        Kernel(source.replace("x[0]", "z[0]"), "of_text")(1, 1, args)
+
+
 def test_macros_are_part_of_the_key(fresh):
     source = 'extern "C" __global__ void macros(float* y) { y[0] = VALUE; }\n'
     for value in (1, 5):
