@@ -151,5 +151,13 @@ def made(source, name, define, arch, cluster, text=None):
 
 def library(source, name, define=None, arch=None, cluster=(1, 1, 1)):
     """A kernel of this library, made once and entered in KERNELS."""
-    kernel = made(FOLDER / source, name, tuple((define or {}).items()), arch, triple("cluster", cluster))
-    return KERNELS.setdefault(kernel.label, kernel)
+    return enter(KERNELS, made(FOLDER / source, name, tuple((define or {}).items()), arch, triple("cluster", cluster)))
+
+
+def enter(table, kernel):
+    """The kernel that a table has under this one's label, where it is entered if need be; ValueError where that is another kernel."""
+    found = table.setdefault(kernel.label, kernel)
+    if found is not kernel and (found.text, found.arch, found.cluster) != (kernel.text, kernel.arch, kernel.cluster):
+        first, second = [f"of {k.path.name if k.path else 'a text'}, {k.arch or 'any GPU'}, clusters of {k.cluster}" for k in (found, kernel)]
+        raise ValueError(f"two kernels are called {kernel.label}: {first}, and {second}")
+    return found

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from . import source
 from .device import CompileError
+from .kernel import enter
 
 ARCHITECTURES = ("sm_80", "sm_90a", "sm_100")
 AS_CUPY = ("--device-as-default-execution-space", "-ftz=true")           # what CuPy adds to the options of every kernel
@@ -117,7 +118,11 @@ def launched():
 
 def variants():
     """Every kernel with every choice of macros that the proven functions launch, by label."""
-    return {kernel.label: kernel for kernel, double in sorted(launched(), key=lambda pair: pair[0].label) if not double}
+    found = {}
+    for kernel, double in sorted(launched(), key=lambda pair: pair[0].label):
+        if not double:
+            enter(found, kernel)
+    return found
 
 
 def architectures(kernel):

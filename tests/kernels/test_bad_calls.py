@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minitorch import kernels, ones as tensor_of_ones
-from minitorch.kernels import Kernel, TensorMap, launch, tensor_map
+from minitorch.kernels import Kernel, TensorMap, kernel as kernel_module, launch, tensor_map
 
 SOURCE = """
 #include "kernel.cuh"
@@ -198,6 +198,17 @@ def test_a_read_only_array_is_not_written_to():
 def test_arrays_of_host_and_device_do_not_mix():
     with fake_cupy.installed() as cupy, pytest.raises(TypeError, match="axpy: arrays of cupy and numpy in one launch; move them to one device"):
         call("axpy", 1, 32, 2, np.ones(5, "f4"), ones(cupy, 5), 5)
+
+
+def test_two_kernels_with_one_label_are_refused():
+    table, name = {}, "axpy"
+    first = kernel_module.enter(table, kernel(name, define={"WIDTH": 4}))
+    assert kernel_module.enter(table, kernel(name, define={"WIDTH": "4"})) is first
+    kernel_module.enter(table, kernel(name, define={"WIDTH": 2}))
+    with pytest.raises(ValueError, match=r"two kernels are called axpy\[WIDTH=4\]: "):
+        kernel_module.enter(table, Kernel(SOURCE + "// another\n", name, define={"WIDTH": 4}))
+    with pytest.raises(ValueError, match="two kernels are called axpy"):
+        kernel_module.enter(table, kernel(name, define={"WIDTH": 4}, cluster=(2, 1, 1)))
 
 
 def test_a_mistake_in_the_source_is_named_by_its_line():
