@@ -96,8 +96,22 @@ def large():
         "batch_norm, eval": lambda x: F.batch_norm(x.reshape(47, 11, 13, 10), x[0, :11].detach(), x[1, :11].detach() ** 2, x[2, :11].detach()),
         "embedding": lambda x: F.embedding(minitorch.arange(1000) ** 2 % 517, x),
         "rows picked from many": lambda x: x.reshape(5170, 13)[minitorch.arange(-4000, 4000) ** 2 % 5170 - 5170],
+        "LSTM": lambda x: recurrent("LSTM", x[:480].reshape(60, 8, 130)),
+        "LSTM, large": lambda x: recurrent("LSTM", x[:512].reshape(16, 32, 130), 68),
+        "GRU": lambda x: recurrent("GRU", x[:480].reshape(60, 8, 130)),
+        "GRU, large": lambda x: recurrent("GRU", x[:512].reshape(16, 32, 130), 68),
         "columns picked": lambda x: x.reshape(47, 1430).index_select(1, minitorch.arange(1000) ** 2 % 1430),
     }
+
+
+def recurrent(kind, x, hidden=17):
+    """The outputs of a bidirectional layer with weights that are the same at every call."""
+    layer = getattr(minitorch.nn, kind)(x.shape[2], hidden, bidirectional=True)
+    rng = np.random.default_rng(5)
+    with minitorch.no_grad():
+        for p in layer.parameters():
+            p.copy_(minitorch.tensor(rng.normal(size=p.shape) * 0.1, dtype=p.dtype))
+    return layer(x)[0]
 
 
 def gradient(f, x):
@@ -137,7 +151,7 @@ def test_steps_of_optimizers_by_loops(name, options, dtype):
         x, matrix = (minitorch.tensor(rng.normal(size=shape), dtype=getattr(minitorch, dtype), requires_grad=True) for shape in ((5000,), (70, 90)))
         optimizer = getattr(minitorch.optim, name)([x, matrix], lr=0.03, **options)
         with backends.using(loops=by):
-            for step in range(5):
+            for _ in range(5):
                 x.grad = minitorch.tensor(rng.normal(size=5000), dtype=x.dtype)
                 matrix.grad = minitorch.tensor(rng.normal(size=(90, 70)), dtype=x.dtype).T      # NumPy takes this one, contiguous at no time
                 optimizer.step()

@@ -11,7 +11,7 @@ from .. import dtypes
 from ..autograd import routes
 from ..backend import xp
 from ..tensor import Tensor, wrap
-from .optimizer import Optimizer, ascent_removed, blocks, buffer, next_step, number, require
+from .optimizer import Optimizer, ascent_removed, blocks, buffer, loops_for, next_step, number, require
 
 
 def check(lr, betas, eps, weight_decay):
@@ -66,7 +66,14 @@ class Adam(Optimizer):
         arrays = [param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param)]
         if group["amsgrad"]:
             arrays.append(buffer(state, "max_exp_avg_sq", param))
-        step, root, library = number(group["lr"]) / (1 - beta1 ** t), math.sqrt(1 - beta2 ** t), xp(param)
+        root, library = math.sqrt(1 - beta2 ** t), xp(param)
+        step, eps = number(group["lr"]) / (1 - beta1 ** t) * root, group["eps"] * root       # of sqrt(v) in place of sqrt(v) / root
+        fast = loops_for(*arrays)
+        if fast:
+            decay, apart = number(group["weight_decay"]), group["decoupled_weight_decay"]
+            fast.adam(*arrays, *[None] * (5 - len(arrays)), maximize=group["maximize"], decay=0 if apart else decay,
+                      shrink=1 - number(group["lr"]) * decay if apart else 1, betas=(beta1, beta2), step=step, eps=eps)
+            return
         for x, g, m, v, *largest in blocks(*arrays):
             g = decoupled(x, g, group)
             average(m, g, beta1)
@@ -74,8 +81,7 @@ class Adam(Optimizer):
             for most in largest:
                 v = library.maximum(most, v, out=most)
             s = library.sqrt(v)
-            s /= root
-            s += group["eps"]
+            s += eps
             library.divide(m, s, out=s)
             s *= step
             x -= s

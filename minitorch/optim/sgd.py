@@ -1,7 +1,7 @@
 """Stochastic gradient descent, with momentum and Nesterov's momentum."""
 from ..backend import xp
 from ..tensor import wrap
-from .optimizer import Optimizer, ascent_removed, blocks, number, require
+from .optimizer import Optimizer, ascent_removed, blocks, loops_for, number, require
 
 
 class SGD(Optimizer):
@@ -21,18 +21,23 @@ class SGD(Optimizer):
 
     def update(self, param, grad, state, group):
         lr, momentum = number(group["lr"]), group["momentum"]
-        if not momentum:
+        first = state.get("momentum_buffer") is None
+        if momentum and first:
+            state["momentum_buffer"] = wrap(xp(param).empty_like(param))
+        b = state["momentum_buffer"].array if momentum else None
+        fast = loops_for(param, grad, *([b] if momentum else []))
+        if fast:
+            fast.sgd(param, grad, b, first=first, maximize=group["maximize"], decay=number(group["weight_decay"]), momentum=momentum,
+                     dampening=group["dampening"], nesterov=group["nesterov"], lr=lr)
+        elif momentum:
+            for x, g, b in blocks(param, grad, state["momentum_buffer"].array):
+                g = ascent_removed(x, g, group)
+                if first:
+                    b[...] = g
+                else:
+                    b *= momentum
+                    b += (1 - group["dampening"]) * g if group["dampening"] else g
+                x -= lr * (g + momentum * b if group["nesterov"] else b)
+        else:
             for x, g in blocks(param, grad):
                 x -= lr * ascent_removed(x, g, group)
-            return
-        first = state.get("momentum_buffer") is None
-        if first:
-            state["momentum_buffer"] = wrap(xp(param).empty_like(param))
-        for x, g, b in blocks(param, grad, state["momentum_buffer"].array):
-            g = ascent_removed(x, g, group)
-            if first:
-                b[...] = g
-            else:
-                b *= momentum
-                b += (1 - group["dampening"]) * g if group["dampening"] else g
-            x -= lr * (g + momentum * b if group["nesterov"] else b)
