@@ -2,8 +2,10 @@
 import copy
 import json
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as XML
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,6 +209,25 @@ def test_without_matplotlib_it_says_what_to_install(bounds, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="python -m pip install matplotlib"):
         plots.roofline(plots.roof(named("H100")), plots.of_bounds(bounds))
+
+
+# ---- the example ---------------------------------------------------------------------------------------------------------------
+
+def test_the_example_walks_from_counts_to_pictures_without_a_gpu(tmp_path):
+    example = Path(__file__).parents[1] / "examples" / "benchmark_a_kernel.py"
+    text = subprocess.run([sys.executable, str(example), str(tmp_path)], capture_output=True, text=True, check=True, timeout=600).stdout
+    assert len(re.findall(r"^ +matmul_\w+ +passed", text, re.MULTILINE)) == 5                          # 1.
+    naive = re.search(r"^ +naive +196,608 +16,842,752 +2,179,072", text, re.MULTILINE)                 # 2.
+    at_most = [float(x) for x in re.findall(r"^ +\w+ +(?:\d+|unknown) +\d+% .* ([\d.]+)$", text, re.MULTILINE)]
+    assert naive and len(at_most) == 5 and at_most[0] < at_most[1] and max(at_most) == at_most[-1] <= 66.9      # 3.
+    assert re.search(r"blocked +[\d.]+ +[\d.]+ .*passed", text)                                        # 4.
+    assert re.search(r"refused, stale \(before\)", text)                                               # 5.
+    try:
+        plots.matplotlib()
+    except ImportError:
+        assert "plots need matplotlib" in text
+    else:
+        assert (tmp_path / "roofline.png").exists() and parsed((tmp_path / "page.html").read_text(encoding="utf-8")) is not None
 
 
 # ---- the command line --------------------------------------------------------------------------------------------------------
