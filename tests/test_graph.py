@@ -423,3 +423,15 @@ def test_a_write_that_was_declared_is_counted():
     assert x._version == 1
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.backward()
+
+
+def test_grads_in_another_shape_share_no_memory():
+    a, b, c = (mt.ones(2, 3, requires_grad=True) for _ in range(3))
+    seen = []
+    y = a.reshape(6) + b.reshape(6) + c.reshape(3, 2).reshape(6)
+    y.register_hook(seen.append)
+    y.backward(mt.arange(6.0))
+    kept = [a.grad, b.grad, c.grad, seen[0]]
+    for i, t in enumerate(kept):
+        t += 10.0 ** i
+    assert [t.flatten()[1].item() for t in kept] == [2, 11, 101, 1001]
