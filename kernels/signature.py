@@ -15,6 +15,7 @@ Any pointer may be None, and so may any array of a table: the kernel sees a null
 array of addresses, on the machine where the kernel runs: of the arrays themselves on a GPU, of its guarded copies in the simulator.
 """
 import dataclasses
+import functools
 import operator
 import re
 
@@ -39,7 +40,7 @@ class Parameter:
     strided: bool = False
     table: bool = False                              # a list of arrays, seen by the kernel as an array of pointers
 
-    @property
+    @functools.cached_property
     def pointer(self):
         return self.role != "value"
 
@@ -113,6 +114,10 @@ def is_array(a):
 
 def members(a):
     """The arrays that an argument brings along: itself, those of a table, that of a tensor map."""
+    if type(a) is np.ndarray:
+        return (a,)
+    if a is None or isinstance(a, int | float | np.generic):
+        return ()
     if isinstance(a, TensorMap):
         return [a.array]
     return [x for x in (a if isinstance(a, list | tuple) else (a,)) if is_array(x)]
@@ -135,12 +140,24 @@ def fit(kernel, parameters, args, double=False):
     if len(args) != len(parameters):
         names = ", ".join(p.name for p in parameters)
         raise TypeError(f"{kernel} takes {len(parameters)} arguments ({names}), {len(args)} were given")
-    kinds = {type(x).__module__.split(".")[0] for p, a in zip(parameters, args) if p.pointer or isinstance(a, TensorMap) for x in members(a)}
-    if len(kinds) > 1:
-        raise TypeError(f"{kernel}: arrays of {' and '.join(sorted(kinds))} in one launch; move them to one device first")
-    fitted = [fit_one(f"{kernel}, argument {i} ({p.name})", p, a, double) for i, (p, a) in enumerate(zip(parameters, args))]
+    kinds = {type(x) for p, a in zip(parameters, args) if p.pointer or isinstance(a, TensorMap) for x in members(a)}
+    if len(kinds) > 1 and len(names := {kind.__module__.split(".")[0] for kind in kinds}) > 1:
+        raise TypeError(f"{kernel}: arrays of {' and '.join(sorted(names))} in one launch; move them to one device first")
+    fitted = [a if type(a) is np.ndarray and fits_as_it_is(p, a, double) else fit_one(f"{kernel}, argument {i} ({p.name})", p, a, double)
+              for i, (p, a) in enumerate(zip(parameters, args))]
     check_overlap(kernel, parameters, fitted)
     return fitted
+
+
+def fits_as_it_is(p, a, double):
+    """Whether fit_array would return a NumPy array unchanged; most are fit, and then need no words on what is wrong."""
+    if not p.pointer or p.table or p.align > 1:
+        return False
+    wanted = wanted_dtype(p.type, double)
+    if wanted is None or a.dtype != wanted:
+        return False
+    flags = a.flags
+    return flags.c_contiguous and (p.role == "in" or flags.writeable)
 
 
 def fit_one(what, p, a, double):
@@ -179,7 +196,7 @@ def fit_array(what, p, a, double):
                         + (": pass the array that it holds, tensor.detach().numpy()" if isinstance(a, Tensor) else ""))
     wanted = wanted_dtype(p.type, double)
     if wanted is not None and a.dtype != wanted:
-        raise TypeError(f"{what} wants an array of {np.dtype(wanted).name} ({p.type}*), got {a.dtype.name}")
+        raise TypeError(f"{what} wants an array of {wanted.name} ({p.type}*), got {a.dtype.name}")
     if p.role != "in" and hasattr(a.flags, "writeable") and not a.flags.writeable:
         raise ValueError(f"{what} is written by the kernel, but the array is read-only")
     if not a.flags.c_contiguous:
@@ -193,34 +210,43 @@ def fit_array(what, p, a, double):
     return a
 
 
+@functools.cache
 def wanted_dtype(kind, double):
     """The dtype behind a C++ type; None for one that is not known. double: `float` is compiled as `double`."""
     if kind == "void" or kind not in TYPES:
         return None
     if TYPES[kind] is None:
         raise RuntimeError("arrays of bfloat16 need ml_dtypes: pip install 'minitorch[bfloat16]'")
-    return np.float64 if double and kind == "float" else TYPES[kind]
+    return np.dtype(np.float64 if double and kind == "float" else TYPES[kind])
+
+
+@functools.cache
+def number_type(kind, double):
+    """(NumPy's type of a number, the letter of its kind, least and greatest value of an integer)."""
+    wanted = wanted_dtype(kind, double)
+    limits = np.iinfo(wanted) if wanted.kind in "iu" else None
+    return wanted.type, wanted.kind, *((limits.min, limits.max) if limits else (None, None))
 
 
 def fit_number(what, kind, a, double):
-    wanted = np.dtype(wanted_dtype(kind, double))
+    wanted, letter, least, greatest = number_type(kind, double)
     if isinstance(a, np.generic):
         a = a.item()
-    if wanted.kind == "b":
+    if letter == "b":
         if not isinstance(a, bool | int):
             raise TypeError(f"{what} wants a bool, got {type(a).__name__}")
-        return wanted.type(a)
-    if wanted.kind in "iu":
+        return wanted(a)
+    if letter in "iu":
         try:
             value = operator.index(a)
         except TypeError:
             raise TypeError(f"{what} wants an {kind}, got {a!r}") from None
-        if not np.iinfo(wanted).min <= value <= np.iinfo(wanted).max:
+        if not least <= value <= greatest:
             raise OverflowError(f"{what}: {value} does not fit in {kind}")
-        return wanted.type(value)
+        return wanted(value)
     if not isinstance(a, int | float):
         raise TypeError(f"{what} wants a {kind}, got {type(a).__name__}")
-    return wanted.type(a)
+    return wanted(a)
 
 
 def address(a):
@@ -229,17 +255,25 @@ def address(a):
         owner = a
         while isinstance(owner.base, np.ndarray):
             owner = owner.base
-        return a.ctypes.data - owner.ctypes.data
+        return 0 if owner is a else start_of(a) - start_of(owner)
     return a.data.ptr
 
 
+def start_of(a):
+    """The address of an array's first number."""
+    return a.__array_interface__["data"][0] if isinstance(a, np.ndarray) else a.data.ptr
+
+
 def span(a):
-    start = a.ctypes.data if isinstance(a, np.ndarray) else a.data.ptr
-    return start, start + a.nbytes
+    low = start_of(a)
+    return low, low + a.nbytes
 
 
 def check_overlap(kernel, parameters, args):
     """ValueError where an array that is written shares part of its memory with another (the same array twice is meant)."""
+    spans = sorted([span(x) for p, a in zip(parameters, args) if p.pointer for x in members(a) if x.size])
+    if all([after[0] >= before[1] for before, after in zip(spans, spans[1:])]):
+        return                                       # as nearly always
     found = {}                                       # (start, end): the parameters that were given just this memory
     for p, a in zip(parameters, args):
         for x in members(a) if p.pointer else ():

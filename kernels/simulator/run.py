@@ -14,7 +14,7 @@ import weakref
 import numpy as np
 
 from ..settings import current
-from ..signature import address
+from ..signature import address, start_of
 from ..tensor_map import TensorMap
 from . import build
 from .report import raise_reports
@@ -67,7 +67,8 @@ _compiled = weakref.WeakKeyDictionary()              # kernel -> {(mode, double)
 
 
 def compiled(kernel, mode, double):
-    made = _compiled.setdefault(kernel, {})
+    if (made := _compiled.get(kernel)) is None:
+        made = _compiled.setdefault(kernel, {})
     if (mode, double) not in made:
         if mode == "fast" and "volatile" in kernel.text:
             mode = "volatile"
@@ -108,7 +109,7 @@ class Packing:
         self.room += room
 
     def array(self, i, a, flags, name):
-        start, size = a.__array_interface__["data"][0], a.nbytes
+        start, size = start_of(a), a.nbytes
         key = (start, size)
         number = self.numbers.get(key) if size else None
         if number is None:
@@ -124,7 +125,7 @@ class Packing:
         """The number of the memory that a tensor map spans, gaps included."""
         a = m.array
         size = sum((n - 1) * s for n, s in zip(a.shape, a.strides)) + a.itemsize
-        start = a.__array_interface__["data"][0]
+        start = start_of(a)
         whole = np.lib.stride_tricks.as_strided(a, (size // a.itemsize,), (a.itemsize,))
         number = self.array(i, whole, 0 if a.flags.writeable else CONSTANT, name)
         if self.arrays[number][0] == start and a.flags.c_contiguous:
@@ -147,24 +148,22 @@ def start(kernel, grid, block, args, shared_mem, made, check, profile):
     packing = Packing(kernel, made.sizes)
     for i, a in enumerate(args):
         packing.add(i, a)
-    arrays = b"".join([ARRAY_REQUEST.pack(*a) for a in packing.arrays])
-    parameters = b"".join([PARAMETER_REQUEST.pack(*p) for p in packing.parameters])
-    room = ctypes.create_string_buffer(packing.room + SLOT)
+    parts = [*packing.values, *[ARRAY_REQUEST.pack(*a) for a in packing.arrays], *[PARAMETER_REQUEST.pack(*p) for p in packing.parameters]]
+    data = b"".join(parts)
+    room = ctypes.create_string_buffer(len(data) + SLOT)
     values = ctypes.addressof(room)
     values += -values % SLOT
-    ctypes.memmove(values, b"".join(packing.values), packing.room)
+    ctypes.memmove(values, data, len(data))
+    arrays = values + packing.room
+    parameters = arrays + len(packing.arrays) * ARRAY_REQUEST.size
     request = REQUEST.pack(
         made.function, *grid, *block, *kernel.cluster, ORDERS[settings.order], TIMINGS[settings.asynchronous], check, profile,
         settings.threads, len(packing.arrays), len(packing.parameters), shared_mem, settings.seed, settings.time_limit,
-        pointer(arrays), pointer(parameters), values)
+        arrays, parameters, values)
     with LOCK:
         while (wrong := runtime().cusim_launch(request)) == INTERRUPTED:
             pass                                     # here KeyboardInterrupt is raised; where the user's handler raises nothing: once more
     return wrong, packing
-
-
-def pointer(data):
-    return ctypes.cast(data, ctypes.c_void_p).value
 
 
 def launch(kernel, grid, block, args, shared_mem, double):
