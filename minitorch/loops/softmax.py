@@ -5,15 +5,25 @@ from .. import threads
 from . import inline, loop
 from .functions import F, decay, exp
 
+LOWEST, GREATEST = np.int32(-0x7f800001), np.int32(0x7fffffff)             # minus infinity among floats' bits, in the order of numbers
 LEAST = 1 << 14                                      # numbers that are worth another thread
+
+
+@inline
+def largest(x):
+    """The largest number of x (N,), compared as whole numbers in the same order, for of floats the compiler compares one at a time."""
+    bits, most = x.view(np.int32), LOWEST
+    for j in range(bits.size):
+        b = bits[j]
+        b = b ^ np.int32((b >> np.int32(31)) & GREATEST)
+        most = max(b, most)
+    return np.int32(most ^ np.int32((most >> np.int32(31)) & GREATEST)).view(np.float32)
 
 
 @inline
 def exponentials(x, y):
     """y = e^(x - the largest of x); their sum, NaN if one of them is, and the largest."""
-    most, total = F(-np.inf), F(0)
-    for j in range(x.size):
-        most = x[j] if x[j] > most else most
+    most, total = largest(x), F(0)
     for j in range(x.size):
         y[j] = decay(x[j] - most)
         total += y[j]
@@ -130,9 +140,7 @@ def strip(s, lse, total, first):
         if first:
             x = x[:first + i]
             s[i, first + i:] = F(0)
-        most = F(-np.inf)
-        for j in range(x.size):
-            most = x[j] if x[j] > most else most
+        most = largest(x)
         most = F(0) if most == F(-np.inf) else most
         sum_ = F(0)
         for j in range(x.size):

@@ -3,6 +3,7 @@
 The matrix of all scores is never held, and of causal attention the half that nobody sees is not computed.  Forward keeps the
 logarithm of each row's sum, from which backward makes the probabilities again (Dao et al. 2022).  Heads are shared out among threads.
 """
+import contextlib
 import math
 
 import numpy as np
@@ -21,37 +22,34 @@ def fits(query, key, value, mask, drop):
 
 
 class Heads:
-    """The arrays as one head after another, and the strips of queries."""
+    """One head after another, and the strips of its queries."""
 
     def __init__(self, query, key, value, mask, causal, scale, groups):
-        self.q, self.k, self.v = (t.reshape(-1, *t.shape[-2:]) for t in (query, key, value))         # (heads, L or S, E)
-        self.mask, self.causal, self.scale, self.groups = mask, causal, query.dtype.type(scale), groups
+        self.query, self.key, self.value, self.causal, self.scale, self.groups = query, key, value, causal, query.dtype.type(scale), groups
         self.L, self.S = query.shape[-2], key.shape[-2]
-        if mask is not None:
-            self.mask = np.broadcast_to(mask, (*query.shape[:-1], self.S))
-        self.lead = query.shape[:-2]
-        self.rows = max(16, min(256, STRIP // max(1, self.S)))
+        self.mask = None if mask is None else np.broadcast_to(mask, (*query.shape[:-1], self.S))
+        self.rows = max(16, min(128 if causal else 256, STRIP // max(1, self.S)))
         self.loops = loops.module("softmax") if loops.wanted(query, 4000, single=True) else None
 
-    def strips(self, head):
-        """(rows, how many keys they see) for the strips of one head."""
-        for i in range(0, self.L, self.rows):
+    def strips(self):
+        """(rows, how many keys they see) for the strips of one head, the last one first: of causal attention it sees the most."""
+        for i in reversed(range(0, self.L, self.rows)):
             n = min(self.rows, self.L - i)
             yield slice(i, i + n), min(self.S, i + n) if self.causal else self.S
 
-    def room(self):
-        """Where a thread puts one strip after another: it stays in the cache."""
-        return np.empty(self.rows * self.S, self.q.dtype)
+    def of_key(self, i):
+        """The heads of query that share the i-th head of key and value."""
+        return range(i * self.groups, (i + 1) * self.groups)
 
     def product(self, a, b, room):
-        """a b^T, in `room`."""
-        return np.matmul(a, b.T, out=room[:len(a) * len(b)].reshape(len(a), len(b)))
+        """a b, in `room`."""
+        return np.matmul(a, b, out=room[:len(a) * b.shape[1]].reshape(len(a), b.shape[1]))
 
-    def scores(self, head, rows, stop, room):
-        """q k^T * scale + mask for a strip, -inf for what is not seen: (n, stop)."""
-        s = self.product(self.q[head, rows] * self.scale, self.k[head // self.groups, :stop], room)
+    def scores(self, q, turned, head, rows, stop, room):
+        """q k^T + mask for a strip, from q scaled and k^T, -inf for what is not seen: (n, stop)."""
+        s = self.product(q[rows], turned[:, :stop], room)
         if self.mask is not None:
-            mask = self.mask[(*np.unravel_index(head, self.lead), rows, slice(stop))]
+            mask = of(self.mask, head)[rows, :stop]
             if mask.dtype == bool:
                 s[~mask] = -math.inf
             else:
@@ -67,11 +65,17 @@ class Heads:
     def each(self, part):
         """part(head, room, room) for every head of keys, shared out among threads where there is work for them."""
         def some(start, stop):
-            rooms = self.room(), self.room()
+            rooms = [np.empty(self.rows * self.S, self.query.dtype) for _ in range(2)]         # of one strip after another: in the cache
             for head in range(start, stop):
                 part(head, *rooms)
-        with blas.alone():
-            threads.run(some, len(self.k), least=1 + (1 << 18) // max(1, self.L * self.S * self.groups))
+        n, least = math.prod(self.key.shape[:-2]), 1 + (1 << 18) // max(1, self.L * self.S * self.groups)
+        with blas.alone() if len(threads.pieces(n, least)) > 1 else contextlib.nullcontext():
+            threads.run(some, n, least=least)
+
+
+def of(x, head):
+    """The matrix of a head, counted through all the axes before the last two."""
+    return x[np.unravel_index(head, x.shape[:-2])]
 
 
 TRIANGLE = np.tri(256, dtype=bool)
@@ -90,52 +94,60 @@ def exponentials(s, lse):
 
 
 def forward(query, key, value, mask, causal, scale, groups):
-    """(y, lse): softmax(q k^T * scale + mask) v, and of each query the logarithm of the sum, -inf where it sees nothing."""
+    """(y, lse): softmax(q k^T * scale + mask) v, and of each query the logarithm of the sum, -inf where it sees nothing.
+
+    y lies in memory as query does: what belongs to one position side by side, where it came from a layer for all heads.
+    """
     heads = Heads(query, key, value, mask, causal, scale, groups)
-    y = np.empty((*query.shape[:-1], value.shape[-1]), query.dtype)
-    out, lse = y.reshape(-1, heads.L, value.shape[-1]), np.empty(heads.q.shape[:2], query.dtype)
+    y, lse = np.empty_like(query, shape=(*query.shape[:-1], value.shape[-1])), np.empty((*query.shape[:-1], 1), query.dtype)
 
     def part(of_key, room, _):
-        for head in range(of_key * groups, (of_key + 1) * groups):
-            for rows, stop in heads.strips(head):
-                s, part = heads.scores(head, rows, stop, room), out[head, rows]
+        turned, v = np.ascontiguousarray(of(key, of_key).T), np.ascontiguousarray(of(value, of_key))
+        for head in heads.of_key(of_key):
+            q, out, sums = of(query, head) * heads.scale, of(y, head), of(lse, head)
+            for rows, stop in heads.strips():
+                s = heads.scores(q, turned, head, rows, stop, room)
                 if heads.loops is None:
-                    total = exponentials(s, lse[head, rows])
+                    total = exponentials(s, sums[rows, 0])
                 else:
                     total = np.empty((len(s), 1), s.dtype)
-                    heads.loops.strip(s, lse[head, rows], total, heads.first(rows))
-                np.matmul(s, heads.v[of_key, :stop], out=part)
+                    heads.loops.strip(s, sums[rows, 0], total, heads.first(rows))
+                np.matmul(s, v[:stop], out=out[rows])
                 total[total == 0] = 1
-                part /= total
+                out[rows] /= total
     heads.each(part)
-    return y, lse.reshape(query.shape[:-1])
+    return y, lse[..., 0]
 
 
 def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
-    """The gradients of query, key and value from that of y."""
+    """The gradients of query, key and value from that of y, each in memory as what it is the gradient of."""
     heads = Heads(query, key, value, mask, causal, scale, groups)
-    g, y, lse = g.reshape(-1, *g.shape[-2:]), y.reshape(-1, *y.shape[-2:]), lse.reshape(-1, heads.L, 1)
-    found = [np.empty(t.shape, t.dtype) for t in (query, key, value)]
-    gq, gk, gv = (t.reshape(-1, *t.shape[-2:]) for t in found)
+    lse, (gq, gk, gv) = lse[..., None], [np.empty_like(t) for t in (query, key, value)]
 
     def part(of_key, room, other):
-        k, v = heads.k[of_key], heads.v[of_key]
-        gk[of_key], gv[of_key] = 0, 0
-        for head in range(of_key * groups, (of_key + 1) * groups):
-            for rows, stop in heads.strips(head):
-                p, g_rows = heads.scores(head, rows, stop, room), g[head, rows]
-                gp = heads.product(g_rows, v[:stop], other)
-                delta = np.einsum("ij,ij->i", g_rows, y[head, rows])[:, None]
+        k, by_k, by_v = np.ascontiguousarray(of(key, of_key)), of(gk, of_key), of(gv, of_key)
+        turned, v_turned = np.ascontiguousarray(k.T), np.ascontiguousarray(of(value, of_key).T)
+        for head in heads.of_key(of_key):
+            q, by_q, by_y, sums = of(query, head) * heads.scale, of(gq, head), of(g, head), of(lse, head)
+            delta = np.einsum("ij,ij->i", by_y, of(y, head))[:, None]
+            for rows, stop in heads.strips():
+                p = heads.scores(q, turned, head, rows, stop, room)
+                gp = heads.product(by_y[rows], v_turned[:, :stop], other)
                 if heads.loops is None:
-                    p -= np.where(lse[head, rows] == -math.inf, 0, lse[head, rows])
+                    p -= np.where(sums[rows] == -math.inf, 0, sums[rows])
                     np.exp(p, out=p)
-                    gp -= delta
+                    gp -= delta[rows]
                     gp *= p
                 else:
-                    heads.loops.strip_back(p, gp, lse[head, rows], delta, heads.first(rows))
-                gv[of_key, :stop] += p.T @ g_rows
-                gp *= heads.scale
-                np.matmul(gp, k[:stop], out=gq[head, rows])
-                gk[of_key, :stop] += gp.T @ heads.q[head, rows]
+                    heads.loops.strip_back(p, gp, sums[rows], delta[rows], heads.first(rows))
+                np.matmul(gp, k[:stop], out=by_q[rows])
+                if head % groups == 0 and rows.stop == heads.L:            # the first
+                    np.matmul(p.T, by_y[rows], out=by_v[:stop])
+                    np.matmul(gp.T, q[rows], out=by_k[:stop])
+                    by_v[stop:], by_k[stop:] = 0, 0
+                else:
+                    by_v[:stop] += p.T @ by_y[rows]
+                    by_k[:stop] += gp.T @ q[rows]
+            by_q *= heads.scale
     heads.each(part)
-    return tuple(found)
+    return gq, gk, gv

@@ -3,6 +3,8 @@
 What follows the two matrix products of a cell, its gates, is one op: one pass over memory in place of fifteen.
 It keeps the gates after their activation, of which its gradient is made.
 """
+from functools import lru_cache
+
 from ..autograd.op import composed, keep, op
 from ..backend import xp
 from ..cases import normal
@@ -36,12 +38,25 @@ def lstm_by_ops(gates, c):
 def lstm_gates(gates, c, /) -> tuple:
     """(h, c'): c' = sigmoid(f) c + sigmoid(i) tanh(g), h = sigmoid(o) tanh(c'), for gates i, f, g, o: (..., 4H), (..., H) -> (..., H) twice."""
     lib = xp(gates)
-    kept = sigmoid(gates)
-    i, f, g, o = parts(kept, 4)
-    g[...] = lib.tanh(parts(gates, 4)[2])
-    new_c = f * c
-    new_c += i * g
-    return keep((o * lib.tanh(new_c), new_c), kept=kept)
+    kept, h, new_c = gates.copy(), lib.empty(c.shape, c.dtype), lib.empty(c.shape, c.dtype)
+    lstm_in_place(kept, c, h, new_c)
+    return keep((h, new_c), kept=kept)
+
+
+def lstm_in_place(gates, c, h, new_c):
+    """h and new_c become the new state, gates themselves after their activation: one tanh of all, as sigmoid(x) = (1 + tanh(x / 2)) / 2."""
+    lib = xp(gates)
+    half, rest = halves(lib, c.shape[-1], c.dtype)
+    gates *= half
+    lib.tanh(gates, out=gates)
+    gates *= half
+    gates += rest
+    i, f, g, o = parts(gates, 4)
+    lib.multiply(f, c, out=new_c)
+    lib.multiply(i, g, out=h)
+    new_c += h
+    lib.tanh(new_c, out=h)
+    h *= o
 
 
 @lstm_gates.joint_vjp
@@ -52,18 +67,53 @@ def _(g, c, y1, kept):
 @op(numbers="half", home="", differentiable=False, called="lstm_cell_backward")
 def lstm_gates_gradient(input, other, kept, c, new_c, /):
     """(gates, c): their gradients, from those of h and c', the gates after their activation, c and c'."""
-    i, f, g, o = parts(kept, 4)
-    t = xp(new_c).tanh(new_c)
-    gc = 1 - t * t
-    gc *= o * input
+    gates, gc = lstm_slopes(kept, c, new_c)
+    gc *= input
     gc += other                                      # of c'
-    gates = kept * (1 - kept)                        # sigmoid's derivative
+    *by_c, go = parts(gates, 4)
+    for part in by_c:
+        part *= gc
+    go *= input
+    gc *= parts(kept, 4)[1]
+    return gates, gc
+
+
+@lru_cache(maxsize=100)
+def halves(lib, H, dtype):
+    """1/2 for sigmoid's gates and 1 for tanh's, and what is left of 1: (4H,) twice."""
+    half = lib.full(4 * H, 0.5, dtype)
+    half[2 * H:3 * H] = 1
+    return half, 1 - half
+
+
+def lstm_slopes(kept, c, new_c):
+    """(gates, c'): c' by i, f, g and h by o, and h by c', of any number of steps: what their gradients are multiplied with."""
+    lib = xp(kept)
+    i, f, g, o = parts(kept, 4)
+    gates = kept * kept
+    lib.subtract(kept, gates, out=gates)             # sigmoid's derivative
     gi, gf, gg, go = parts(gates, 4)
-    gi *= gc * g
-    gf *= gc * c
-    gg[...] = gc * i * (1 - g * g)
-    go *= t * input
-    return gates, gc * f
+    t = lib.tanh(new_c)
+    gi *= g
+    gf *= c
+    lib.multiply(g, g, out=gg)
+    lib.subtract(1, gg, out=gg)
+    gg *= i
+    go *= t
+    t *= t
+    lib.subtract(1, t, out=t)
+    t *= o
+    return gates, t
+
+
+@lstm_gates.loop("recurrent", least=4000, single=True)
+def _(recurrent, gates, c):
+    return recurrent.lstm_gates(gates, c) if gates.shape == (*c.shape[:-1], 4 * c.shape[-1]) else NotImplemented
+
+
+@lstm_gates_gradient.loop("recurrent", least=1000, single=True)
+def _(recurrent, input, other, kept, c, new_c):
+    return recurrent.lstm_gates_gradient(input, other, kept, c, new_c)
 
 
 @lstm_gates.kernel("recurrent")
@@ -96,11 +146,25 @@ def gru_by_ops(x_gates, h_gates, h):
 @op(numbers="half", home="", reference=gru_by_ops, called="gru_cell", check=check_states)
 def gru_gates(x_gates, h_gates, h, /):
     """(1 - z) n + z h for z = sigmoid(xz + hz), n = tanh(xn + sigmoid(xr + hr) hn): (..., 3H) twice, each r, z, n, and (..., H) -> (..., H)."""
-    lib = xp(x_gates)
-    kept = sigmoid(x_gates + h_gates)
-    r, z, n = parts(kept, 3)
-    n[...] = lib.tanh(parts(x_gates, 3)[2] + r * parts(h_gates, 3)[2])
-    return keep(n + z * (h - n), kept=kept)
+    kept, y = x_gates + h_gates, xp(h).empty(h.shape, h.dtype)
+    gru_in_place(x_gates, h_gates, h, kept, y)
+    return keep(y, kept=kept)
+
+
+def gru_in_place(x_gates, h_gates, h, kept, y):
+    """y becomes the new state, kept, x_gates + h_gates before, the gates after their activation."""
+    lib, H = xp(h), h.shape[-1]
+    both, n = kept[..., :2 * H], kept[..., 2 * H:]
+    both *= 0.5                                      # sigmoid(x) = (1 + tanh(x / 2)) / 2
+    lib.tanh(both, out=both)
+    both += 1
+    both *= 0.5
+    lib.multiply(both[..., :H], h_gates[..., 2 * H:], out=n)
+    n += x_gates[..., 2 * H:]
+    lib.tanh(n, out=n)
+    lib.subtract(h, n, out=y)
+    y *= both[..., H:]
+    y += n
 
 
 @gru_gates.joint_vjp
@@ -112,15 +176,32 @@ def _(g, h_gates, h, kept):
 def gru_gates_gradient(input, kept, h_gates, h, /):
     """(x_gates, h_gates, h): their gradients, from that of the new state and the gates after their activation."""
     (r, z, n), hn = parts(kept, 3), parts(h_gates, 3)[2]
-    by_x = kept * (1 - kept)                         # sigmoid's derivative
+    lib = xp(kept)
+    by_x = kept * kept
     xr, xz, xn = parts(by_x, 3)
-    xn[...] = (1 - n * n) * (1 - z) * input
-    xr *= xn * hn
-    xz *= (h - n) * input
+    past = input * z
+    lib.subtract(1, xn, out=xn)                      # tanh's derivative
+    xn *= input - past
+    lib.subtract(kept[..., :-n.shape[-1]], by_x[..., :-n.shape[-1]], out=by_x[..., :-n.shape[-1]])          # sigmoid's
+    by_h = xn * hn
+    xr *= by_h
+    lib.subtract(h, n, out=by_h)
+    by_h *= input
+    xz *= by_h
     by_h = by_x.copy()
     gn = parts(by_h, 3)[2]
     gn *= r
-    return by_x, by_h, input * z
+    return by_x, by_h, past
+
+
+@gru_gates.loop("recurrent", least=3000, single=True)
+def _(recurrent, x_gates, h_gates, h):
+    return recurrent.gru_gates(x_gates, h_gates, h) if x_gates.shape == h_gates.shape == (*h.shape[:-1], 3 * h.shape[-1]) else NotImplemented
+
+
+@gru_gates_gradient.loop("recurrent", least=1000, single=True)
+def _(recurrent, input, kept, h_gates, h):
+    return recurrent.gru_gates_gradient(input, kept, h_gates, h)
 
 
 @gru_gates.kernel("recurrent")
