@@ -39,9 +39,26 @@ def relu_of(input, /):
     """max(x, 0)."""
     return xp(input).maximum(input, 0)
 
-relu_of.vjp(lambda g, y: only(g, ~(y <= 0)))
+relu_of.vjp(lambda g, y: relu_gradient(g, y))
 relu_of.case(distinct(3, 4))
 relu_of.case(distinct(60, 60))
+
+
+@op(home="", called="threshold_backward", numbers="half")
+def relu_gradient(input, other, /):
+    """`input`, the gradient of relu's result `other`, where that is positive (or NaN), else 0."""
+    return only(input, ~(other <= 0))
+
+relu_gradient.vjp(lambda g, other: relu_gradient(g, other))
+relu_gradient.loop("activation", least=10000)(lambda loops, input, other: by(loops, loops.relu_back, input, other))
+relu_gradient.case(normal(3, 4), distinct(3, 4))
+relu_gradient.case(normal(60, 60), distinct(60, 60))
+
+
+def by(loops, part, *arrays, number=None):
+    """Elementwise by a compiled loop, for arrays of one shape."""
+    same = all([a.shape == arrays[0].shape for a in arrays])
+    return loops.elementwise(part, *arrays, number=number) if same else NotImplemented
 
 
 @composed(home="torch functional", inplace=True)
@@ -97,8 +114,21 @@ def leaky_relu_of(input, /, negative_slope=0.01):
     """x where x > 0, else negative_slope * x."""
     return choose(input > 0, input, input * negative_slope)
 
-leaky_relu_of.vjp(lambda g, input, negative_slope: pick(input > 0, g, g * negative_slope))
+leaky_relu_of.vjp(lambda g, input, negative_slope: leaky_relu_gradient(g, input, negative_slope))
+leaky_relu_of.loop("activation", least=10000)(lambda loops, input, negative_slope=0.01: by(loops, loops.leaky, input, number=negative_slope))
 leaky_relu_of.case(distinct(3, 4), 0.1)
+
+
+@op(home="", called="leaky_relu_backward", numbers="half")
+def leaky_relu_gradient(input, other, /, negative_slope):
+    """The gradient `input` where leaky_relu's argument `other` is positive, else negative_slope times it."""
+    return pick(other > 0, input, input * negative_slope)
+
+leaky_relu_gradient.vjp(lambda g, other, negative_slope: leaky_relu_gradient(g, other, negative_slope))
+leaky_relu_gradient.loop("activation", least=10000)(
+    lambda loops, input, other, negative_slope: by(loops, loops.leaky_back, input, other, number=negative_slope))
+leaky_relu_gradient.case(normal(3, 4), distinct(3, 4), 0.1)
+leaky_relu_gradient.case(normal(6, 5), distinct(6, 5), -0.5)
 
 
 @composed(home="functional")

@@ -4,7 +4,7 @@ import math
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import distinct, integers, normal
-from .activation import floats_only, in_place
+from .activation import by, floats_only, in_place
 from .choose import choose, pick
 from .elementwise import abs
 from .exponential import exp
@@ -19,10 +19,25 @@ def sigmoid(input, /):
     y += 1
     return 1 / y
 
-sigmoid.vjp(lambda g, y: g * (y * (1 - y)))
+sigmoid.vjp(lambda g, y: sigmoid_gradient(g, y))
+sigmoid.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.sigmoids, input))
 sigmoid.case(normal(3, 4))
 sigmoid.case(normal())
 sigmoid.case(integers(3))
+
+
+@op(home="", numbers="half", called="sigmoid_backward")
+def sigmoid_gradient(input, other, /):
+    """The gradient `input` of the sigmoid's result y, `other`, times y (1 - y)."""
+    y = 1 - other
+    y *= other
+    y *= input
+    return y
+
+sigmoid_gradient.vjp(lambda g, other: sigmoid_gradient(g, other),
+                     lambda g, input, other: g * input * (1 - 2 * other))
+sigmoid_gradient.loop("activation", least=10000)(lambda loops, input, other: by(loops, loops.sigmoid_back, input, other))
+sigmoid_gradient.case(normal(3, 4), normal(3, 4))
 
 
 @op(home="functional", numbers="half", check=floats_only)
@@ -69,12 +84,32 @@ def silu_of(input, /):
     y += 1
     return input / y
 
-silu_of.vjp(lambda g, input: g * silu_slope(input, sigmoid(input)))
+silu_of.vjp(lambda g, input: silu_gradient(g, input))
+silu_of.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.silus, input))
 silu_of.case(normal(3, 4))
 
 
-def silu_slope(x, s):
+@op(home="", numbers="half", called="silu_backward")
+def silu_gradient(input, other, /):
+    """The gradient `input` times silu's derivative at `other`."""
+    y = silu_slope(other)
+    y *= input
+    return y
+
+silu_gradient.vjp(lambda g, other: silu_gradient(g, other),
+                  lambda g, input, other: g * input * silu_curvature(other, sigmoid(other)))
+silu_gradient.loop("activation", least=10000, single=True)(lambda loops, input, other: by(loops, loops.silu_back, input, other))
+silu_gradient.case(normal(3, 4), normal(3, 4))
+
+
+@in_blocks
+def silu_slope(x):
+    s = sigmoid.op.forward(x)
     return s * (1 + x * (1 - s))
+
+
+def silu_curvature(x, s):
+    return s * (1 - s) * (2 + x * (1 - 2 * s))
 
 
 @composed(home="functional")

@@ -58,7 +58,7 @@ SHORT = 8                                            # numbers of a row, below w
 
 @normalize_batch.loop("batch_norm", least=5000)
 def _(loops, input, weight=None, bias=None, eps=1e-5, running=None):
-    N, C, P = *input.shape[:2], prod(input.shape[2:])
+    (N, C), P = input.shape[:2], prod(input.shape[2:])
     if P < SHORT:
         return NotImplemented
     y, mean, var, rstd = loops.batch(input.reshape(N, C, P), weight, bias, eps)
@@ -97,7 +97,7 @@ def batch_gradient(input, x, weight=None, mean=None, rstd=None, /, eps=1e-5, wan
 
 @batch_gradient.loop("batch_norm", least=5000)
 def _(loops, input, x, weight=None, mean=None, rstd=None, eps=1e-5, wanted=(0, 1, 2)):
-    N, C, P = *x.shape[:2], prod(x.shape[2:])
+    (N, C), P = x.shape[:2], prod(x.shape[2:])
     if P < SHORT or rstd is None:
         return NotImplemented
     gs = loops.batch_gradient(input.reshape(N, C, P), x.reshape(N, C, P), weight, mean, rstd, wanted)
