@@ -33,6 +33,7 @@ KERNEL = (*COMMON, "-w", "-fvisibility=hidden", "-fno-plt", "-fno-math-errno",
 HOOKS = ("-fsanitize=thread", ("--param", "tsan-distinguish-volatile=1"), ("--param", "tsan-instrument-func-entry-exit=0"),
          ("-mllvm", "-tsan-distinguish-volatile=1"), ("-mllvm", "-tsan-instrument-func-entry-exit=0"),
          ("-mllvm", "-tsan-instrument-read-before-write=1"))
+WRAPPED = tuple(f"-Wl,--wrap={name}" for name in ("memset", "memcpy", "memmove"))        # calls that clang makes of copies of structs
 MODES = {                                            # flags that only some compilers know are in tuples of their own
     "fast": (("-mtls-dialect=gnu2",),),
     "volatile": HOOKS,                               # fast, for sources in which a loop may wait for a volatile variable
@@ -211,6 +212,7 @@ def library(kernel, mode, double, names=None):
     folder = kernel.path.parent if kernel.path else KERNELS
     flags = [*KERNEL, *understood(path, version, MODES[mode]), "-include", str(LANGUAGE / "cuda.h")]
     flags += ["-include", str(LANGUAGE / "double.h")] if double else []
+    flags += WRAPPED if mode != "fast" and "clang" in version else ()
     flags += ["-iquote", str(folder), "-iquote", str(KERNELS), "-I", str(LANGUAGE / "include")]
     headers = included(kernel.text, folder, {})
     stem = kernel.path.stem if kernel.path else kernel.name

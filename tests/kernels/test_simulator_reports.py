@@ -117,6 +117,21 @@ extern "C" __global__ void shared_vector_store(OUT float* y, int n) {
     y[0] = s[n] + s[n + 3];
 }""", lambda: (floats(64), 3), block=1, modes=("fast", "check"))
 
+mistake("shared-out-of-bounds", """
+extern "C" __global__ void past_static_by_a_pointer(OUT float* y, int n) {
+    __shared__ float s[64];
+    s[threadIdx.x] = 1.f;
+    __syncthreads();
+    const float* p = &s[n];
+    y[threadIdx.x] = p[threadIdx.x];                 // HERE
+}""", lambda: (floats(64), 64))
+
+mistake("crash", """
+extern "C" __global__ void traps(OUT float* y) {
+    if (threadIdx.x == 3) __builtin_trap();          // HERE
+    y[threadIdx.x] = 0.f;
+}""", lambda: (floats(64),), modes=("fast", "check"))
+
 mistake("write-to-const", """
 extern "C" __global__ void writes_input(const float* x, OUT float* y) {
     ((float*)x)[threadIdx.x] = 2.f;                  // HERE
@@ -477,12 +492,26 @@ def test_every_kind_has_a_case():
     assert {case.values[0] for case in CASES} | {"time-limit"} == set(KINDS)
 
 
+STRUCTS = """
+struct Eight { float v[8]; };
+struct Four { float v[4]; };
+extern "C" __global__ void structs(const float* x, OUT float* y) {
+    __shared__ float s[40];
+    Eight* to = (Eight*)(s + 1) + threadIdx.x;
+    *to = *(const Eight*)(x + 3 + 8 * threadIdx.x);  // no more than multiples of 4 are needed
+    ((Four*)to)[1] = *(const Four*)(x + 5);
+    __syncthreads();
+    *(Eight*)(y + 8 * threadIdx.x) = *to;
+}"""
+
+
 def test_correct_variants_are_not_reported():
     """The same kernels without the mistake."""
     good = [
         (LAST_BLOCK.replace("FENCE", "__threadfence();"), "last_block", (floats(5), np.zeros(1, np.uint32), floats(1)), 5, 64, (1, 1, 1)),
         (COPY.replace("NAME", "copies").replace("WAIT", "cp_async_wait<0>();").replace("REST", ""), "copies", (floats(256), floats(32)), 1, 32,
          (1, 1, 1)),
+        (STRUCTS, "structs", (floats(100), floats(16)), 1, 2, (1, 1, 1)),
         (CLUSTER.replace("NAME", "cluster").replace("FIRST", "cluster_sync();"), "cluster", (floats(64),), 2, 32, (2, 1, 1)),
         (WGMMA.replace("NAME", "product").replace("FENCE", "wgmma_fence();").replace("WAIT", "wgmma_wait<0>();").replace("REST", ""), "product",
          (floats(4096),), 1, 128, (1, 1, 1)),

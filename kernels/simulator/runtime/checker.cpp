@@ -271,10 +271,13 @@ void check_access(const void* address, size_t bytes, Access access, Site site, b
     constexpr uintptr_t MARGIN = 65536;              // of inaccessible space around dynamic shared memory
     if (!place.block && p - (b->dynamic.low - MARGIN) < b->dynamic.bytes + 2 * MARGIN)
         shared_out_of_bounds({b, true, p - b->dynamic.low}, bytes, access, site);
+    constexpr uintptr_t NEAR = 4096;
+    if (!place.block && machine->statics.bytes && p - (machine->statics.low - NEAR) < machine->statics.bytes + 2 * NEAR)
+        shared_out_of_bounds({b, false, p - machine->statics.low}, bytes, access, site);
     if (machine->launch->profile && (place.block || find_array(p)))
         profile_access(address, bytes, access, site, place.block != nullptr, aligned);
     if (place.block) {
-        check_alignment(p, bytes, access, site);
+        if (aligned) check_alignment(p, bytes, access, site);
         check_shared(place, bytes, running_thread(), access, site);
     } else if (!machine->library.holds(p)) {         // constants of the kernel lie there
         check_array(p, bytes, access, site, aligned);

@@ -14,7 +14,7 @@
 namespace cusim {
 
 namespace {
-enum class Cause { access, misaligned, unexplained, division, sent };    // sent: by leave_kernels
+enum class Cause { access, misaligned, unexplained, division, trap, sent };         // sent: by leave_kernels
 
 struct Fault {
     ThreadState* thread = nullptr;
@@ -25,8 +25,8 @@ thread_local Fault fault;
 thread_local std::vector<unsigned char> signal_stack;
 thread_local stack_t old_stack;
 constexpr uintptr_t NULL_PAGE = 4096;
-constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE};
-struct sigaction old_actions[3];
+constexpr int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}, SIGNAL_COUNT = sizeof SIGNALS / sizeof *SIGNALS;
+struct sigaction old_actions[SIGNAL_COUNT];
 std::mutex runners_mutex;
 std::vector<pthread_t> runners;                      // OS threads inside catch_faults
 
@@ -70,7 +70,7 @@ uintptr_t operand_of(const unsigned char* code, const greg_t* registers) {
 // What would have happened without us.
 void pass_on(int signal, siginfo_t* info, void* context) {
     const struct sigaction* old = old_actions;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < SIGNAL_COUNT; i++)
         if (SIGNALS[i] == signal) old = &old_actions[i];
     if (old->sa_flags & SA_SIGINFO) return old->sa_sigaction(signal, info, context);
     bool sent = info->si_code <= 0;
@@ -97,7 +97,9 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     } else if (!inside || info->si_code <= 0) {
         return pass_on(signal, info, context);
     } else {
-        fault = {current, signal == SIGFPE ? Cause::division : Cause::access, (uintptr_t)info->si_addr, code};
+        fault = {current, Cause::access, (uintptr_t)info->si_addr, code};
+        if (signal == SIGFPE) fault.cause = Cause::division;
+        if (signal == SIGILL || signal == SIGTRAP) fault.cause = Cause::trap;
         if (signal == SIGBUS && info->si_code == BUS_ADRALN) fault.cause = Cause::misaligned;
 #if defined(__x86_64__)
         if (signal == SIGSEGV && info->si_code == SI_KERNEL) {           // misaligned, or an address that cannot exist
@@ -160,7 +162,7 @@ void catch_faults() {
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    for (int i = 0; i < 3; i++) sigaction(SIGNALS[i], &action, &old_actions[i]);
+    for (int i = 0; i < SIGNAL_COUNT; i++) sigaction(SIGNALS[i], &action, &old_actions[i]);
 }
 
 void release_faults() {
@@ -173,7 +175,7 @@ void release_faults() {
             }
         syscall(SYS_gettid);                         // a signal of leave_kernels on its way arrives here, at our own handler still
         if (runners.empty())
-            for (int i = 0; i < 3; i++) sigaction(SIGNALS[i], &old_actions[i], nullptr);
+            for (int i = 0; i < SIGNAL_COUNT; i++) sigaction(SIGNALS[i], &old_actions[i], nullptr);
     }
     if (!(old_stack.ss_flags & SS_ONSTACK)) sigaltstack(&old_stack, nullptr);
 }
@@ -197,6 +199,10 @@ void report_fault() {
             report_fatal(Kind::crash, site, 0, "an access to memory that does not exist, or at an address that is not aligned");
             break;
         case Cause::division: report_fatal(Kind::crash, site, 0, "an integer division by zero"); break;
+        case Cause::trap:                            // clang's bounds of local arrays; g++ where it sees a null pointer
+            report_fatal(Kind::crash, site, 0, "an access that the compiler knows to be outside its array or through a null pointer, "
+                         "or __builtin_trap()");
+            break;
         case Cause::sent:
             if (stop_wanted() != Stop::time_limit) break;
             report_fatal(Kind::time_limit, site, 0,

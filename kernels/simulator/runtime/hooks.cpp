@@ -14,7 +14,7 @@ inline bool watched() { return current && checking(); }
 
 void check_pieces(const void* p, size_t bytes, Access access, const void* code) {
     Site site = site_of_code(code);
-    for (size_t i = 0; i < bytes; i += 16) check_access((const char*)p + i, bytes - i < 16 ? bytes - i : 16, access, site);
+    for (size_t i = 0; i < bytes; i += 16) check_access((const char*)p + i, bytes - i < 16 ? bytes - i : 16, access, site, false);
 }
 
 // The running thread looked at an atomic variable that had not changed; load: where, if by a volatile load.
@@ -98,7 +98,7 @@ void __tsan_write_range(void* p, size_t bytes) {
     if (watched()) check_pieces(p, bytes, Access::store, CODE);
 }
 
-// clang's, in the place of the functions themselves
+// clang's, in the place of the functions themselves; before version 15 it calls those, and the linker's --wrap leads here
 void* __tsan_memset(void* p, int value, size_t bytes) {
     if (watched()) check_pieces(p, bytes, Access::store, CODE);
     return memset(p, value, bytes);
@@ -119,6 +119,10 @@ void* __tsan_memmove(void* to, const void* from, size_t bytes) {
     }
     return memmove(to, from, bytes);
 }
+
+void* __wrap_memset(void*, int, size_t) __attribute__((alias("__tsan_memset")));
+void* __wrap_memcpy(void*, const void*, size_t) __attribute__((alias("__tsan_memcpy")));
+void* __wrap_memmove(void*, const void*, size_t) __attribute__((alias("__tsan_memmove")));
 
 // ---- -fsanitize=bounds,alignment: the layouts of their arguments are the compilers' interface
 
