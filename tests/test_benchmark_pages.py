@@ -220,7 +220,7 @@ def test_the_example_walks_from_counts_to_pictures_without_a_gpu(tmp_path):
     naive = re.search(r"^ +naive +196,608 +16,842,752 +2,179,072", text, re.MULTILINE)                 # 2.
     at_most = [float(x) for x in re.findall(r"^ +\w+ +(?:\d+|unknown) +\d+% .* ([\d.]+)$", text, re.MULTILINE)]
     assert naive and len(at_most) == 5 and at_most[0] < at_most[1] and max(at_most) == at_most[-1] <= 66.9      # 3.
-    assert re.search(r"blocked +[\d.]+ +[\d.]+ .*passed", text)                                        # 4.
+    assert re.search(r"^ +blocked +[\d.e+]+ +[\d.e+]+ .*passed", text, re.MULTILINE)                                        # 4.
     assert re.search(r"refused, stale \(before\)", text)                                               # 5.
     try:
         plots.matplotlib()
