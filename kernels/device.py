@@ -10,6 +10,7 @@ from .tensor_map import TensorMap
 
 OLDEST = 80                                          # sm_80, Ampere: cp.async, bf16 on tensor cores
 STATIC = 48 * 1024                                   # bytes of shared memory, static and dynamic, that need no permission
+LEGACY = 0, 1                                        # addresses of the default stream, which can record no graph nor be asked for one
 NULL = np.uint64(0)                                  # what a kernel sees where None was given
 
 
@@ -53,7 +54,9 @@ def passed(kernel, p, a, where):
     """One argument as CuPy passes it: arrays by address, numbers in the exact type, structs as one item of a NumPy array."""
     if p.table and a is not None:
         import cupy
-        return table(tuple([0 if x is None else x.data.ptr for x in a]), where, cupy.cuda.get_current_stream().ptr)
+        addresses, stream = tuple([0 if x is None else x.data.ptr for x in a]), cupy.cuda.get_current_stream()
+        recorded = stream.ptr not in LEGACY and stream.is_capturing()
+        return table_for_graphs(addresses, where) if recorded else table(addresses, where, stream.ptr)
     if a is None:
         return NULL
     if p.pointer:
@@ -71,6 +74,20 @@ def table(addresses, where, stream):
     """
     import cupy
     return cupy.asarray(np.array(addresses or (0,), np.uint64))
+
+
+@functools.cache
+def table_for_graphs(addresses, where):
+    """The same for launches that a CUDA graph records.
+
+    A copy from the host cannot be recorded: it is made at once, on a stream of its own.  The array stays for good, since nobody
+    says when the graph is gone.
+    """
+    import cupy
+    with cupy.cuda.Stream(non_blocking=True) as own:
+        made = cupy.asarray(np.array(addresses or (0,), np.uint64))
+        own.synchronize()
+    return made
 
 
 @functools.cache

@@ -10,10 +10,12 @@ tests/kernels/test_proofs.py makes of this: agreement with the reference in ever
 asynchronous units; a run with every check on; the derivative against finite differences in double precision; and on a
 machine with a GPU all of it there.
 """
+import functools
+
 import numpy as np
 
 from ..cases import walk, walk_arrays
-from .signature import TYPES
+from .signature import TYPES, members
 
 FUNCTIONS = {}                                       # name -> function: what tests, benchmarks and the README read
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5, "float16": 2e-3, "bfloat16": 1.6e-2}      # of the largest entry of a result
@@ -30,8 +32,10 @@ def proven(reference, dtypes="float32", tolerance=None):
     reference: the same function on NumPy arrays, which it gets in float64.  dtypes: of its floating-point arrays.
     tolerance: {dtype: largest error, relative to the largest entry of the result} where it differs from TOLERANCE.
     A function in float32 also takes float64, computed in double, unless it runs on tensor cores.
+    It runs, and makes its results, on the GPU that holds its arrays, whichever is the current one.
     """
     def enter(f):
+        f = there(f)
         f.reference, f.dtypes, f.tolerance = reference, tuple(dtypes.split()), {**TOLERANCE, **(tolerance or {})}
         f.cases, f.derivative = [], None
         f.case = lambda *args, **params: f.cases.append((args, params))
@@ -42,6 +46,18 @@ def proven(reference, dtypes="float32", tolerance=None):
         FUNCTIONS[f.__name__] = f
         return f
     return enter
+
+
+def there(f):
+    """f, called with the device of its first array as the current one."""
+    @functools.wraps(f)
+    def run(*args, **params):
+        x = next((x for a in (*args, *params.values()) for x in members(a)), None)
+        if x is None or isinstance(x, np.ndarray):
+            return f(*args, **params)
+        with x.device:
+            return f(*args, **params)
+    return run
 
 
 def scalar(x):

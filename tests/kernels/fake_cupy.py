@@ -83,6 +83,7 @@ for _name in "getitem iadd isub imul itruediv add radd sub rsub mul rmul truediv
 
 
 def asarray(x, dtype=None):
+    assert isinstance(x, ndarray) or not Stream.current.capturing, "cudaErrorStreamCaptureUnsupported: a copy from the host"
     return ndarray(np.array(plain(x), dtype), Device.current)
 
 
@@ -127,11 +128,23 @@ LAUNCHES, RAISED, FAIL, MODULES, REFUSE = [], [], [], [], []
 
 
 class Stream:
-    """cupy.cuda.Stream, which a `with` makes the current one."""
-    current = types.SimpleNamespace(ptr=0)
+    """cupy.cuda.Stream, which a `with` makes the current one; while it records a graph, nothing can be copied from the host on it."""
+    number = 100
 
-    def __init__(self, ptr):
-        self.ptr = ptr
+    def __init__(self, ptr=None, *, non_blocking=False):
+        Stream.number += 1
+        self.ptr, self.capturing = Stream.number if ptr is None else ptr, False
+
+    def begin_capture(self):
+        assert self.ptr not in (0, 1), "cannot capture on the default (legacy) stream"
+        self.capturing = True
+
+    def is_capturing(self):
+        assert self.ptr not in (0, 1), "cudaErrorStreamCaptureImplicit"
+        return self.capturing
+
+    def synchronize(self):
+        assert not self.capturing, "cudaErrorStreamCaptureUnsupported"
 
     def __enter__(self):
         self.before, Stream.current = Stream.current, self
@@ -139,6 +152,9 @@ class Stream:
 
     def __exit__(self, *error):
         Stream.current = self.before
+
+
+Stream.current = Stream(0)
 
 
 class RawModule:
@@ -182,6 +198,7 @@ def forget(device):
         kept.clear()
     device.compiled.cache_clear()
     device.table.cache_clear()
+    device.table_for_graphs.cache_clear()
 
 
 @contextlib.contextmanager

@@ -102,6 +102,25 @@ def test_a_table_of_arrays_becomes_their_addresses_once(cupy):
     assert first.tolist() == [xs[0].data.ptr, 0, xs[2].data.ptr]
 
 
+def test_a_table_can_be_recorded_in_a_graph_at_a_kernels_first_use(cupy):
+    """The copy from the host is none of the graph's: it is made once, on another stream, and its array stays as long as the graph may."""
+    f = Kernel('extern "C" __global__ void f(float* const* xs, int n) {}', "f")
+    xs = [cupy.asarray(np.ones(3, "f4")), None]
+    with cupy.cuda.Stream() as stream:
+        stream.begin_capture()
+        for _ in range(2):
+            f(1, 1, (xs, 2))
+        assert cupy.cuda.get_current_stream() is stream
+    first, second = (launch.args[0] for launch in LAUNCHES)
+    assert first is second and first.tolist() == [xs[0].data.ptr, 0]
+    for _ in range(300):                             # more than the lists that come again are kept for
+        f(1, 1, ([cupy.asarray(np.ones(1, "f4"))], 1))
+    with cupy.cuda.Stream() as stream:
+        stream.begin_capture()
+        f(1, 1, (xs, 2))
+    assert LAUNCHES[-1].args[0] is first
+
+
 def test_much_shared_memory_is_asked_for_once_and_at_most_what_there_is(cupy):
     y, f = cupy.asarray(np.ones(5, "f4")), Kernel('extern "C" __global__ void f(float* y) {}', "f")
     for n in (1000, 47 * 1024, 48 * 1024, 100_000, 90_000, 120_000):            # 1024 bytes of it are static
@@ -203,9 +222,12 @@ def test_ops_on_device_arrays_take_kernels_by_the_table_of_families(cupy):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")            # nothing is computed: results are what memory held
 def test_every_proven_function_can_be_launched_through_cupy(cupy):
-    """Every case of every function with arrays "on the GPU": what is passed is what CuPy passes, on the best version for Hopper."""
+    """Every case of every function with arrays "on the GPU": what is passed is what CuPy passes, on the best version for Hopper.
+
+    Every second case has its arrays on a GPU that is not the current one: it is launched there, and has its results there.
+    """
     from minitorch.cases import walk_arrays
-    from minitorch.kernels.proof import FUNCTIONS, draw
+    from minitorch.kernels.proof import FUNCTIONS, draw, results
     try:
         tensor_map.driver()
     except RuntimeError:
@@ -214,15 +236,22 @@ def test_every_proven_function_can_be_launched_through_cupy(cupy):
         restore, tensor_map.driver = tensor_map.driver, lambda: stand_in
     else:
         restore = tensor_map.driver
+    names = set()
     try:
         for f in FUNCTIONS.values():
             for dtype in f.dtypes:
                 for number in range(len(f.cases)):
-                    args, params = walk_arrays(draw(f, number, dtype), cupy.asarray)
-                    f(*args, **params)
+                    LAUNCHES.clear()
+                    with fake_cupy.Device(number % 2):
+                        args, params = walk_arrays(draw(f, number, dtype), cupy.asarray)
+                    y = f(*args, **params)
+                    names |= {launch.name for launch in LAUNCHES}
+                    assert all(launch.device == number % 2 for launch in LAUNCHES), f.__name__
+                    assert all(x.device.id == number % 2 for x in results(y) if x is not None), f.__name__
+                    assert fake_cupy.Device.current == 0
     finally:
         tensor_map.driver = restore
-    assert len({launch.name for launch in LAUNCHES}) > 10
+    assert len(names) > 10
 
 
 def test_what_the_device_gets_compiles(cupy):
