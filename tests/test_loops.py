@@ -99,6 +99,8 @@ def large():
         **{name: getattr(F, name) for name in ("relu", "leaky_relu", "sigmoid", "silu", "tanh")},
         "embedding": lambda x: F.embedding(minitorch.arange(1000) ** 2 % 517, x),
         "rows picked from many": lambda x: x.reshape(5170, 13)[minitorch.arange(-4000, 4000) ** 2 % 5170 - 5170],
+        "lgamma": lambda x: minitorch.lgamma(x * x + 0.1),
+        "digamma": lambda x: minitorch.digamma(x * x + 0.1),
         "LSTM": lambda x: recurrent("LSTM", x[:480].reshape(60, 8, 130)),
         "LSTM, large": lambda x: recurrent("LSTM", x[:512].reshape(16, 32, 130), 68),
         "GRU": lambda x: recurrent("GRU", x[:480].reshape(60, 8, 130)),

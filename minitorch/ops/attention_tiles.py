@@ -11,6 +11,7 @@ import numpy as np
 from .. import blas, threads
 from ..autograd import loops
 
+ROWS, CAUSAL_ROWS = 256, 128                          # of queries at a time: many for the products, few where half is not seen
 STRIP = 1 << 17                                      # scores at a time: they stay in the cache
 
 
@@ -28,7 +29,7 @@ class Heads:
         self.query, self.key, self.value, self.causal, self.scale, self.groups = query, key, value, causal, query.dtype.type(scale), groups
         self.L, self.S = query.shape[-2], key.shape[-2]
         self.mask = None if mask is None else np.broadcast_to(mask, (*query.shape[:-1], self.S))
-        self.rows = max(16, min(128 if causal else 256, STRIP // max(1, self.S)))
+        self.rows = max(16, min(CAUSAL_ROWS if causal else ROWS, STRIP // max(1, self.S)))
         self.loops = loops.module("softmax") if loops.wanted(query, 4000, single=True) else None
 
     def strips(self):
@@ -42,12 +43,12 @@ class Heads:
         return range(i * self.groups, (i + 1) * self.groups)
 
     def product(self, a, b, room):
-        """a b, in `room`."""
-        return np.matmul(a, b, out=room[:len(a) * b.shape[1]].reshape(len(a), b.shape[1]))
+        """a b^T, in `room`."""
+        return np.matmul(a, b.T, out=room[:len(a) * len(b)].reshape(len(a), len(b)))
 
-    def scores(self, q, turned, head, rows, stop, room):
-        """q k^T + mask for a strip, from q scaled and k^T, -inf for what is not seen: (n, stop)."""
-        s = self.product(q[rows], turned[:, :stop], room)
+    def scores(self, q, k, head, rows, stop, room):
+        """q k^T + mask for a strip, q scaled before, -inf for what is not seen: (n, stop)."""
+        s = self.product(q[rows], k[:stop], room)
         if self.mask is not None:
             mask = of(self.mask, head)[rows, :stop]
             if mask.dtype == bool:
@@ -102,11 +103,11 @@ def forward(query, key, value, mask, causal, scale, groups):
     y, lse = np.empty_like(query, shape=(*query.shape[:-1], value.shape[-1])), np.empty((*query.shape[:-1], 1), query.dtype)
 
     def part(of_key, room, _):
-        turned, v = np.ascontiguousarray(of(key, of_key).T), np.ascontiguousarray(of(value, of_key))
+        k, v = np.ascontiguousarray(of(key, of_key)), np.ascontiguousarray(of(value, of_key))
         for head in heads.of_key(of_key):
             q, out, sums = of(query, head) * heads.scale, of(y, head), of(lse, head)
             for rows, stop in heads.strips():
-                s = heads.scores(q, turned, head, rows, stop, room)
+                s = heads.scores(q, k, head, rows, stop, room)
                 if heads.loops is None:
                     total = exponentials(s, sums[rows, 0])
                 else:
@@ -125,14 +126,13 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
     lse, (gq, gk, gv) = lse[..., None], [np.empty_like(t) for t in (query, key, value)]
 
     def part(of_key, room, other):
-        k, by_k, by_v = np.ascontiguousarray(of(key, of_key)), of(gk, of_key), of(gv, of_key)
-        turned, v_turned = np.ascontiguousarray(k.T), np.ascontiguousarray(of(value, of_key).T)
+        k, v, by_k, by_v = np.ascontiguousarray(of(key, of_key)), np.ascontiguousarray(of(value, of_key)), of(gk, of_key), of(gv, of_key)
         for head in heads.of_key(of_key):
             q, by_q, by_y, sums = of(query, head) * heads.scale, of(gq, head), of(g, head), of(lse, head)
             delta = np.einsum("ij,ij->i", by_y, of(y, head))[:, None]
             for rows, stop in heads.strips():
-                p = heads.scores(q, turned, head, rows, stop, room)
-                gp = heads.product(by_y[rows], v_turned[:, :stop], other)
+                p = heads.scores(q, k, head, rows, stop, room)
+                gp = heads.product(by_y[rows], v[:stop], other)
                 if heads.loops is None:
                     p -= np.where(sums[rows] == -math.inf, 0, sums[rows])
                     np.exp(p, out=p)

@@ -54,7 +54,8 @@ def lstm_forward(x, h, c, w, backwards):
 
 def lstm_backward(g, gc, kept, cs, w, backwards):
     """The gradients of x and of the first h and c, from that of every h and of the last c."""
-    T, fast, g, kept, cs, w = len(g), *prepared(g, kept, cs, w)
+    T = len(g)
+    fast, g, kept, cs, w = prepared(g, kept, cs, w)
     gx, gh, gc = np.empty(kept.shape, kept.dtype), np.zeros(gc.shape, gc.dtype), gc.copy()
     if fast and len(gc) * w.size <= SMALL:
         fast.share(fast.lstm_sequences_back, w, g, gh, gc, kept, cs, w, gx, backwards)
@@ -105,7 +106,8 @@ def gru_forward(x, h, w, b, backwards):
 
 def gru_backward(g, kept, by_h, states, w, backwards):
     """The gradients of x, of what the state gave to the gates, and of the first state, from that of every state."""
-    T, fast, g, kept, by_h, states, w = len(g), *prepared(g, kept, by_h, states, w)
+    T = len(g)
+    fast, g, kept, by_h, states, w = prepared(g, kept, by_h, states, w)
     gx, gates, gh = np.empty(kept.shape, kept.dtype), np.empty(kept.shape, kept.dtype), np.zeros(g.shape[1:], g.dtype)
     if fast and len(gh) * w.size <= SMALL:
         fast.share(fast.gru_sequences_back, w, g, gh, kept, by_h, states, w, gx, gates, backwards)
