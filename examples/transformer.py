@@ -1,6 +1,6 @@
 """The Transformer of "Attention Is All You Need" (Vaswani et al. 2017) learns to reverse and to sort.
 
-    python examples/transformer.py                   at least 99 % of 1,000 unseen sequences exactly right, in about a minute
+    python examples/transformer.py                   99 % and more of 1,000 unseen sequences exactly right, in a minute
     python examples/transformer.py --heads 1         is one head enough?
     python examples/transformer.py --try "sort banana" --try "reverse banana"
 
