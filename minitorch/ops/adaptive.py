@@ -11,6 +11,8 @@ from ..backend import xp
 from ..cases import distinct, integers, normal, positive
 from ..tensor import Tensor
 from .pool import avg_pool, prepare, without_batch
+from .windows import Slide
+from .winners import argmax_over_windows, max_over_windows
 
 
 def bins(lib, n, m):
@@ -76,7 +78,7 @@ def largest(input, size):
         if y is None:
             y, index = here, lib.broadcast_to(flat, here.shape)
         else:
-            better = here > y
+            better = (here > y) | (here != here)       # the last of several NaN, as in PyTorch
             y, index = lib.where(better, here, y), lib.where(better, flat, index)
     if y is None:
         y = lib.zeros((*input.shape[:2], *size), input.dtype)
@@ -153,21 +155,29 @@ def adapt(name, n, input, output_size):
     return input.reshape((1, *input.shape)) if single else input, single, size
 
 
+def even_bins(size, out):
+    """The size of each bin along every axis, where all are of one size and apart; else None."""
+    return tuple(n // m for n, m in zip(size, out)) if 0 not in out and not any(n % m for n, m in zip(size, out)) else None
+
+
 def adaptive_avg_pool(name, n, input, output_size):
     input, single, size = adapt(name, n, input, output_size)
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'')
-    spatial = input.shape[2:]
-    if 0 not in size and not any(a % b for a, b in zip(spatial, size)):
-        kernel = tuple(a // b for a, b in zip(spatial, size))
+    kernel = even_bins(input.shape[2:], size)
+    if kernel:
         return without_batch(avg_pool(name, n, input, kernel, kernel, 0, False, True, None), single)
     return without_batch(mean_over_bins(input, size), single)
 
 
 def adaptive_max_pool(name, n, input, output_size, return_indices):
     input, single, size = adapt(name, n, input, output_size)
-    y = without_batch(max_over_bins(input, size), single)
-    return (y, without_batch(argmax_over_bins(input, size), single)) if return_indices else y
+    kernel = even_bins(input.shape[2:], size)
+    kinds, window = (max_over_bins, argmax_over_bins), (size,)
+    if kernel:
+        kinds, window = (max_over_windows, argmax_over_windows), (kernel, Slide(kernel, ((0, 0),) * n, (1,) * n))
+    y, *places = [without_batch(f(input, *window), single) for f in kinds[:1 + return_indices]]
+    return (y, *places) if return_indices else y
 
 
 @composed(home="torch functional", method=False)

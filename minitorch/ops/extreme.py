@@ -61,6 +61,10 @@ def at_index(input, index, /, dim):
 @op(home="")
 def into_index(input, index, /, dim, size):
     """The transpose of `at_index`: along `dim`, of the given size, zeros but for `input` at the place `index`."""
+    if type(input) is np.ndarray:
+        y = np.zeros((*input.shape[:dim], size, *input.shape[dim + 1:]), input.dtype)
+        np.put_along_axis(y, index, input, dim)
+        return y
     here = xp(input).arange(size).reshape((-1,) + (1,) * (input.ndim - dim - 1))
     return xp(input).where(here == index, input, input.dtype.type(0))
 

@@ -24,9 +24,7 @@ def sum(input, /, dim=None, keepdim=False, dtype=None):
         d = dtypes.numpy_dtype(dtype)
         input = input.astype(d)
     if d is F32 or d is F64:
-        if type(axis) is int and input.size > FEW_ROWS and input.shape[axis] <= 8 and type(input) is np.ndarray:
-            return sum_of_few(input, axis, keepdim)
-        return input.sum(axis, None, None, keepdim)
+        return added(input, axis, keepdim)
     if is_half(d):
         return input.sum(axis, F32, None, keepdim).astype(d)
     return input.sum(axis, I64 if dtype is None and not is_float(d) else d, None, keepdim)
@@ -37,6 +35,8 @@ sum.case(normal(3, 4), 0)
 sum.case(normal(2, 3, 4), (0, -1), True)
 sum.case(normal(2, 3), dim=-2, keepdim=True)
 sum.case(normal(7000, 3), -1, True)
+sum.case(normal(900, 30), 1)
+sum.case(normal(30, 90, 10), -1, True)
 sum.case(normal(), 0)
 sum.case(normal(0, 3), 0)
 sum.case(booleans(3, 4), 1)
@@ -44,7 +44,19 @@ sum.case(normal(3, 4), 1, dtype="float64")
 sum.case(integers(3, 4), (), dtype="int32")
 
 
-FEW_ROWS = 20000
+FEW_ROWS, LONG = 20000, 1024                         # numbers below which NumPy's sums are the best; so are they over long rows
+
+
+def added(x, axis, keepdim):
+    """The sum of floats."""
+    if type(axis) is int and x.size > FEW_ROWS and type(x) is np.ndarray:
+        n = x.shape[axis]
+        if n <= 8:
+            return sum_of_few(x, axis, keepdim)
+        if n <= LONG and axis % x.ndim == x.ndim - 1 and x.flags.c_contiguous:
+            y = (x.reshape(-1, n) @ np.ones(n, x.dtype)).reshape(x.shape[:-1])                 # a third of the time for rows of 64
+            return y[..., None] if keepdim else y
+    return x.sum(axis, None, None, keepdim)
 
 
 def sum_of_few(x, axis, keepdim):
@@ -72,7 +84,7 @@ def mean(input, /, dim=None, keepdim=False, dtype=None):
                            f"Got: {dtypes.of(d).name}")
     if dtype is not None:
         input = input.astype(d)
-    y = input.sum(axis, F32 if is_half(d) else None, None, keepdim)
+    y = input.sum(axis, F32, None, keepdim) if is_half(d) else added(input, axis, keepdim)
     y = y / (input.size // (y.size or 1))
     return y.astype(d) if is_half(d) else y
 
@@ -170,9 +182,9 @@ def var_over(input, /, dim, correction, keepdim):
         raise RuntimeError("std and var only support floating point and complex dtypes")
     axis = over(dim, keepdim, input.ndim)
     n = count(input.shape, axis)
-    d = input - input.sum(axis, None, None, True) / n
-    d = d * d
-    return d.sum(axis, None, None, keepdim) / max(n - correction, 0)
+    d = input - added(input, axis, True) / n
+    d *= d
+    return added(d, axis, keepdim) / max(n - correction, 0)
 
 var_over.vjp(lambda g, input, dim, correction:
              spread(g * (2 * inverse(count(input.shape, dim) - correction)), dim, input.shape) * centred(input, dim))
@@ -262,24 +274,6 @@ std_mean.case(normal(3, 4), False)
 
 # ---- the rest --------------------------------------------------------------------------------------------
 
-@op(numbers="float")
-def logsumexp(input, /, dim, keepdim=False):
-    """log(sum(exp(x))) over `dim`, an int or several, without overflow."""
-    axis, library = over(dim, keepdim, input.ndim), xp(input)
-    if not count(input.shape, axis):
-        return library.log(input.sum(axis, None, None, keepdim))
-    m = input.max(axis, None, True)
-    m = library.where(library.isfinite(m), m, m.dtype.type(0))
-    return library.log(library.exp(input - m).sum(axis, None, None, keepdim)) + (m if keepdim else m.squeeze(axis))
-
-logsumexp.vjp(lambda g, input, y, dim: spread(g, dim, input.shape) * exponential.exp(input - y.reshape(kept(input.shape, dim))))
-logsumexp.case(normal(3, 4), 1)
-logsumexp.case(normal(2, 3, 4), (0, -1))
-logsumexp.case(normal(2, 3, 4), dim=1, keepdim=True)
-logsumexp.case(normal(), 0)
-logsumexp.case(integers(3, 4), 0)
-
-
 @op(differentiable=False)
 def all(input, /, dim=None, keepdim=False):
     """Whether all elements over `dim` (an int, several, or None for all) are nonzero; of uint8 uint8, else bool."""
@@ -337,4 +331,4 @@ sum_to_size.case(normal(2, 3, 4), 3, 1)
 sum_to_size.case(normal(2, 3, 4), (3, 4))
 
 
-from . import arrange, exponential, pad, scan, strides  # noqa: E402  (last: the modules of ops name each other)
+from . import arrange, pad, scan, strides  # noqa: E402  (last: the modules of ops name each other)

@@ -49,3 +49,13 @@ def test_pooling_with_ties_nan_and_infinities(window, numbers, by):
                     ours = pooled(minitorch, name, *args, **options)
                 for a, b in zip(ours, pooled(torch, name, *args, **options), strict=True):
                     np.testing.assert_allclose(a, b, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("size, out", [((6,), (3,)), ((6, 4), (3, 2)), ((6, 5), (3, 2)), ((4, 6, 4), (2, 3, 1))])
+def test_adaptive_maxima_with_ties_nan_and_infinities(size, out, numbers):
+    rng = np.random.default_rng(0)
+    x = NUMBERS[numbers](rng, rng.normal(size=(2, 3, *size))).astype("f4")
+    call = f"adaptive_max_pool{len(size)}d", x, out
+    for a, b in zip(pooled(minitorch, *call, return_indices=True), pooled(torch, *call, return_indices=True), strict=True):
+        np.testing.assert_allclose(a, b, 1e-5, 1e-6)

@@ -1,0 +1,65 @@
+"""The logarithm of a sum of exponentials, without overflow: largest + log(sum of e^(x - largest))."""
+from ..autograd.op import op
+from ..backend import xp
+from ..cases import integers, normal
+from .dims import count, kept, over
+from .exponential import exp
+from .reduce import added, spread
+
+
+@op(numbers="float")
+def logsumexp(input, /, dim, keepdim=False):
+    """log(sum(exp(x))) over `dim`, an int or several, without overflow."""
+    axis, library = over(dim, keepdim, input.ndim), xp(input)
+    if not count(input.shape, axis):
+        return library.log(input.sum(axis, None, None, keepdim))
+    m = input.max(axis, None, True)
+    m = library.where(library.isfinite(m), m, m.dtype.type(0))
+    e = library.asarray(input - m)
+    return library.log(added(library.exp(e, out=e), axis, keepdim)) + (m if keepdim else m.squeeze(axis))
+
+logsumexp.vjp(lambda g, input, y, dim: logsumexp_gradient(g, input, y, dim=dim))
+
+
+@logsumexp.loop("reduce", least=5000, single=True)
+def _(loops, input, dim, keepdim=False):
+    if not input.size or not last_alone(dim, keepdim, input.ndim):
+        return NotImplemented
+    y = loops.logsumexp(input.reshape(-1, input.shape[-1])).reshape(input.shape[:-1])
+    return y[..., None] if keepdim else y
+
+
+def last_alone(dim, keepdim, ndim):
+    """Whether a reduction is over the last axis and no other."""
+    axis = over(dim, keepdim, ndim)
+    return axis in (-1, ndim - 1, (ndim - 1,)) or ndim == 1
+
+
+def gradient_reference(input, x, total, dim):
+    return spread(input, dim, x.shape) * exp(x - total.reshape(kept(x.shape, dim)))
+
+
+@op(home="", numbers="half", reference=gradient_reference, called="logsumexp_backward")
+def logsumexp_gradient(input, x, total, /, dim):
+    """The gradient `input` of logsumexp's result `total` times e^(x - total), logsumexp's derivative at x."""
+    form = kept(x.shape, dim)
+    e = xp(x).asarray(x - total.reshape(form))
+    xp(x).exp(e, out=e)
+    e *= input.reshape(form)
+    return e
+
+
+@logsumexp_gradient.loop("reduce", least=5000, single=True, by=1)
+def _(loops, input, x, total, dim):
+    if not x.size or not last_alone(dim, False, x.ndim):
+        return NotImplemented
+    return loops.logsumexp_gradient(input.reshape(-1), x.reshape(-1, x.shape[-1]), total.reshape(-1)).reshape(x.shape)
+
+
+logsumexp.case(normal(3, 4), 1)
+logsumexp.case(normal(2, 3, 4), (0, -1))
+logsumexp.case(normal(2, 3, 4), dim=1, keepdim=True)
+logsumexp.case(normal(), 0)
+logsumexp.case(integers(3, 4), 0)
+logsumexp_gradient.case(normal(3), normal(3, 4), normal(3), 1)
+logsumexp_gradient.case(normal(3), normal(2, 3, 4), normal(3), (0, -1))
