@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from minitorch import blas, threads
+from minitorch import blas, matmul, threads
 
 
 @pytest.fixture
@@ -36,6 +36,14 @@ def test_pieces_run_in_several_threads_and_their_own_work_is_not_divided(three_t
         inner.append(len(threads.pieces(100, 1)))
     threads.run(part, 3)
     assert len(names) == 3 and sorted(inner) == [1, 1, 3]
+
+
+@pytest.mark.parametrize("left, right", [((50, 64, 64), (50, 64, 64)), ((50, 1, 64, 64), (20, 64, 64)), ((1, 64, 64), (300, 64, 64)),
+                                         ((4, 40, 64, 32), (4, 1, 32, 64)), ((3, 1, 64, 64), (1, 500, 64, 8)), ((3, 64, 1), (3, 1, 64))])
+def test_many_products_are_shared_out(three_threads, left, right):
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-9, 9, shape).astype("f4") for shape in (left, right))
+    np.testing.assert_array_equal(matmul(a, b), a @ b)
 
 
 def test_an_exception_of_a_piece_is_raised_where_the_work_was_given(three_threads):

@@ -15,7 +15,7 @@ from ..cases import normal
 from ..dtypes import is_half
 from ..tensor import Tensor
 from .dims import axes
-from .matmul import check_one_dtype, in_float32
+from .matmul import check_one_dtype, in_float32, stacked
 
 
 @op(home="", called="einsum", scalars=False, check=check_one_dtype)
@@ -41,7 +41,7 @@ def contract(input, other, /, left, right, result):
         a = a.reshape((*lead, prod(m), prod(k)))
     if len(n) != 1 or shared != 1:
         b = b.reshape((*lead, prod(k), prod(n)))
-    y = a @ b
+    y = stacked(a, b) if batch else a @ b
     if rows != 1 or len(n) != 1:
         y = y.reshape((*lead, *m, *n))
     return y if y_order is None else y.transpose(y_order)

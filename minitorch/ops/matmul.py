@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .. import dtypes
+from .. import blas, dtypes, threads
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
@@ -65,9 +65,38 @@ def matmul(input, other, /):
     try:
         if other.ndim == 2 and input.ndim > 2:
             return (tall(input) @ other).reshape(input.shape[:-1] + other.shape[1:])
+        if input.ndim > 2 < other.ndim:
+            return stacked(input, other)
         return input @ other
     except ValueError:
         raise mismatch("matmul", input, other) from None
+
+
+def stacked(a, b):
+    """a @ b of many matrices: an outer product without the library of linear algebra, others shared out among threads."""
+    if a.shape[-1] == b.shape[-2] == 1 and a.dtype == b.dtype:
+        return a * b
+    if type(a) is not np.ndarray or not a.size or not b.size or threads.get_num_threads() == 1:
+        return a @ b
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    each, n = a.shape[-2] * a.shape[-1] * b.shape[-1], max(lead)           # multiplications of a pair; the axis that is cut
+    least = 1 + n * LEAST // (math.prod(lead) * each)
+    if each > LARGE or len(threads.pieces(n, least)) == 1:
+        return a @ b
+    axis, y = lead.index(n) - len(lead) - 2, np.empty((*lead, a.shape[-2], b.shape[-1]), a.dtype)
+
+    def cut(x, start, stop):
+        whole = x.ndim < -axis or x.shape[axis] == 1
+        return x if whole else x[(..., slice(start, stop), *[slice(None)] * (-axis - 1))]
+
+    def part(start, stop):
+        np.matmul(cut(a, start, stop), cut(b, start, stop), out=cut(y, start, stop))
+    with blas.alone():
+        threads.run(part, n, least=least)
+    return y
+
+
+LEAST, LARGE = 1 << 22, 1 << 26                      # multiplications that are worth another thread; of a pair that is shared out by BLAS itself
 
 matmul.vjp(lambda g, other: left_gradient(g, other),
            lambda g, input, other_shape: right_gradient(g, input, len(other_shape)))
@@ -82,6 +111,7 @@ matmul.case(normal(4), normal(2, 4, 3))
 matmul.case(normal(3, 4), normal(2, 4, 5))
 matmul.case(normal(2, 1, 3, 4), normal(3, 4, 2))
 matmul.case(normal(0, 4), normal(4, 2))
+matmul.case(normal(2, 3, 1), normal(2, 1, 4))
 
 
 def left_gradient(g, other):
