@@ -11,6 +11,7 @@ from ..autograd import loops, routes
 from .recurrent import gru_gates_gradient, gru_in_place, lstm_in_place, lstm_slopes, parts
 
 SMALL = 1 << 17                                      # multiplications of a step up to which the loops compute its product as well
+COLUMNS = 32                                         # of a block of weights
 BLOCK = 1 << 16                                      # gates whose derivatives are computed together: they stay in the cache
 
 
@@ -40,9 +41,6 @@ def in_blocks(w, N):
     if M % COLUMNS or M == COLUMNS or N * K * COLUMNS > 10 ** 6:
         return np.ascontiguousarray(w)
     return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
-
-
-COLUMNS = 32
 
 
 def multiply(x, w, y):
