@@ -2,44 +2,58 @@
 
 1. tests: the op table, its arrays on the GPU, against NumPy (tests/test_ops.py does that wherever CuPy finds a GPU)
 2. conformance: every case of every proven function on the GPU and in the simulator, the largest difference for each
-3. speed: our kernels beside cuBLAS, PyTorch's attention, its eager and its compiled norms and losses
+3. speed: every kernel, and the steps of those that have some, beside cuBLAS, cuDNN, PyTorch's attention, eager and compiled PyTorch,
+   Triton (gpu_races.py says who and how large, gpu_bench.py how they are raced)
 
-A time is the median of single runs on CUDA events, all contenders in turn in every round, the cache flushed before each run; a
-ratio is the median over the rounds.  A result is compared with PyTorch's in float32 before it is timed.
+    python benchmarks/gpu.py [--json] [--page FILE.html] [--part conformance speed tests] [--minutes 9]
+    python benchmarks/gpu.py --dry-run               # without a GPU: all of it in small, NumPy's arrays and the simulator in its place
 
-    python benchmarks/gpu.py [--json] [--part tests conformance speed] [--minutes 9]
+--json writes results/gpu.json, where the README's table comes from, and results/gpu_speed.json, which
+`python -m minitorch.benchmark --compare` and `--page` read.
 
 Needs CuPy and a GPU; for speed PyTorch with CUDA; for the simulator's side of conformance a C++ compiler (else NumPy's
 references take its place).
 """
 import argparse
+import contextlib
 import json
 import math
 import os
 import platform
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import timing
+
+# isort: split
 import numpy as np
+from gpu_bench import OURS, Bench
+from gpu_races import RACES
 
 from minitorch import backend, kernels
+from minitorch.benchmark import Comparison, devices, provenance
+from minitorch.benchmark import results as schema
 from minitorch.cases import walk_arrays
 from minitorch.kernels.proof import FUNCTIONS, draw, results, wide
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "gpu.json"
-PARTS = ("tests", "conformance", "speed")
-FLUSH = 256 << 20                                    # bytes written between runs: more than any L2 cache
+PARTS = ("conformance", "speed", "tests")
+DRY = ("softmax", "gru_cell")                        # what a dry run compares
 
 
 class Clock:
     """How much of the time for the whole programme is left."""
 
     def __init__(self, minutes):
-        self.end = time.monotonic() + 60 * minutes
+        self.start = time.monotonic()
+        self.end = self.start + 60 * minutes
+
+    def spent(self):
+        return time.monotonic() - self.start
 
     def left(self):
         return self.end - time.monotonic()
@@ -75,10 +89,11 @@ def said(*command):
 
 # ---- 1. tests ------------------------------------------------------------------------------------------------
 
-def tests(seconds):
-    """The op table on the GPU: pytest's last line and exit status."""
+def tests(seconds, dry=False):
+    """The op table on the GPU: pytest's last line and exit status; dry: the tests are only collected."""
     parallel = [] if importable("xdist") is None else ["-n", str(min(8, os.cpu_count() or 1))]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/test_ops.py", "-k", "device_backend", *parallel]
+    command += ["--collect-only"] if dry else []
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=max(1, seconds))
     except subprocess.TimeoutExpired:
@@ -118,6 +133,16 @@ def conformance(to_device, clock, names=None):
             print(f"{name:32} {dtype:9} {worst['largest']:9.2e} of {worst['allowed']:.1e} allowed, {worst['bitwise']:6.1%} bitwise the same, "
                   f"case {worst['case']} {worst.get('error', '')}{'' if good else '   <-- DIFFERENT'}")
     return found
+
+
+def prepared(names=None):
+    """Compile what conformance runs in the simulator, on all processors at once: one after the other it would take minutes."""
+    from minitorch.kernels.nvrtc import launched
+    from minitorch.kernels.simulator import build
+    if names is not None:
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda pair: build.library(pair[0], "fast", pair[1]), [pair for pair in launched() if not pair[1]]))
 
 
 def compared(f, number, dtype, to_device, other):
@@ -164,226 +189,168 @@ def simulator():
 
 # ---- 3. speed ------------------------------------------------------------------------------------------------
 
-class Bench:
-    """Times calls on CUDA events of PyTorch's current stream, on which CuPy launches too."""
-
-    def __init__(self, cupy, torch, rounds=12):
-        self.cupy, self.torch, self.rounds = cupy, torch, rounds
-        self.room = torch.empty(FLUSH, dtype=torch.int8, device="cuda")
-
-    def race(self, calls):
-        """{name: [milliseconds]} of calls, in turn in every round."""
-        for call in calls.values():                  # compile, choose algorithms, fill the memory pool
-            for _ in range(3):
-                call()
-        self.torch.cuda.synchronize()
-        times = {name: [] for name in calls}
-        for _ in range(self.rounds):
-            for name, call in calls.items():
-                start, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
-                self.room.zero_()
-                start.record()
-                call()
-                end.record()
-                end.synchronize()
-                times[name].append(start.elapsed_time(end))
-        return times
-
-    def ours(self, tensor):
-        """A PyTorch tensor as a CuPy array of the same memory."""
-        if tensor.dtype is self.torch.bfloat16:
-            import ml_dtypes
-            return self.cupy.from_dlpack(tensor.detach().view(self.torch.int16)).view(ml_dtypes.bfloat16)
-        return self.cupy.from_dlpack(tensor.detach())
-
-    def theirs(self, array):
-        """A CuPy array as a PyTorch tensor of the same memory."""
-        if array.dtype.name == "bfloat16":
-            return self.torch.from_dlpack(array.view(np.int16)).view(self.torch.bfloat16)
-        return self.torch.from_dlpack(array)
-
-
-def row(name, times, work, unit):
-    """A row of the table: median time and rate of each contender, and ours against the others."""
-    found = {"name": name, "unit": unit, "contenders": {}}
-    for who, ms in times.items():
-        found["contenders"][who] = {"ms": statistics.median(ms), unit: work / statistics.median(ms) / 1e9,
-                                    "ours_is": statistics.median(b / a for a, b in zip(times["ours"], ms))}
-    print(f"{name:44} " + "  ".join(f"{who} {c['ms']:.3f} ms {c[unit]:.0f} {unit}" + (f" (ours {c['ours_is']:.2f}x)" if who != "ours" else "")
-                                     for who, c in found["contenders"].items()))
-    return found
-
-
-def close(found, expected, tolerance, what):
-    """AssertionError unless the largest difference is within `tolerance` of the largest entry."""
-    found, expected = found.float(), expected.float()
-    error = (found - expected).abs().max().item() / max(expected.abs().max().item(), 1e-30)
-    if not error <= tolerance:
-        raise AssertionError(f"{what}: off by {error:.2e} of the largest entry")
-
-
-def matmul_speed(bench, size):
-    """bf16, square: cuBLAS through PyTorch."""
-    torch = bench.torch
-    a, b = (torch.randn(size, size, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    ca, cb = bench.ours(a), bench.ours(b)
-    close(bench.theirs(kernels.matmul(ca, cb)), a @ b, 2e-2, f"matmul {size}")
-    return row(f"matmul bf16 {size}", bench.race({"ours": lambda: kernels.matmul(ca, cb), "cuBLAS": lambda: a @ b}), 2 * size**3, "TFLOP/s")
-
-
-def attention_speed(bench, causal, N=4, H=16, L=4096, D=128):
-    """Forward, then backward: PyTorch's flash attention, pinned."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    torch, F = bench.torch, bench.torch.nn.functional
-    q, k, v, g = (torch.randn(N, H, L, D, device="cuda", dtype=torch.bfloat16) for _ in range(4))
-    cq, ck, cv, cg = map(bench.ours, (q, k, v, g))
-    name, flops = f"attention {'causal' if causal else 'full'} bf16 {N}x{H}x{L}x{D}", 4 * N * H * L * L * D * (0.5 if causal else 1)
-
-    def pinned(which):
-        def forward(*tensors):
-            with sdpa_kernel(which):
-                return F.scaled_dot_product_attention(*tensors, is_causal=causal)
-        return forward
-    flash, cudnn = pinned(SDPBackend.FLASH_ATTENTION), pinned(SDPBackend.CUDNN_ATTENTION)
-    y, lse = kernels.attention_forward(cq, ck, cv, causal=causal)
-    expected = flash(q, k, v)
-    close(bench.theirs(y), expected, 3e-2, name)
-    contenders = {"ours": lambda: kernels.attention_forward(cq, ck, cv, causal=causal), "flash": lambda: flash(q, k, v)}
-    if runs(lambda: cudnn(q, k, v)):
-        contenders["cuDNN"] = lambda: cudnn(q, k, v)
-    rows = [row(f"{name} forward", bench.race(contenders), flops, "TFLOP/s")]
-    inputs = [t.clone().requires_grad_() for t in (q, k, v)]
-    out = flash(*inputs)
-    gs = torch.autograd.grad(out, inputs, g, retain_graph=True)
-    for mine, t in zip(kernels.attention_backward(cg, cq, ck, cv, y, lse, causal=causal), gs):
-        close(bench.theirs(mine), t, 5e-2, f"{name} backward")
-    rows.append(row(f"{name} backward", bench.race({
-        "ours": lambda: kernels.attention_backward(cg, cq, ck, cv, y, lse, causal=causal),
-        "flash": lambda: torch.autograd.grad(out, inputs, g, retain_graph=True)}), 2.5 * flops, "TFLOP/s"))
-    return rows
-
-
-def runs(call):
-    try:
-        call()
-    except RuntimeError:
-        return False
-    return True
-
-
-def layer_norm_speed(bench, rows_of=16384, columns=4096):
-    """bf16, forward and backward: PyTorch eager and compiled."""
-    torch, F = bench.torch, bench.torch.nn.functional
-    x, g = (torch.randn(rows_of, columns, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    w, b = (torch.randn(columns, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    cx, cg, cw, cb = map(bench.ours, (x, g, w, b))
-
-    def eager(x, w, b):
-        return F.layer_norm(x, (columns,), w, b)
-    compiled = torch.compile(eager)
-    y, mean, rstd = kernels.layer_norm(cx, cw, cb)
-    close(bench.theirs(y), eager(x.float(), w.float(), b.float()), 2e-2, "layer norm")
-    name, size = f"layer norm bf16 {rows_of}x{columns}", 2 * x.numel()
-    rows = [row(f"{name} forward", bench.race({"ours": lambda: kernels.layer_norm(cx, cw, cb), "eager": lambda: eager(x, w, b),
-                                               "compiled": lambda: compiled(x, w, b)}), 2 * size, "TB/s")]
-    inputs = [t.clone().requires_grad_() for t in (x, w, b)]
-    out, fast = eager(*inputs), compiled(*inputs)
-    wide_inputs = [t.float().detach().requires_grad_() for t in (x, w, b)]
-    for mine, t in zip(kernels.layer_norm_backward(cg, cx, cw, mean, rstd), torch.autograd.grad(eager(*wide_inputs), wide_inputs, g.float())):
-        close(bench.theirs(mine), t, 3e-2, f"{name} backward")
-    rows.append(row(f"{name} backward", bench.race({
-        "ours": lambda: kernels.layer_norm_backward(cg, cx, cw, mean, rstd),
-        "eager": lambda: torch.autograd.grad(out, inputs, g, retain_graph=True),
-        "compiled": lambda: torch.autograd.grad(fast, inputs, g, retain_graph=True)}), 3 * size, "TB/s"))
-    return rows
-
-
-def cross_entropy_speed(bench, rows_of=8192, classes=50304):
-    """bf16 losses and their gradient: PyTorch eager and compiled, forward and backward."""
-    torch, F = bench.torch, bench.torch.nn.functional
-    x = torch.randn(rows_of, classes, device="cuda", dtype=torch.bfloat16)
-    t = torch.randint(classes, (rows_of,), device="cuda")
-    cx, ct = bench.ours(x), bench.ours(t)
-    g = bench.cupy.full(rows_of, 1 / rows_of, np.float32)
-    inputs = x.clone().requires_grad_()
-
-    def eager(x, t):
-        return F.cross_entropy(x, t)
-    compiled = torch.compile(eager)
-    losses, gx = kernels.cross_entropy(cx, ct, g=g)
-    wide_x = x.float().requires_grad_()
-    loss = eager(wide_x, t)
-    close(bench.theirs(losses).mean(), loss, 1e-2, "cross entropy")
-    close(bench.theirs(gx), torch.autograd.grad(loss, wide_x)[0], 2e-2, "cross entropy's gradient")
-    del wide_x, loss
-    return row(f"cross entropy bf16 {rows_of}x{classes} and gradient", bench.race({
-        "ours": lambda: kernels.cross_entropy(cx, ct, g=g),
-        "eager": lambda: torch.autograd.grad(eager(inputs, t), inputs),
-        "compiled": lambda: torch.autograd.grad(compiled(inputs, t), inputs)}), 2 * 2 * x.numel(), "TB/s")
-
-
-def speed(cupy, clock):
-    """The rows of all races for which there is time."""
+def speed(cupy, clock, dry=False, reserve=60):
+    """The Comparison of all races for which there is time, `reserve` seconds left for what follows; None where PyTorch has no GPU."""
     try:
         import torch
-        if not torch.cuda.is_available():
+        if not dry and not torch.cuda.is_available():
             raise ImportError("PyTorch finds no GPU")
     except ImportError as error:
         print(f"no comparison with PyTorch: {error}")
-        return []
+        return None
     torch.manual_seed(0)
-    found = []
-    races = [*((matmul_speed, n) for n in (4096, 8192, 1024)), (attention_speed, True), (attention_speed, False), (layer_norm_speed,),
-             (cross_entropy_speed,)]
-    with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
-        bench = Bench(cupy, torch)
-        for race, *args in races:
-            if clock.left() < 30:
-                print(f"no time left for {race.__name__} {args}")
-                continue
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False      # float32 is float32
+    torch.backends.cudnn.benchmark = True
+    device = "cpu" if dry else "cuda"
+    told, cases = {**provenance.gathered(0, device), "before": provenance.state(device)}, []
+    with contextlib.nullcontext() if dry else cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
+        bench = Bench(cupy, torch, device, 8 if dry else 24)
+        for number, (race, *sizes) in enumerate(RACES):
+            left = clock.left() - reserve
+            if left < 5:
+                print(f"no time left for {len(RACES) - number} races, from {race.__name__} {sizes[dry]} on")
+                break
             try:
-                rows = race(bench, *args)
-                found += rows if isinstance(rows, list) else [rows]
-            except Exception as error:               # one contender that fails is a line of the report, not its end
-                print(f"{race.__name__} {args}: {type(error).__name__}: {error}")
-                found.append({"name": f"{race.__name__} {args}", "error": f"{type(error).__name__}: {error}"[:500]})
-            cupy.get_default_memory_pool().free_all_blocks()
-            torch.cuda.empty_cache()
-    return found
+                case = bench.run(race(bench, **sizes[dry]), 0 if dry else min(6, 0.5 * left / (len(RACES) - number)))
+            except Exception as error:               # a race that cannot be set up is a line of the report, not its end
+                print(f"{race.__name__} {sizes[dry]}: {type(error).__name__}: {error}")
+                case = lost(race, sizes[dry], error)
+            print(line(case, dry))
+            cases.append(case)
+            if not dry:
+                cupy.get_default_memory_pool().free_all_blocks()
+                torch.cuda.empty_cache()
+    return Comparison("PyTorch in float32", OURS, 0.95, "cold", device, None, {**told, "after": provenance.state(device)}, cases)
+
+
+def lost(race, sizes, error):
+    """The case of a race that could not be set up: nobody has a time."""
+    row = schema.Row(OURS, "", [schema.Reason("raised", "before", f"{type(error).__name__}: {error}"[:500])])
+    return schema.CaseResult(f"{race.__name__} {sizes}", "", [], [], None, 0, False, [row])
+
+
+def line(case, dry=False):
+    """A race in a line: times, rates, and others' times over ours; of a dry run, who is right."""
+    said = []
+    for row in case.rows:
+        if row.timing and dry:
+            said.append(f"{row.provider} right")
+        elif row.timing:
+            said.append(f"{row.provider} {row.timing['median'] / 1e3:.4g} ms, {rate(row)}" + (f" ({row.ratio['median']:.2f}x)" if row.ratio else ""))
+        else:
+            said.append(f"{row.provider} REFUSED: {row.reasons[0]}")
+    return f"{case.name}, {case.dtype}: " + "; ".join(said)
+
+
+def rate(row):
+    """What a row reaches: operations where they say more, bytes otherwise."""
+    if "GFLOP/s" in row.rates:
+        return f"{row.rates['GFLOP/s'] / 1e3:.4g} TFLOP/s"
+    return f"{row.rates['GB/s'] / 1e3:.3g} TB/s" if "GB/s" in row.rates else "-"
+
+
+# ---- the README's table ------------------------------------------------------------------------------------------
+
+def table(figures):
+    """A row a race: our time and rate, and each other's time over ours: above 1, ours is faster."""
+    rows = []
+    for case in schema.from_dict(figures["speed"]).cases:
+        ours = next((r for r in case.rows if r.provider == OURS and r.timing), None)
+        if ours:
+            others = [f"{r.provider} {r.ratio['median']:.2f}" for r in case.rows if r.ratio and not r.provider.startswith(f"{OURS}:")]
+            steps = [f"{r.provider.removeprefix(f'{OURS}: ')} {r.ratio['median']:.2f}" for r in case.rows
+                     if r.ratio and r.provider.startswith(f"{OURS}:")]
+            time_ = f"{ours.timing['median'] / 1e3:.3g} ms"
+            rows.append([case.name, case.dtype, time_, rate(ours), ", ".join(others) or "-", ", ".join(steps) or "-"])
+    return timing.table(["kernel", "numbers", "time", "rate", "time of others / ours", "time of its steps / ours"], rows)
+
+
+def where(figures):
+    agree = [w for by_dtype in figures.get("conformance", {}).values() for w in by_dtype.values() if w]
+    good = sum(w["largest"] <= w["allowed"] for w in agree)
+    return (f"{figures['device']}, CUDA {figures['cuda']}, CuPy {figures['cupy']}, PyTorch {figures['torch']}, cuDNN {figures.get('cudnn')}; "
+            f"caches cold, all in turn; {good} of {len(agree)} functions and number types agree with the simulator. `python benchmarks/gpu.py`")
 
 
 # ---- all of it -----------------------------------------------------------------------------------------------
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help=f"write the figures to {RESULTS.relative_to(ROOT)}")
+    parser.add_argument("--json", action="store_true", help="write the figures to benchmarks/results/gpu.json and gpu_speed.json")
+    parser.add_argument("--page", metavar="FILE.html", help="write a page of the races")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS, help="parts of the programme; all by default")
     parser.add_argument("--minutes", type=float, default=9, help="time for all of it; what does not fit is left out (default: 9)")
+    parser.add_argument("--dry-run", action="store_true", help="all of it in small and without a GPU; nothing is measured, and no figures are kept")
     args = parser.parse_args(argv)
-    try:
-        cupy = backend.load_cupy()
-    except RuntimeError as error:
-        print(f"benchmarks/gpu.py measures on a GPU, and there is none: {error}")
-        return 2
-    clock, figures = Clock(args.minutes), facts(cupy)
+    if args.dry_run and (args.json or args.page):
+        parser.error("a dry run measures nothing: it has no figures for --json and --page")
+    clock = Clock(args.minutes)
+    if args.dry_run:
+        cupy, figures = np, {"device": "none: a dry run", "cuda": None, "cupy": None, "torch": None}
+    else:
+        try:
+            cupy = backend.load_cupy()
+        except RuntimeError as error:
+            print(f"benchmarks/gpu.py measures on a GPU, and there is none: {error}")
+            return 2
+        figures = facts(cupy)
     print(*(f"{name}: {value}" for name, value in figures.items()), sep="\n")
-    bad = 0
+    bad = run(cupy, clock, args, figures)
+    if args.page and figures.get("speed"):
+        Path(args.page).write_text(paged(figures, devices.found()), encoding="utf-8")
+        print(f"written: {args.page}")
+    if args.json:
+        write(figures, timing.RESULTS)
+    if args.dry_run:                                 # that the figures of a real run can be kept and shown
+        with tempfile.TemporaryDirectory() as folder:
+            write(figures, Path(folder))
+        if figures.get("speed") and importable("matplotlib"):
+            paged(figures, devices.named("H100"))
+    print(f"\n{clock.spent() / 60:.1f} minutes" + ("; a dry run: nothing was measured, and nothing is kept" if args.dry_run else ""))
+    return 1 if bad else 0
+
+
+def paged(figures, device):
+    """A page of the races, below the published roofline of their device."""
+    from minitorch.benchmark import page, plots
+    return page.page(f"minitorch's kernels on {figures['device']}", comparisons=[schema.from_dict(figures["speed"])], roofs=[plots.roof(device)])
+
+
+def run(cupy, clock, args, figures):
+    """The parts that are asked for, their findings in `figures`; how many are bad."""
+    bad, dry = 0, args.dry_run
     if "conformance" in args.part:                   # first: what is wrong need not be timed
         print("\nGPU beside simulator, largest difference relative to the largest entry")
-        figures["conformance"] = conformance(cupy.asarray, Clock(min(4, 0.45 * args.minutes)))
+        names = DRY if dry else None
+        if simulator():
+            prepared(names)
+        figures["conformance"] = conformance(np.array if dry else cupy.asarray, Clock(min(4, 0.4 * args.minutes)), names)
         bad += sum(not (w and w["largest"] <= w["allowed"]) for by_dtype in figures["conformance"].values() for w in by_dtype.values())
         print(f"{len(figures['conformance'])} functions of {len(FUNCTIONS)}, {bad} different")
     if "speed" in args.part:
-        print("\nours beside others")
-        figures["speed"] = speed(cupy, clock)
+        print("\nours beside others; in brackets: their time over ours")
+        found = speed(cupy, clock, dry, 60 if "tests" in args.part else 5)
+        if found:
+            figures["speed"] = found.as_dict()
+            bad += sum(row.provider.startswith(OURS) and (row.provider == OURS or row.names != ["raised"])       # a step for another architecture
+                       for _, row in found.refusals())
+            shown = f"\n{table(figures)}\n\n{where(figures)}"
+            print("" if dry else shown)
     if "tests" in args.part:
-        figures["tests"] = tests(clock.left())
+        figures["tests"] = tests(clock.left(), dry)
         print(f"\nop table on the GPU: {figures['tests']['said']}")
         bad += figures["tests"]["status"] not in (0, None)
-    if args.json:
-        RESULTS.write_text(json.dumps(figures, indent=1, default=str) + "\n", encoding="utf-8")
-        print(f"\nwritten: {RESULTS}")
-    return 1 if bad else 0
+    return bad
+
+
+def write(figures, folder):
+    """gpu.json, and the races alone in the schema of minitorch.benchmark, each in one step."""
+    from minitorch.serialization import replacing
+    with replacing(str(folder / "gpu.json")) as temporary:
+        Path(temporary).write_text(json.dumps(schema.finite(figures), indent=1, default=str) + "\n", encoding="utf-8")
+    if figures.get("speed"):
+        schema.from_dict(figures["speed"]).save(folder / "gpu_speed.json")
+    print(f"\nwritten: {folder / 'gpu.json'}")
 
 
 if __name__ == "__main__":

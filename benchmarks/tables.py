@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import benchmark_power
+import gpu
 import gradcheck_power
 import memory
 import nvrtc
@@ -18,13 +19,16 @@ import timing
 
 README = Path(__file__).parent.parent / "README.md"
 TABLES = {"overhead": overhead.table, "memory": memory.table, "nvrtc": nvrtc.table, "gradcheck_power": gradcheck_power.table,
-          "benchmark_power": benchmark_power.table}
-WHERE = {"nvrtc": nvrtc.where, "gradcheck_power": gradcheck_power.where, "benchmark_power": benchmark_power.where}  # if not from this machine's clock
+          "benchmark_power": benchmark_power.table, "gpu": gpu.table}
+WHERE = {"nvrtc": nvrtc.where, "gradcheck_power": gradcheck_power.where, "benchmark_power": benchmark_power.where,
+         "gpu": gpu.where}                           # if not from this machine's clock
 MARKED = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def text(name):
-    """The table `name` and a line on where it was measured."""
+    """The table `name` and a line on where it was measured; nothing for a GPU's as long as nobody has measured on one."""
+    if name == "gpu" and not (timing.RESULTS / "gpu.json").exists():
+        return ""
     figures = timing.read(name)
     if name in WHERE:
         return f"{TABLES[name](figures)}\n\n{WHERE[name](figures)}\n"

@@ -18,6 +18,7 @@ from .results import Comparison
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")     # told apart by colour-blind eyes (Okabe, Ito)
 MARKERS = "osD^vP*X"
 SUFFIXES = ("png", "svg", "pdf")
+BESIDE = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +86,9 @@ def roofline(roof, points, kinds=None, title=None):
     """
     if not points:
         raise ValueError("a roofline needs points: launches or timed cases whose operations are known")
-    figure = matplotlib().figure.Figure(figsize=(8, 5), layout="constrained")
+    aside = len(points) > BESIDE                     # so many names stand beside the picture
+    figure = matplotlib().figure.Figure(figsize=(8 + aside * 0.09 * max(len(p.name) for p in points), max(5, aside * (1 + 0.22 * len(points)))),
+                                        layout="constrained")
     axes = figure.subplots()
     tops = {kind: rate for kind, rate in roof.flops.items() if kinds is None or kind in kinds}
     if not tops:
@@ -106,7 +109,8 @@ def roofline(roof, points, kinds=None, title=None):
     axes.set(xscale="log", yscale="log", xlim=(left, right), xlabel="operations per byte of memory", ylabel="operations per second",
              title=title or roof.name)
     hollow = any(not p.measured for p in points)
-    axes.legend(fontsize=8, loc="lower right", title="hollow: at most, not measured" if hollow else None, title_fontsize=8)
+    (figure if aside else axes).legend(fontsize=8, loc="outside right upper" if aside else "lower right", title_fontsize=8,
+                                       title="hollow: at most, not measured" if hollow else None)
     axes.grid(alpha=0.25)
     return figure
 
@@ -129,7 +133,8 @@ def ratios(comparison, title=None):
     if not rows:
         raise ValueError("no row has a ratio: they need a baseline that passed, and timed calls")
     library = matplotlib()
-    figure = library.figure.Figure(figsize=(8, 1.4 + 0.36 * len(rows)), layout="constrained")
+    labels = [f"{row.provider}, {case.name}, {case.dtype}" for case, row in rows]
+    figure = library.figure.Figure(figsize=(5 + 0.075 * max(map(len, labels)), 1.4 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
     providers = list(dict.fromkeys(row.provider for _, row in rows))
     for y, (_, row) in enumerate(rows):
@@ -137,14 +142,14 @@ def ratios(comparison, title=None):
         axes.errorbar([r["median"]], [y], xerr=[[r["median"] - r["low"]], [r["high"] - r["median"]]], fmt=MARKERS[i % len(MARKERS)],
                       color=COLOURS[i % len(COLOURS)], capsize=3)
     axes.axvline(1, color="#555555", linewidth=1)
-    axes.set_yticks(range(len(rows)), [f"{row.provider}, {case.name}, {case.dtype}" for case, row in rows], fontsize=8)
-    axes.invert_yaxis()
+    axes.set_yticks(range(len(rows)), labels, fontsize=8)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set(xscale="log", title=title or "",
              xlabel=f"time / time of {comparison.baseline}, bars: {comparison.confidence:.0%} of repeats; left of 1 is faster")
     low, high = (f(r.ratio[k] for _, r in rows) for f, k in ((min, "low"), (max, "high")))
     low, high = min(low, 1) / 1.15, max(high, 1) * 1.15
     axes.set_xlim(low, high)
-    ticks = [t for t in (s * 10.0**e for e in range(-6, 7) for s in (1, 2, 5)) if low <= t <= high]
+    ticks = [t for t in (s * 10.0**e for e in range(-6, 7) for s in ((1, 2, 5) if high < 50 * low else (1,))) if low <= t <= high]
     if len(ticks) < 4:
         ticks = [t for t in library.ticker.MaxNLocator(7).tick_values(low, high) if low <= t <= high]
     axes.set_xticks(ticks, [f"{t:.3g}" for t in ticks])
