@@ -124,7 +124,7 @@ MODULES = {
     "GroupNorm": lambda: (nn.GroupNorm(2, 4), randn(3, 4, 5)),
     "LayerNorm": lambda: (nn.LayerNorm((3, 4)), randn(2, 3, 4)),
     "RMSNorm": lambda: (nn.RMSNorm(4), randn(2, 3, 4)),
-    "LocalResponseNorm": lambda: (nn.LocalResponseNorm(2), randn(2, 4, 3)),
+    "LocalResponseNorm": lambda: (nn.LocalResponseNorm(2), randn(2, 4, 3)), "CrossMapLRN2d": lambda: (nn.CrossMapLRN2d(3), randn(2, 4, 3, 2)),
     **{name: lambda name=name: (getattr(nn, name)(0.5).eval(), randn(2, 3, 4, 2, 2))
        for name in ("Dropout", "AlphaDropout", "Dropout3d", "FeatureAlphaDropout")},
     "Dropout1d": lambda: (nn.Dropout1d(0.5).eval(), randn(2, 3, 4)),

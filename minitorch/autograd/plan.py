@@ -118,6 +118,8 @@ def joined(op, wanted, kept, meta):
     fs, ats = zip(*each)
     if len(wanted) == 1:
         f, at, before = fs[-1], ats[-1], (None,) * wanted[0]
+        if f is None:                                # nothing depends on it smoothly
+            return lambda node, g: (*before, None)
         if not order:
             return lambda node, g: before + (f(g),)
         if order == kept and len(kept) == 1 and at is None:
