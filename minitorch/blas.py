@@ -65,37 +65,23 @@ def leave():
                 functions[1](before)
 
 
-def product(a, b, out=None):
-    """a @ b of NumPy arrays with at least two axes: in parts, side by side, where it is large."""
-    work = a.size * b.shape[-1]
-    if work < TINY or threads.get_num_threads() == 1:
-        return np.matmul(a, b, out=out)
+def product(a, b):
+    """a @ b of two matrices, NumPy arrays: in parts, side by side, where it is large."""
+    work = a.size * b.shape[1]
+    if work < TINY or threads.get_num_threads() == 1 or a.dtype.kind != "f" or a.shape[1] != b.shape[0]:
+        return a @ b
     enter()
     try:
-        if work < LARGE or a.dtype.kind != "f":
-            return np.matmul(a, b, out=out)
-        return divided(a, b, out)
+        return divided(a, b) if work >= LARGE else a @ b
     finally:
         leave()
 
 
-def divided(a, b, out):
-    """a @ b in parts: of the first batch axis, or else of rows or columns, whichever there are more of."""
-    (*lead, M, _), N = a.shape, b.shape[-1]
-    lead = np.broadcast_shapes(tuple(lead), b.shape[:-2])
-    y = np.empty((*lead, M, N), np.result_type(a, b)) if out is None else out
-    if lead and lead[0] > 1:
-        a, b = (t if t.ndim == y.ndim and t.shape[0] > 1 else np.broadcast_to(t, (*lead, *t.shape[-2:])) for t in (a, b))
-
-        def part(start, stop):
-            np.matmul(a[start:stop], b[start:stop], out=y[start:stop])
-        threads.run(part, lead[0])
-    elif M >= N:
-        def part(start, stop):
-            np.matmul(a[..., start:stop, :], b, out=y[..., start:stop, :])
-        threads.run(part, M, least=16)
+def divided(a, b):
+    """a @ b in parts, of rows or of columns, whichever there are more of."""
+    y = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+    if len(a) >= b.shape[1]:
+        threads.run(lambda start, stop: np.matmul(a[start:stop], b, out=y[start:stop]), len(a), least=16)
     else:
-        def part(start, stop):
-            np.matmul(a, b[..., start:stop], out=y[..., start:stop])
-        threads.run(part, N, least=16)
+        threads.run(lambda start, stop: np.matmul(a, b[:, start:stop], out=y[:, start:stop]), b.shape[1], least=16)
     return y

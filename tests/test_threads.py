@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+import minitorch
 from minitorch import blas, matmul, threads
 
 
@@ -84,17 +85,13 @@ def in_child():
     return len(names)
 
 
-@pytest.mark.parametrize("a, b", [
-    ((700, 300), (300, 200)), ((200, 300), (300, 700)), ((5, 130, 400), (5, 400, 130)), ((3, 1, 200, 300), (4, 300, 150)),
-    ((6, 300, 200), (200, 310)), ((1, 500, 300), (300, 210)), ((300, 200), (6, 200, 310)), ((2, 3), (3, 4)), ((90, 90), (90, 90))])
+@pytest.mark.parametrize("a, b", [((700, 300), (300, 200)), ((200, 300), (300, 700)), ((3000, 90), (90, 90)), ((2, 3), (3, 4)), ((90, 90), (90, 90))])
 def test_products_in_parts(three_threads, a, b):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=a), rng.normal(size=b)
     np.testing.assert_allclose(blas.product(x, y), x @ y, 1e-10, 1e-10)
-    np.testing.assert_allclose(blas.product(x.swapaxes(-1, -2).copy().swapaxes(-1, -2), y), x @ y, 1e-10, 1e-10)
-    out = np.empty((x @ y).shape)
-    assert blas.product(x, y, out=out) is out
-    np.testing.assert_allclose(out, x @ y, 1e-10, 1e-10)
+    np.testing.assert_allclose(blas.product(x.T.copy().T, y), x @ y, 1e-10, 1e-10)
+    np.testing.assert_allclose(minitorch.matmul(x, y), x @ y, 1e-10, 1e-10)
 
 
 def test_the_number_of_threads_of_the_library_is_left_as_it_was(three_threads):

@@ -1,7 +1,7 @@
 """Layers that are products: linear, bilinear; and products of many matrices."""
 from ..autograd.op import composed, op
 from ..cases import normal
-from .matmul import check_product, in_float32, in_steps, matmul, mismatch, tall
+from .matmul import check_product, in_float32, in_steps, matmul, mismatch, tall, times
 
 
 @op(home="functional", method=False, scalars=False, check=check_product)
@@ -13,12 +13,7 @@ def linear(input, weight, bias=None, /):
     if input.dtype.itemsize == 2 and in_steps(input, weight):
         return in_float32(linear.op.forward, input, weight, bias)
     try:
-        if weight.ndim != 2:
-            y = input @ weight
-        elif input.ndim > 2:
-            y = (tall(input) @ weight.T).reshape(input.shape[:-1] + weight.shape[:1])
-        else:
-            y = input @ weight.T
+        y = times(input, weight.T) if weight.ndim == 2 and input.ndim > 1 else input @ weight.T
     except ValueError:
         raise mismatch("linear", input, weight.T) from None
     if bias is not None:

@@ -63,13 +63,20 @@ def matmul(input, other, /):
     if input.dtype.itemsize == 2 and in_steps(input, other):
         return in_float32(matmul.op.forward, input, other)
     try:
-        if other.ndim == 2 and input.ndim > 2:
-            return (tall(input) @ other).reshape(input.shape[:-1] + other.shape[1:])
+        if other.ndim == 2 and input.ndim > 1:
+            return times(input, other)
         if input.ndim > 2 < other.ndim:
             return stacked(input, other)
         return input @ other
     except ValueError:
         raise mismatch("matmul", input, other) from None
+
+
+def times(a, b):
+    """a @ b for a (..., K) and a matrix b (K, M)."""
+    rows = tall(a)
+    y = blas.product(rows, b) if type(a) is np.ndarray else rows @ b
+    return y if a.ndim == 2 else y.reshape(a.shape[:-1] + b.shape[1:])
 
 
 def stacked(a, b):
