@@ -19,7 +19,8 @@ EXTRAS = {
     "fast": ["numba>=0.61"],                            # compiled loops on the CPU
     "examples": ["scikit-learn>=1.4", "tqdm", "matplotlib", "safetensors>=0.4", "tokenizers>=0.20"],
     "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ml_dtypes>=0.5", "safetensors>=0.4", "setuptools>=70.1"],
-    "bench": ["torch", "transformers", "jax", "autograd"],      # only to compare with; minitorch never imports them
+    "bench": ["torch", "transformers", "numba>=0.61", "matplotlib",                 # only to compare with; minitorch never imports them
+              "jax", "autograd", "mygrad", "tinygrad", "dezero"],
     "dev": ["ruff>=0.9", "mypy>=1.14"],
 }
 EXTRAS["all"] = sorted({need for name, needs in EXTRAS.items() if name not in ("cuda12", "bench", "nvrtc") for need in needs})

@@ -1,210 +1,148 @@
-"""Training steps and their ops on the CPU beside PyTorch and others: time, peak memory, and how cost grows with size.
+"""Training steps and their ops on the CPU beside PyTorch and others: time, peak memory, goals, and what the machine allows.
 
     python benchmarks/cpu.py                             # all workloads, minitorch with and without `fast`, and PyTorch
-    python benchmarks/cpu.py --peers                     # and JAX, MyGrad, autograd, tinygrad, DeZero, where they are installed
+    python benchmarks/cpu.py --peers --json              # and JAX, MyGrad, autograd, tinygrad, DeZero; figures, README table, plot
     python benchmarks/cpu.py --only LSTM attention --threads 1 --rounds 21
 
-Each library computes each workload in a process of its own.  The processes take turns, many rounds of a few steps each, so that a
-slow moment of the machine hits all alike; a ratio is the median over the rounds.  Results are compared before they are timed.
+Each library computes each workload in a process of its own, in turns (turns.py); results are compared before they are timed.  What a
+library cannot compute, or not in time, or computes wrongly, is left out and the reason printed.  benchmarks/growth.py: other sizes.
 """
-import json
+import importlib.metadata
+import importlib.util
 import math
 import os
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parent))
+
+import limits
 import timing
+from turns import LIBRARIES, PEERS, run
+from workloads import WORKLOADS
 
-LIBRARIES = {"torch": "PyTorch", "fast": "minitorch", "plain": "minitorch, NumPy alone"}
-PEERS = {"jit": "JAX, jit", "jax": "JAX, eager", "mygrad": "MyGrad", "autograd": "autograd", "tinygrad": "tinygrad", "dezero": "DeZero"}
-PAUSE = 0.25                                         # seconds until the threads of the library before have gone to sleep
-
-
-# ---- one process: one library, one workload ----------------------------------------------------------------------
-
-def serve(library, name, threads):
-    """Answer on standard output to lines on standard input: "check", "time", "peak"."""
-    out, sys.stdout = sys.stdout, sys.stderr
-    make = maker(library, threads)
-    before = peak()
-    step = make(name)
-    count = None
-    print(json.dumps({"ready": step is not None}), file=out, flush=True)
-    for line in sys.stdin:
-        word = line.strip()
-        if word == "check":
-            answer = [summary(y) for y in step()]
-        elif word == "time":
-            count = count or repetitions(step)
-            answer = measure(step, count)
-        elif word == "peak":
-            answer = (peak() - before) / 2 ** 20
-        print(json.dumps(answer), file=out, flush=True)
+CONV, POINTWISE = (1.0, 1.6), (0.4, 1.5)
+GOALS = {                                            # time / PyTorch's: with `fast`, by NumPy alone
+    "100 small ops": (0.6, 0.6), "matmul": (0.9, 1.1), "MLP + Adam": (0.9, 1.1), "transformer block": (0.9, 1.1), "GPT-2 block": (0.9, 1.1),
+    "attention": (0.8, 1.0), "causal attention": (0.8, 1.0), "LSTM": (1.0, 1.5),
+    "conv2d": CONV, "conv2d, stride 2": CONV, "conv2d, 8 groups": CONV, "conv2d, depthwise": CONV, "CNN step": CONV, "ResNet-18 step": CONV,
+    "max pool": POINTWISE, "average pool": POINTWISE, "cross entropy": POINTWISE, "embedding": POINTWISE,
+    "GELU, erf": POINTWISE, "GELU, tanh": POINTWISE, "layer norm": (0.7, 3.0), "batch norm": (0.7, 3.0), "reductions": (0.5, 0.8),
+}
+MEAN_GOAL = 0.65                                     # of the geometric mean, with `fast`
+VERSIONS = ("numpy", "torch", "numba", "jax", "jaxlib", "mygrad", "autograd", "tinygrad", "dezero")
 
 
-def maker(library, threads):
-    """What makes the step of a workload in a library, which is imported here; it gives None where the library has no such thing."""
-    from workloads import WORKLOADS
-    if library == "torch":
-        import torch
-        torch.set_num_threads(threads)
-        torch.manual_seed(0)
-        torch.optim.Adam([torch.zeros(1)])
-        return lambda name: WORKLOADS[name](torch)
-    if library in ("fast", "plain"):
-        import minitorch
-        minitorch.set_num_threads(threads)
-        minitorch.backends.loops = "auto" if library == "fast" else "never"
-        return lambda name: WORKLOADS[name](minitorch)
-    import peers
-    return peers.maker(library, threads)
-
-
-def peak():
-    """The most memory this process has held, in bytes."""
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
-
-
-def summary(y):
-    """What a result is compared by: its size and a projection in float64 with its scale."""
-    y = np.asarray(y, dtype="f8")
-    return [y.size, float((y * np.cos(np.arange(y.size)).reshape(y.shape)).sum()), float(np.abs(y).sum())]
-
-
-def repetitions(step, seconds=0.1):
-    """How many steps make a measurement: enough for 0.1 s, 50 at most; the first ones warm up."""
-    step()
-    start = time.perf_counter()
-    step()
-    return max(1, min(50, int(seconds / (time.perf_counter() - start))))
-
-
-def measure(step, n):
-    """Seconds per step, the median of n."""
-    step()
-    seconds = []
-    for _ in range(n):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
-
-
-# ---- the other one: taking turns -----------------------------------------------------------------------------------
-
-class Server:
-    """A process that computes one workload in one library."""
-
-    def __init__(self, library, name, threads):
-        env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))}
-        command = [sys.executable, __file__, "--serve", library, name, str(threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-        self.able = self.read()["ready"]
-
-    def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(self.process.stderr.read()[-2000:])
-        return json.loads(line)
-
-    def ask(self, *words):
-        print(*words, file=self.process.stdin, flush=True)
-        return self.read()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def run(name, libraries, threads, rounds):
-    """{library: {"ms", "ratio", "low", "high", "peak"}} of one workload; an error's text for a library that failed."""
-    servers, found = {}, {}
-    for library in libraries:
+def provenance(threads):
+    """Where, when and by what this was measured."""
+    from minitorch.benchmark.provenance import gathered
+    found = gathered(0, "cpu")
+    versions = {}
+    for name in VERSIONS:
         try:
-            server = Server(library, name, threads)
-            if server.able:
-                servers[library] = server
-        except RuntimeError as error:
-            found[library] = {"error": str(error).strip().splitlines()[-1] if str(error).strip() else "ended"}
-    truth = servers["torch"].ask("check")
-    for library in [lib for lib in servers if lib != "torch"]:
-        off = difference(truth, servers[library].ask("check"))
-        if off:
-            found[library] = {"error": f"another result: {off}"}
-            servers.pop(library).close()
-    seconds = {library: [] for library in servers}
-    for _ in range(rounds):
-        for library, server in servers.items():
-            time.sleep(PAUSE)
-            seconds[library].append(server.ask("time"))
-    for library, server in servers.items():
-        ratios = sorted(a / b for a, b in zip(seconds[library], seconds["torch"]))
-        found[library] = {"ms": statistics.median(seconds[library]) * 1e3, "ratio": statistics.median(ratios),
-                          "low": ratios[len(ratios) // 4], "high": ratios[-1 - len(ratios) // 4], "peak": server.ask("peak")}
-        server.close()
-    return found
-
-
-def difference(truth, found, tolerance=2e-3):
-    """Where two results differ by more than float32 explains, in words; None where they do not."""
-    for i, (a, b) in enumerate(zip(truth, found)):
-        if a[0] != b[0] or abs(a[1] - b[1]) > tolerance * a[2] / math.sqrt(max(1, a[0])) + 1e-6 or abs(a[2] - b[2]) > tolerance * a[2] + 1e-6:
-            return f"output {i}: {b} for {a}"
-    return None
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    return {**{key: found[key] for key in ("when", "command", "python", "system", "cpu", "cores", "last_cache", "blas", "commit", "changed")},
+            "versions": versions, "threads": threads, "MINITORCH_MALLOC": os.environ.get("MINITORCH_MALLOC", "blocks are kept"),
+            "load": list(os.getloadavg())}
 
 
 def geometric_mean(values):
-    return math.exp(statistics.mean(map(math.log, values)))
+    return math.exp(statistics.mean(map(math.log, values))) if values else math.nan
 
 
-def tables(figures):
-    """The README's table."""
-    libraries = [lib for lib in {**LIBRARIES, **PEERS} if any(lib in row for row in figures["rows"].values())]
-    others = [lib for lib in libraries if lib != "torch"]
-    head = ["forward + backward, time / PyTorch's", "PyTorch, ms", *[{**LIBRARIES, **PEERS}[lib] for lib in others], "peak memory / PyTorch's"]
-    rows = []
-    for name, row in figures["rows"].items():
-        cells = [f"**{row[lib]['ratio']:.2f}**" if lib == "fast" else f"{row[lib]['ratio']:.2f}" if "ratio" in row.get(lib, {}) else "-" for lib in others]
-        rows.append([name, f"{row['torch']['ms']:.2f}", *cells, f"{row['fast']['peak'] / max(row['torch']['peak'], 1):.2f}"])
-    means = [geometric_mean([row[lib]["ratio"] for row in figures["rows"].values() if "ratio" in row.get(lib, {})]) for lib in others]
-    rows.append(["geometric mean", "", *[f"**{m:.2f}**" if lib == "fast" else f"{m:.2f}" for lib, m in zip(others, means)], ""])
-    m = figures["machine"]
-    note = f"Python {m['python']}, NumPy {m['numpy']}, PyTorch {m['torch']}; {m['cpu']}, {figures['threads']} threads. `python benchmarks/cpu.py --peers`"
-    return f"{timing.table(head, rows)}\n\n{note}"
+def cell(row, library):
+    """A ratio as the table shows it."""
+    found = row.get(library, {})
+    if "ratio" in found:
+        return f"**{found['ratio']:.2f}**" if library == "fast" else f"{found['ratio']:.2f}"
+    return "wrong" if found.get("missing", "").startswith("wrong") else "-"
+
+
+def table(figures):
+    """The README's tables: ratios, and what the machine allows."""
+    rows, names = figures["rows"], {**LIBRARIES, **PEERS}
+    libraries = [lib for lib in names if any(lib in row for row in rows.values())]
+    peers = [lib for lib in libraries if lib in PEERS]
+    ours = [lib for lib in libraries if lib in ("fast", "plain")]
+    head = ["forward + backward, time / PyTorch's", "PyTorch, ms", *(names[lib] for lib in ours), "goal", "limit",
+            *(names[lib] for lib in peers), "peak memory / PyTorch's"]
+    lines = []
+    for name, row in rows.items():
+        ms = row["torch"]["ms"]
+        memory = " ".join(f"{row[lib]['peak'] / max(row['torch']['peak'], 1):.2f}" for lib in ours if "peak" in row[lib])
+        lines.append([name, f"{ms:.2f}", *(cell(row, lib) for lib in ours), f"{GOALS[name][0]:.2f}", f"{row['least_ms'] / ms:.2f}",
+                      *(cell(row, lib) for lib in peers), memory])
+    means = {lib: geometric_mean([row[lib]["ratio"] for row in rows.values() if "ratio" in row.get(lib, {})]) for lib in [*ours, *peers]}
+    lines.append(["geometric mean", "", *(cell({lib: {"ratio": means[lib]}}, lib) for lib in ours), f"{MEAN_GOAL:.2f}", "",
+                  *(f"{means[lib]:.2f}" for lib in peers), ""])
+    return f"{timing.table(head, lines)}\n\n{limits.table(figures['limits'], figures['imports'])}"
+
+
+def where(figures):
+    """What the columns mean, and where they were measured."""
+    machine = figures["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
+    return (f"Goal: with `fast`. Limit: the longer of all multiplications at NumPy's best rate and all reading and writing at that of a copy. "
+            f"Memory: with `fast`, by NumPy alone. -: it cannot, or not within {figures['patience']:.0f} s. Python {machine['python']}, {versions}; "
+            f"{machine['cpu']}, {machine['threads']} threads; medians of {figures['rounds']} rounds. `python benchmarks/cpu.py --peers --json`")
+
+
+def said(name, row):
+    """A line on the console for each library."""
+    parts = [f"{name:18}  at least {row['least_ms']:.2f} ms"]
+    for library, found in row.items():
+        if library == "least_ms":
+            continue
+        parts.append(f"  {library:10} {found['ms']:9.2f} ms  {found['ratio']:7.2f} ({found['low']:.2f}-{found['high']:.2f})"
+                     + (f"  {found['peak']:6.0f} MiB" if "peak" in found else "")
+                     if "ms" in found else f"  {library:10} - {found['missing']}")
+    return "\n".join(parts)
 
 
 def main():
     parser = timing.options(__doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="WORKLOAD", help="these workloads alone")
-    parser.add_argument("--peers", action="store_true", help="other libraries beside PyTorch")
-    parser.add_argument("--libraries", nargs="+", default=[], metavar="LIBRARY", help="PyTorch and these alone")
+    parser.add_argument("--peers", action="store_true", help="other libraries beside PyTorch: python -m pip install -e '.[bench]'")
+    parser.add_argument("--libraries", nargs="+", default=[], metavar="LIBRARY", choices=[*LIBRARIES, *PEERS], help="PyTorch and these alone")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of every library")
-    parser.add_argument("--rounds", type=int, default=9, help="turns that each library takes")
+    parser.add_argument("--rounds", type=int, default=7, help="turns that each library takes")
+    parser.add_argument("--patience", type=float, default=45, metavar="SECONDS", help="that another library may take to compile and check a workload")
     options = parser.parse_args()
-    from workloads import WORKLOADS
     unknown = [name for name in options.only if name not in WORKLOADS]
     if unknown:
         parser.error(f"no workload {unknown[0]!r}: there are {', '.join(WORKLOADS)}")
-    import torch
-    libraries = ["torch", *options.libraries] if options.libraries else [*LIBRARIES, *(PEERS if options.peers else ())]
-    figures = {"machine": {**timing.machine(), "torch": torch.__version__}, "threads": options.threads, "rows": {}}
+    if options.rounds < 1 or options.threads < 1:
+        parser.error("--rounds and --threads must be at least 1")
+    if options.json and (options.only or options.libraries):
+        parser.error("--json writes the README's figures: all workloads, without --only and --libraries")
+    if importlib.util.find_spec("torch") is None:
+        parser.error("ratios are to PyTorch's time: python -m pip install torch")
+    libraries = list(dict.fromkeys(["torch", *options.libraries] if options.libraries else [*LIBRARIES, *(PEERS if options.peers else ())]))
+    figures = {"machine": provenance(options.threads), "rounds": options.rounds, "patience": options.patience,
+               "limits": limits.measured(options.threads), "imports": limits.imports(), "goals": GOALS, "rows": {}}
     for name in options.only or WORKLOADS:
-        row = figures["rows"][name] = run(name, libraries, options.threads, options.rounds)
-        print(f"{name:20}", *[f"{lib} {r['ms']:.2f} ms {r['ratio']:.2f} ({r['low']:.2f}-{r['high']:.2f}) {r['peak']:.0f} MiB"
-                              if "ms" in r else f"{lib}: {r['error']}" for lib, r in row.items()], sep="  ", flush=True)
-    print(f"\n{tables(figures)}")
+        row, sizes = run(name, libraries, options.threads, options.rounds, options.patience)
+        figures["rows"][name] = row
+        row["least_ms"] = limits.least_ms(name, sizes, figures["limits"], options.threads)
+        print(said(name, row), flush=True)
+    print(f"\n{table(figures)}\n\n{where(figures)}")
     if options.json:
-        timing.write("cpu", figures)
+        timing.write("cpu", rounded(figures))
+        import plots
+        plots.cpu(figures)
+
+
+def rounded(x):
+    """Figures with the four digits that mean something."""
+    if isinstance(x, dict):
+        return {key: rounded(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [rounded(value) for value in x]
+    return float(f"{x:.4g}") if isinstance(x, float) else x
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--serve"]:
-        serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
-    else:
-        main()
+    main()

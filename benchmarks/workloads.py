@@ -2,8 +2,8 @@
 
     step = WORKLOADS["layer norm"](T)    # T: minitorch or torch; draws inputs, and returns a function that does one step
 
-Every step returns what it computed, so that the libraries can be compared before they are timed.  Inputs are drawn by NumPy from
-one seed; weights are copied from NumPy too.
+Every step returns what it computed, the value and then the gradients, so that the libraries can be compared before they are timed.
+Inputs are drawn by NumPy from one seed; weights are copied from NumPy too.  Sizes are arguments where benchmarks/growth.py varies them.
 """
 import numpy as np
 
@@ -17,34 +17,52 @@ def workload(name):
     return enter
 
 
+class Draw:
+    """The numbers that every library starts from, as arrays: float32 from the first, so that nothing wider sets the peak of memory."""
+
+    def __init__(self, seed=0):
+        self.rng = np.random.default_rng(seed)
+
+    def normal(self, *shape, scale=1.0):
+        x = self.rng.standard_normal(shape, "f4")
+        if scale != 1:
+            x *= np.float32(scale)
+        return x
+
+    def classes(self, *shape, high):
+        return self.rng.integers(0, high, size=shape)
+
+    def weight(self, *shape):
+        """A weight small enough for its layer to keep the scale of what it gets, or a bias."""
+        return self.normal(*shape, scale=(0.5 / int(np.prod(shape[1:]))) ** 0.5 if len(shape) > 1 else 0.1)
+
+
 class Inputs:
     """Tensors with the same numbers in every library."""
 
     def __init__(self, T, seed=0):
-        self.T, self.rng = T, np.random.default_rng(seed)
+        self.T, self.draw = T, Draw(seed)
 
-    def normal(self, *shape, scale=1.0, grad=True):
-        x = self.T.from_numpy(np.asarray(self.rng.normal(size=shape) * scale, "f4"))
+    def normal(self, *shape, grad=True):
+        x = self.T.from_numpy(self.draw.normal(*shape))
         return x.requires_grad_() if grad else x
 
     def classes(self, *shape, high):
-        return self.T.from_numpy(self.rng.integers(0, high, size=shape))
+        return self.T.from_numpy(self.draw.classes(*shape, high=high))
 
     def module(self, module):
-        """A module with weights from here, small enough for its layers to keep their scale."""
-        for p in module.parameters():
-            fan = int(np.prod(p.shape[1:])) or 1
-            with self.T.no_grad():
-                p.copy_(self.normal(*p.shape, scale=(0.5 / fan) ** 0.5, grad=False) if p.ndim > 1 else self.normal(*p.shape, scale=0.1, grad=False))
+        """A module with weights from here."""
+        with self.T.no_grad():
+            for p in module.parameters():
+                p.copy_(self.T.from_numpy(self.draw.weight(*p.shape)))
         return module
 
 
-def of_function(T, f, leaves, out_shape=None):
-    """A step that calls f(*leaves) and sends a fixed cotangent back: the leaves' gradients, and the result."""
-    inputs = Inputs(T, 1)
+def of_function(T, f, leaves):
+    """A step that calls f(*leaves) and sends a fixed cotangent back: the result, and the leaves' gradients."""
     with T.no_grad():
-        y = f(*leaves)
-    g = inputs.normal(*y.shape, grad=False)
+        shape = f(*leaves).shape
+    g = Inputs(T, 1).normal(*shape, grad=False)
 
     def step():
         for x in leaves:
@@ -55,32 +73,32 @@ def of_function(T, f, leaves, out_shape=None):
     return step
 
 
-def of_training(T, model, loss, lr=1e-3, optimizer=None):
-    """A training step: loss(), backward, Adam."""
-    opt = (optimizer or T.optim.Adam)(model.parameters(), lr=lr)
+def of_training(T, model, loss):
+    """A training step by Adam: the loss, and the gradients it stepped by."""
+    parameters = list(model.parameters())
+    opt = T.optim.Adam(parameters, lr=1e-3)
 
     def step():
         opt.zero_grad()
         value = loss()
         value.backward()
         opt.step()
-        return [value.detach()]
+        return [value.detach(), *[p.grad for p in parameters]]
     return step
 
 
 # ---- single ops ------------------------------------------------------------------------------------------------
 
 @workload("100 small ops")
-def _(T):
+def _(T, n=100):
     inputs = Inputs(T)
-    x, w = inputs.normal(16), inputs.normal(16)
 
     def f(x, w):
-        for _ in range(20):
+        for _ in range(n // 5):
             x = (x * w + w).tanh()
             x = (x - w).sin()
         return x
-    return of_function(T, f, [x, w])
+    return of_function(T, f, [inputs.normal(16), inputs.normal(16)])
 
 
 @workload("matmul")
@@ -95,8 +113,8 @@ def conv(T, x, w, **options):
 
 
 @workload("conv2d")
-def _(T):
-    return conv(T, (32, 16, 32, 32), (32, 16, 3, 3), padding=1)
+def _(T, size=32):
+    return conv(T, (32, 16, size, size), (32, 16, 3, 3), padding=1)
 
 
 @workload("conv2d, stride 2")
@@ -124,27 +142,27 @@ def _(T):
     return of_function(T, lambda x: T.nn.functional.avg_pool2d(x, 2), [Inputs(T).normal(32, 64, 56, 56)])
 
 
-def attention(T, causal):
+def attention(T, causal, length):
     inputs = Inputs(T)
-    q, k, v = (inputs.normal(4, 8, 512, 64) for _ in range(3))
+    q, k, v = (inputs.normal(4, 8, length, 64) for _ in range(3))
     return of_function(T, lambda q, k, v: T.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal), [q, k, v])
 
 
 @workload("attention")
-def _(T):
-    return attention(T, False)
+def _(T, length=512):
+    return attention(T, False, length)
 
 
 @workload("causal attention")
 def _(T):
-    return attention(T, True)
+    return attention(T, True, 512)
 
 
 @workload("LSTM")
-def _(T):
+def _(T, length=64):
     inputs = Inputs(T)
-    lstm, x = inputs.module(T.nn.LSTM(128, 256)), inputs.normal(64, 32, 128)
-    return of_function(T, lambda x, *weights: lstm(x)[0], [x, *lstm.parameters()])
+    layer, x = inputs.module(T.nn.LSTM(128, 256)), inputs.normal(length, 32, 128)
+    return of_function(T, lambda x, *weights: layer(x)[0], [x, *layer.parameters()])
 
 
 @workload("layer norm")
@@ -193,19 +211,19 @@ def _(T):
 # ---- training steps --------------------------------------------------------------------------------------------
 
 @workload("MLP + Adam")
-def _(T):
+def _(T, batch=128):
     nn, inputs = T.nn, Inputs(T)
     model = inputs.module(nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)))
-    x, y = inputs.normal(128, 784, grad=False), inputs.classes(128, high=10)
+    x, y = inputs.normal(batch, 784, grad=False), inputs.classes(batch, high=10)
     return of_training(T, model, lambda: nn.functional.cross_entropy(model(x), y))
 
 
 @workload("CNN step")
-def _(T):
+def _(T, batch=64):
     nn, inputs = T.nn, Inputs(T)
     model = inputs.module(nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
                                         nn.Flatten(), nn.Linear(1600, 128), nn.ReLU(), nn.Linear(128, 10)))
-    x, y = inputs.normal(64, 1, 28, 28, grad=False), inputs.classes(64, high=10)
+    x, y = inputs.normal(batch, 1, 28, 28, grad=False), inputs.classes(batch, high=10)
     return of_training(T, model, lambda: nn.functional.cross_entropy(model(x), y))
 
 

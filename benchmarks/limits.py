@@ -1,0 +1,170 @@
+"""What the machine allows: rates of matrix products and of copies, measured beside the workloads, and from them the least time of each.
+
+The least time of a workload is what its multiplications take at NumPy's best rate of large products, or what it must read and write
+takes at the rate of a copy, whichever is longer: a library on NumPy cannot go below, and where PyTorch's products are faster than
+NumPy's it says by how much a goal is out of reach.
+
+    python benchmarks/limits.py
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import timing
+
+SHAPES = {                                           # times, m, k, n: times products of (m, k) by (k, n)
+    "1024 x 1024 x 1024": (1, 1024, 1024, 1024), "128 x 784 x 512": (1, 128, 784, 512), "512 x 64 x 512": (1, 512, 64, 512),
+    "32 x 256 x 1024": (1, 32, 256, 1024), "32 of 512 x 64 x 512": (32, 512, 64, 512),
+}
+COPIED = 64 << 20                                    # bytes: beyond the caches of a core
+
+
+# ---- rates ---------------------------------------------------------------------------------------------------------
+
+def rates(library, threads):
+    """{shape: GFLOP/s, "copy": GB/s read and written} of this process."""
+    import numpy as np
+    if library == "torch":
+        import torch
+        torch.set_num_threads(threads)
+    found = {}
+    for name, (times, m, k, n) in SHAPES.items():
+        a, b = (np.ones((times, *shape) if times > 1 else shape, "f4") for shape in ((m, k), (k, n)))
+        y = np.empty((*a.shape[:-1], n), "f4")
+        if library == "torch":
+            a, b, y = map(torch.from_numpy, (a, b, y))
+        found[name] = 2e-9 * times * m * k * n / least(lambda a=a, b=b, y=y: (np if library == "numpy" else torch).matmul(a, b, out=y))
+    x = np.ones(COPIED, "u1")
+    y = np.ones(COPIED, "u1")
+    if library == "torch":
+        x, y = torch.from_numpy(x), torch.from_numpy(y)
+        copy = lambda: y.copy_(x)                    # noqa: E731
+    else:
+        parts = [slice(i * COPIED // threads, (i + 1) * COPIED // threads) for i in range(threads)]
+
+        def copy():
+            others = [threading.Thread(target=np.copyto, args=(y[part], x[part])) for part in parts[1:]]
+            for thread in others:
+                thread.start()
+            np.copyto(y[parts[0]], x[parts[0]])
+            for thread in others:
+                thread.join()
+    found["copy"] = 2e-9 * COPIED / least(copy)
+    return found
+
+
+def least(call, seconds=0.05):
+    """Seconds of the fastest call."""
+    call()
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def measured(threads, rounds=3):
+    """{library: {threads: {what: the best rate of all rounds}}} for one thread and for `threads`, in turns, each in its own process."""
+    found = {library: {n: {} for n in sorted({1, threads})} for library in ("numpy", "torch")}
+    for _ in range(rounds):
+        for library, by_threads in found.items():
+            for n, best in by_threads.items():
+                env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(n))}
+                command = [sys.executable, __file__, "--rates", library, str(n)]
+                said = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+                for what, rate in json.loads(said.stdout).items():
+                    best[what] = max(rate, best.get(what, 0))
+    return found
+
+
+def imports(rounds=15):
+    """{module: milliseconds from the start of Python until it is imported}, with byte code in place; medians of interleaved runs."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPATH"] = str(Path(__file__).parent.parent)
+    modules = ("numpy", "minitorch", "torch")
+    seconds = {module: [] for module in modules}
+    for _ in range(rounds + 1):                      # the first writes the byte code
+        for module, taken in seconds.items():
+            if module == "torch" and len(taken) > 3:
+                continue                             # once known to be long
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", f"import {module}"], env=env, check=True)
+            taken.append(time.perf_counter() - start)
+    return {module: statistics.median(taken[1:]) * 1e3 for module, taken in seconds.items()}
+
+
+# ---- what a workload must do -----------------------------------------------------------------------------------------
+
+def flops():
+    """{workload: floating-point operations of its matrix products and convolutions, forward and backward}."""
+    def conv(N, C, O, K, P, groups=1, backward=2):
+        return (1 + backward) * 2 * N * O * P * P * C // groups * K * K
+
+    def linear(m, k, n):
+        return 3 * 2 * m * k * n
+
+    def scores(batch, length, size, share):          # 2 products forward; backward 4, with the probabilities kept
+        return 6 * 2 * batch * length * length * size * share
+
+    def block(batch, length, width, heads):
+        m = batch * length
+        return linear(m, width, 12 * width) + scores(batch * heads, length, width // heads, (length + 1) / (2 * length))
+
+    resnet = [(3, 64, 3, 32, 1)]                     # C, O, K, P, products backward
+    for n, m, p in ((64, 64, 32), (64, 64, 32), (64, 128, 16), (128, 128, 16), (128, 256, 8), (256, 256, 8), (256, 512, 4), (512, 512, 4)):
+        resnet += [(n, m, 3, p, 2), (m, m, 3, p, 2)] + ([(n, m, 1, p, 2)] if n != m else [])
+    return {
+        "matmul": linear(1024, 1024, 1024),
+        "conv2d": conv(32, 16, 32, 3, 32), "conv2d, stride 2": conv(16, 64, 128, 3, 16),
+        "conv2d, 8 groups": conv(16, 64, 64, 3, 32, 8), "conv2d, depthwise": conv(16, 64, 64, 3, 32, 64),
+        "attention": scores(32, 512, 64, 1), "causal attention": scores(32, 512, 64, 513 / 1024),
+        "LSTM": linear(64 * 32, 128 + 256, 1024),
+        "MLP + Adam": linear(128, 784, 512) * 2 // 3 + linear(128, 512, 512) + linear(128, 512, 10),
+        "CNN step": conv(64, 1, 32, 3, 26, backward=1) + conv(64, 32, 64, 3, 11) + linear(64, 1600, 128) + linear(64, 128, 10),
+        "ResNet-18 step": sum(conv(8, C, O, K, P, backward=back) for C, O, K, P, back in resnet) + linear(8, 512, 10),
+        "transformer block": block(8, 256, 512, 8), "GPT-2 block": block(4, 256, 768, 12),
+    }
+
+
+TRAFFIC = {                                          # times that inputs, and that the result, are read or written; 3 and 2 where not named:
+    "cross entropy": (2, 0), "average pool": (1, 2), "max pool": (2, 2),             # x, its gradient, x again backward; y and its gradient
+    "embedding": (1, 3), "reductions": (3, 0),
+}
+ADAM = 10                                            # weights forward, backward and updated, gradient, both moments
+
+
+def least_ms(name, sizes, found, threads):
+    """The least milliseconds of a workload whose results have these sizes (the value first), at the measured rates."""
+    value, *gradients = sizes
+    inputs, outputs = (ADAM, 0) if value == 1 else TRAFFIC.get(name, (3, 2))
+    rates = found["numpy"][threads]
+    moved = 4 * (inputs * sum(gradients) + outputs * value)
+    return max(flops().get(name, 0) / rates["1024 x 1024 x 1024"] / 1e6, moved / rates["copy"] / 1e6)
+
+
+def table(found, imported):
+    """The rates, and what an import takes, for the README."""
+    head = ["the machine's limits", *[f"{lib}, {n} thread{'s' * (n > 1)}" for lib in ("NumPy", "PyTorch") for n in map(int, found["numpy"])]]
+    columns = [by for library in ("numpy", "torch") for by in found[library].values()]
+    rows = [[f"matrix product {name}, GFLOP/s", *[f"{by[name]:.0f}" for by in columns]] for name in SHAPES]
+    rows.append([f"copy of {COPIED >> 20} MiB, read + write, GB/s", *[f"{by['copy']:.0f}" for by in columns]])
+    ms = ", ".join(f"`{module}` {value:.0f} ms" for module, value in imported.items())
+    return f"{timing.table(head, rows)}\n\n`import minitorch` takes **{imported['minitorch'] / imported['numpy']:.2f}** times `import numpy`: {ms}."
+
+
+def main():
+    threads = os.cpu_count()
+    print(table(measured(threads), imports()))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--rates"]:
+        print(json.dumps(rates(sys.argv[2], int(sys.argv[3]))))
+    else:
+        main()
