@@ -72,7 +72,8 @@ def least_times():
     for name, b in zip(TILES, found):
         limits = "".join(f"{s * 1e3:10.3f}{' *' if what == b.limit else '  '}" for what, s in b.limits.items())
         registers = b.resources["registers"] if b.resources else "unknown"
-        print(f"    {name:12} {registers:>9} {b.occupancy.share:9.0%} {limits} {b.seconds * 1e3:14.3f} {b.flops_per_second / 1e12:17.1f}")
+        share = f"{'' if b.resources else '<= '}{b.occupancy.share:.0%}"
+        print(f"    {name:12} {registers:>9} {share:>9} {limits} {b.seconds * 1e3:14.3f} {b.flops_per_second / 1e12:17.1f}")
     print("\n(*: the limit that binds; milliseconds.) These are bounds, not times: no launch is faster, most are slower. The counts are those of\n"
           "the full size: counts of whole tiles follow a law that small sizes give, and a further size has to confirm. Most steps relieve what\n"
           "bound the one before: scattered loads, then reads on the chip, of which 4 x 4 and 8 x 8 results per thread need fewer. Tiles in shared\n"

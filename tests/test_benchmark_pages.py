@@ -218,7 +218,7 @@ def test_the_example_walks_from_counts_to_pictures_without_a_gpu(tmp_path):
     text = subprocess.run([sys.executable, str(example), str(tmp_path)], capture_output=True, text=True, check=True, timeout=600).stdout
     assert len(re.findall(r"^ +matmul_\w+ +passed", text, re.MULTILINE)) == 5                          # 1.
     naive = re.search(r"^ +naive +196,608 +16,842,752 +2,179,072", text, re.MULTILINE)                 # 2.
-    at_most = [float(x) for x in re.findall(r"^ +\w+ +(?:\d+|unknown) +\d+% .* ([\d.]+)$", text, re.MULTILINE)]
+    at_most = [float(x) for x in re.findall(r"^ +\w+ +(?:\d+|unknown) +(?:<= )?\d+% .* ([\d.]+)$", text, re.MULTILINE)]
     assert naive and len(at_most) == 5 and at_most[0] < at_most[1] and max(at_most) == at_most[-1] <= 66.9      # 3.
     assert re.search(r"^ +blocked +[\d.e+]+ +[\d.e+]+ .*passed", text, re.MULTILINE)                                        # 4.
     assert re.search(r"refused, stale \(before\)", text)                                               # 5.
