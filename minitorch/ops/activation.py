@@ -13,7 +13,7 @@ from ..convert import refuse_overflow
 from ..dtypes import F32
 from ..random import source
 from ..tensor import wrap
-from .choose import choose, only, pick
+from .choose import choose, clamp, only, pick
 from .exponential import exp
 from .random import placed, uniform
 from .trigonometric import tanh
@@ -228,7 +228,7 @@ def elu_of(input, /, alpha=1.0, scale=1.0, input_scale=1.0):
     return y if scale == 1 else y * scale
 
 elu_of.vjp(lambda g, input, alpha, scale, input_scale:
-           pick(input <= 0, g * (exp(only(input, input <= 0) * input_scale) * (scale * alpha * input_scale)), g * scale))
+           pick(input <= 0, g * (exp(clamp(input, None, 0) * input_scale) * (scale * alpha * input_scale)), g * scale))
 elu_of.case(distinct(3, 4), 0.7, 1.3, 2.0)
 
 

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
 if importlib.util.find_spec("keras") is None:
     pytest.skip("Keras is not installed", allow_module_level=True)
 os.environ.setdefault("KERAS_BACKEND", "torch")

@@ -97,8 +97,9 @@ def tensors(library, arrays):
 
 def older(name):
     """A parameter of transformers' newer ViT by the name that it has in files."""
+    products = [(f"attention.{part[0]}_proj", f"attention.attention.{part}") for part in ("query", "key", "value")]
     for new, old in (("layers.", "encoder.layer."), ("attention.o_proj", "attention.output.dense"), ("mlp.fc1", "intermediate.dense"),
-                     ("mlp.fc2", "output.dense"), *((f"attention.{part[0]}_proj", f"attention.attention.{part}") for part in ("query", "key", "value"))):
+                     ("mlp.fc2", "output.dense"), *products):
         name = name.replace(new, old)
     return name
 
