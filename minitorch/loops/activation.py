@@ -37,13 +37,6 @@ def sigmoid_back(start, stop, g, y, out):
 
 
 @loop
-def tanh_back(start, stop, g, y, out):
-    g, y, out = g[start:stop], y[start:stop], out[start:stop]
-    for i in range(y.size):
-        out[i] = g[i] - g[i] * y[i] * y[i]
-
-
-@loop
 def sigmoids(start, stop, x, out):
     x, out = x[start:stop], out[start:stop]
     for i in range(x.size):
