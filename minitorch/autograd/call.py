@@ -38,7 +38,10 @@ def unary(op):
             return write_out(op, (input,), {}, out)
         x = input.array if isinstance(input, Tensor) else input
         host = type(x) is ndarray
-        if not host and type(x) not in MODULES or numbers and x.dtype is not F32 and x.dtype is not F64:
+        if not host and type(x) not in MODULES:
+            return op.general(op, (input,), {})
+        dtype = x.dtype
+        if numbers and dtype is not F32 and dtype is not F64:
             return op.general(op, (input,), {})
         forward = op.forward                         # looked up, then called: as a method it would take longer
         y = ufunc(x) if host and forward is plain else forward(x)
@@ -58,7 +61,7 @@ def unary(op):
         plan = plans.get(1) or op.plan(1)
         step = out.node = OpNode()
         step.plan, step.parents, step.meta = plan, (node,), ()
-        step.shape, step.dtype = y.shape, y.dtype
+        step.shape, step.dtype = y.shape, dtype if numbers else y.dtype
         step.number, step.extra = next_number(), None
         if plan.simple is FIRST:
             step.saved = (x, input.counter, input.counter[0])
