@@ -72,7 +72,8 @@ def table(figures):
     lines = []
     for name, row in rows.items():
         ms = row["torch"]["ms"]
-        memory = " ".join(f"{row[lib]['peak'] / max(row['torch']['peak'], 1):.2f}" for lib in ours if "peak" in row[lib])
+        whole = row["torch"]["peak"]
+        memory = " ".join(f"{row[lib]['peak'] / whole:.2f}" for lib in ours if "peak" in row[lib]) if whole >= 1 else "-"
         lines.append([name, f"{ms:.2f}", *(cell(row, lib) for lib in ours), f"{GOALS[name][0]:.2f}", f"{row['least_ms'] / ms:.2f}",
                       *(cell(row, lib) for lib in peers), memory])
     means = {lib: geometric_mean([row[lib]["ratio"] for row in rows.values() if "ratio" in row.get(lib, {})]) for lib in [*ours, *peers]}
@@ -85,17 +86,16 @@ def where(figures):
     """What the columns mean, and where they were measured."""
     machine = figures["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
-    return (f"Goal: with `fast`. Limit: the longer of all multiplications at NumPy's best rate and all reading and writing at that of a copy. "
+    return (f"Goal: with `fast`. Limit: the longer of all multiplications at NumPy's best rate and all reading and writing at that of a "
+            f"copy, / PyTorch's time. "
             f"Memory: with `fast`, by NumPy alone. -: it cannot, or not within {figures['patience']:.0f} s. Python {machine['python']}, {versions}; "
             f"{machine['cpu']}, {machine['threads']} threads; medians of {figures['rounds']} rounds. `python benchmarks/cpu.py --peers --json`")
 
 
 def said(name, row):
     """A line on the console for each library."""
-    parts = [f"{name:18}  at least {row['least_ms']:.2f} ms"]
+    parts = [name]
     for library, found in row.items():
-        if library == "least_ms":
-            continue
         parts.append(f"  {library:10} {found['ms']:9.2f} ms  {found['ratio']:7.2f} ({found['low']:.2f}-{found['high']:.2f})"
                      + (f"  {found['peak']:6.0f} MiB" if "peak" in found else "")
                      if "ms" in found else f"  {library:10} - {found['missing']}")
@@ -123,11 +123,14 @@ def main():
     libraries = list(dict.fromkeys(["torch", *options.libraries] if options.libraries else [*LIBRARIES, *(PEERS if options.peers else ())]))
     figures = {"machine": provenance(options.threads), "rounds": options.rounds, "patience": options.patience,
                "limits": limits.measured(options.threads), "imports": limits.imports(), "goals": GOALS, "rows": {}}
+    sizes = {}
     for name in options.only or WORKLOADS:
-        row, sizes = run(name, libraries, options.threads, options.rounds, options.patience)
+        row, sizes[name] = run(name, libraries, options.threads, options.rounds, options.patience)
         figures["rows"][name] = row
-        row["least_ms"] = limits.least_ms(name, sizes, figures["limits"], options.threads)
         print(said(name, row), flush=True)
+    limits.measured(options.threads, before=figures["limits"])          # again, lest the machine was busy
+    for name, row in figures["rows"].items():
+        row["least_ms"] = limits.least_ms(name, sizes[name], figures["limits"], options.threads)
     print(f"\n{table(figures)}\n\n{where(figures)}")
     if options.json:
         timing.write("cpu", rounded(figures))

@@ -69,9 +69,12 @@ def least(call, seconds=0.05):
     return best
 
 
-def measured(threads, rounds=3):
-    """{library: {threads: {what: the best rate of all rounds}}} for one thread and for `threads`, in turns, each in its own process."""
-    found = {library: {n: {} for n in sorted({1, threads})} for library in ("numpy", "torch")}
+def measured(threads, rounds=2, before=None):
+    """{library: {threads: {what: the best rate of all rounds}}} for one thread and for `threads`, in turns, each in its own process.
+
+    The best of what was found before and now, where that is given.
+    """
+    found = before or {library: {n: {} for n in sorted({1, threads})} for library in ("numpy", "torch")}
     for _ in range(rounds):
         for library, by_threads in found.items():
             for n, best in by_threads.items():
@@ -143,9 +146,9 @@ def least_ms(name, sizes, found, threads):
     """The least milliseconds of a workload whose results have these sizes (the value first), at the measured rates."""
     value, *gradients = sizes
     inputs, outputs = (ADAM, 0) if value == 1 else TRAFFIC.get(name, (3, 2))
-    rates = found["numpy"][threads]
     moved = 4 * (inputs * sum(gradients) + outputs * value)
-    return max(flops().get(name, 0) / rates["1024 x 1024 x 1024"] / 1e6, moved / rates["copy"] / 1e6)
+    return max(work / 1e6 / max(rates[what] * threads / n for n, rates in found["numpy"].items())       # as well as threads each on its own
+               for what, work in (("1024 x 1024 x 1024", flops().get(name, 0)), ("copy", moved)))
 
 
 def table(found, imported):

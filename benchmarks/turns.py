@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import numpy as np
+import peers
 
 LIBRARIES = {"torch": "PyTorch", "fast": "minitorch", "plain": "minitorch, NumPy alone"}
 PEERS = {"jit": "JAX, jit", "jax": "JAX, eager", "mygrad": "MyGrad", "autograd": "autograd", "tinygrad": "tinygrad", "dezero": "DeZero"}
@@ -72,7 +73,6 @@ def maker(library, threads):
         minitorch.set_num_threads(threads)
         minitorch.backends.loops = "auto" if library == "fast" else "never"
         return lambda name, *size: WORKLOADS[name](minitorch, *size)
-    import peers
     return peers.maker(library, threads)
 
 
@@ -191,8 +191,12 @@ def run(name, libraries, threads, rounds, patience):
     Others than PyTorch and minitorch have `patience` seconds to compile and compute, and take every fourth turn; slow ones fewer.
     Beside it the sizes of PyTorch's results.
     """
-    found, truth = {}, []
-    servers = {library: Server(library, threads, patience if library in PEERS else 600) for library in libraries}
+    found, truth, servers = {}, [], {}
+    for library in libraries:
+        if (seconds := peers.COMPILES.get(library, {}).get(name, 0)) > patience:
+            found[library] = {"missing": f"compiles for about {seconds} s"}
+        else:
+            servers[library] = Server(library, threads, patience if library in PEERS else 600)
 
     def each(does):
         for library, server in list(servers.items()):
