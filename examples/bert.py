@@ -1,10 +1,9 @@
 """Teach a small BERT the words of Python's standard library, then what a piece of its code is for.
 
-    python examples/bert.py                          PROMISE
+    python examples/bert.py       hidden words: perplexity 112 (by frequency alone 192); topics: 66 % right; in under 2 minutes on two cores
 
 First training, without labels: of 15 % of the words some are hidden, some exchanged, and the model says what stood there.  Then
-a head for four topics is put on it, and a few labelled pieces are enough to tell what a piece from a module that
-neither training saw is for.  A model that starts with the labels alone is trained beside it, to see what the first training is worth.
+a head for four topics is put on it, and learns from labelled pieces.  Both are examined on modules that no training saw.
 Both models are written to --out, where Hugging Face's transformers finds them.
 """
 import argparse
@@ -83,7 +82,7 @@ class Holes:
 # ---- first training ---------------------------------------------------------------------------------
 
 def pretrained(args, words, plain, test):
-    """A BertForMaskedLM, and the perplexity of what is hidden in the test's pieces."""
+    """A BertForMaskedLM, and in words how well it knows what is hidden in the test's pieces."""
     config = BertConfig(vocab_size=len(words), hidden_size=args.size, num_hidden_layers=args.layers, num_attention_heads=args.heads,
                         intermediate_size=4 * args.size, max_position_embeddings=args.length, hidden_dropout_prob=0.0,
                         attention_probs_dropout_prob=0.0, type_vocab_size=1, initializer_range=0.06)
@@ -93,7 +92,7 @@ def pretrained(args, words, plain, test):
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
     batches = Holes(plain, words, args.batch_size, args.steps)
 
-    def loss_of(batch, reduction="mean"):
+    def loss_of(batch):
         ids, labels = batch
         return model(ids, attention_mask=ids != PAD, labels=labels).loss
 
@@ -101,7 +100,15 @@ def pretrained(args, words, plain, test):
         parts = [(loss_of((given[i:i + 64], asked[i:i + 64])).item(), (asked[i:i + 64] != HIDDEN).sum().item()) for i in range(0, len(given), 64)]
         return math.exp(sum(loss * n for loss, n in parts) / sum(n for _, n in parts))
     train(model, batches, loss_of, optimizer, one_cycle(optimizer, args, batches), args.epochs, lambda: f"perplexity {perplexity():.1f}")
-    return model, perplexity()
+    model.eval()
+    with torch.no_grad():
+        return model, f"perplexity of hidden words {perplexity():.1f}, by frequency alone {by_frequency(plain, asked[asked != HIDDEN], words):.1f}"
+
+
+def by_frequency(plain, asked, words):
+    """The perplexity of the asked words where each is as likely as it is frequent among the plain pieces."""
+    counts = torch.bincount(plain.flatten(), minlength=len(words))
+    return math.exp(-((counts[asked] + 1) / counts[UNKNOWN + 1:words.opening].sum()).log().mean().item())
 
 
 # ---- second training --------------------------------------------------------------------------------
@@ -118,10 +125,10 @@ def accuracy(model, test):
 
 def fine_tuned(model, args, few, test):
     """The accuracy of the model after some rounds through the labelled pieces."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr / 3, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
     batches = DataLoader(few, 32, shuffle=True)
     steps = len(batches) * args.rounds
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr / 3, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=steps, pct_start=0.1)
     train(model, batches, lambda batch: model(batch[0], attention_mask=batch[0] != PAD, labels=batch[1]).loss, optimizer, schedule, args.rounds,
           lambda: f"test accuracy {accuracy(model, test):.1%}")
     return accuracy(model, test)
@@ -129,13 +136,13 @@ def fine_tuned(model, args, few, test):
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--epochs", type=positive(int), default=10)
+    parser.add_argument("--epochs", type=positive(int), default=6)
     parser.add_argument("--batch-size", type=positive(int), default=16)
-    parser.add_argument("--lr", type=positive(float), default=3e-3, help="learning rate, at its highest")
+    parser.add_argument("--lr", type=positive(float), default=1e-3, help="learning rate, at its highest")
     parser.add_argument("--seed", type=natural, default=0)
-    parser.add_argument("--steps", type=positive(int), default=140, help="to an epoch of the first training")
-    parser.add_argument("--rounds", type=positive(int), default=6, help="through the labelled pieces")
-    parser.add_argument("--labelled", type=positive(int), default=400, help="how many labelled pieces")
+    parser.add_argument("--steps", type=positive(int), default=150, help="to an epoch of the first training")
+    parser.add_argument("--rounds", type=positive(int), default=3, help="through the labelled pieces")
+    parser.add_argument("--labelled", type=positive(int), default=2000, help="how many labelled pieces")
     parser.add_argument("--test", type=positive(int), default=1000, help="how many pieces to be tested on")
     parser.add_argument("--vocabulary", type=positive(int), default=2000, help="how many words are known")
     parser.add_argument("--length", type=positive(int), default=48, help="of the pieces, at most, in words")
@@ -159,12 +166,9 @@ def run(argv=None):
     print(f"\n{len(few)} pieces with labels, {len(test)} to test, of {', '.join(TOPICS)}")
     changes = dict(id2label=dict(enumerate(TOPICS)), hidden_dropout_prob=args.dropout, attention_probs_dropout_prob=args.dropout)
     model, _ = BertForSequenceClassification.from_pretrained(args.out / "masked", output_loading_info=True, **changes)
-    after = fine_tuned(model, args, few, test)
+    share_right = fine_tuned(model, args, few, test)
     model.save_pretrained(args.out / "topics")
-    print("the same without the first training")
-    alone = fine_tuned(BertForSequenceClassification(model.config), args, few, test)
-    return (f"models: {args.out}\nperplexity of hidden words {perplexity:.1f}; test accuracy {after:.1%}, "
-            f"without the first training {alone:.1%}")
+    return f"models: {args.out}\n{perplexity}; test accuracy {share_right:.1%}"
 
 
 if __name__ == "__main__":
