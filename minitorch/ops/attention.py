@@ -111,7 +111,7 @@ def to_heads(t, groups):
 @op(numbers="half", home="", reference=by_ops, called="scaled_dot_product_attention")
 def attend(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, drop=0.0, seed=0):
     """softmax(q k^T * scale + mask) v; each head of key and value serves `groups` heads of query; dropout by the random stream `seed`."""
-    if attention_tiles.fits(query, key, value, mask, drop):
+    if attention_tiles.fits(query, key, value, mask, drop, groups):
         y, lse = attention_tiles.forward(query, key, value, mask, causal, scale, groups)
         return keep(y, p=None, lse=lse)
     p = probabilities(query, to_heads(key, groups), mask, causal, scale)
@@ -131,7 +131,7 @@ def attend_gradient(input, query, key, value, mask=None, y=None, p=None, lse=Non
 
     p: the probabilities, or instead lse: the logarithms of the sums that they were divided by; without both they are computed again.
     """
-    if lse is not None and not by_mask and attention_tiles.fits(query, key, value, mask, drop):
+    if lse is not None and not by_mask and attention_tiles.fits(query, key, value, mask, drop, groups):
         return attention_tiles.backward(input, query, key, value, mask, y, lse, causal, scale, groups)
     g, k, v = input, to_heads(key, groups), to_heads(value, groups)
     p = probabilities(query, k, mask, causal, scale) if p is None else p

@@ -15,11 +15,12 @@ ROWS, CAUSAL_ROWS = 256, 128                          # of queries at a time: ma
 STRIP = 1 << 17                                      # scores at a time: they stay in the cache
 
 
-def fits(query, key, value, mask, drop):
+def fits(query, key, value, mask, drop, groups):
     """Whether arrays are for this: on the CPU, with some batch axes alike, and no dropout."""
     arrays = (query, key, value)
     return not drop and all([type(a) is np.ndarray and a.ndim > 2 and a.dtype == query.dtype and a.size for a in arrays]) and \
-        key.shape[:-2] == value.shape[:-2] and query.shape[:-3] == key.shape[:-3] and (mask is None or mask.dtype in (bool, query.dtype))
+        key.shape[:-2] == value.shape[:-2] and query.shape[:-3] == key.shape[:-3] and \
+        query.shape[-3] == key.shape[-3] * groups and (mask is None or mask.dtype in (bool, query.dtype))
 
 
 class Heads:
