@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import benchmark_power
+import cpu
 import gpu
 import gradcheck_power
 import memory
@@ -19,8 +20,8 @@ import timing
 
 README = Path(__file__).parent.parent / "README.md"
 TABLES = {"overhead": overhead.table, "memory": memory.table, "nvrtc": nvrtc.table, "gradcheck_power": gradcheck_power.table,
-          "benchmark_power": benchmark_power.table, "gpu": gpu.table}
-WHERE = {"nvrtc": nvrtc.where, "gradcheck_power": gradcheck_power.where, "benchmark_power": benchmark_power.where,
+          "benchmark_power": benchmark_power.table, "cpu": cpu.table, "gpu": gpu.table}
+WHERE = {"nvrtc": nvrtc.where, "gradcheck_power": gradcheck_power.where, "benchmark_power": benchmark_power.where, "cpu": cpu.where,
          "gpu": gpu.where}                           # if not from this machine's clock
 MARKED = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
