@@ -86,9 +86,9 @@ def where(figures):
     """What the columns mean, and where they were measured."""
     machine = figures["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
-    return (f"Goal: with `fast`. Limit: the longer of all multiplications at NumPy's best rate and all reading and writing at that of a "
-            f"copy, / PyTorch's time. "
-            f"Memory: with `fast`, by NumPy alone. -: it cannot, or not within {figures['patience']:.0f} s. Python {machine['python']}, {versions}; "
+    return (f"Goal: with `fast`. Limit: all multiplications at NumPy's best rate, or all reading and writing at that of a copy if longer. "
+            f"Memory: with `fast`, by NumPy alone. -: it cannot, or not within {figures['patience']:.0f} s; "
+            f"a mean is of what a library can. Python {machine['python']}, {versions}; "
             f"{machine['cpu']}, {machine['threads']} threads; medians of {figures['rounds']} rounds. `python benchmarks/cpu.py --peers --json`")
 
 
@@ -108,7 +108,7 @@ def main():
     parser.add_argument("--peers", action="store_true", help="other libraries beside PyTorch: python -m pip install -e '.[bench]'")
     parser.add_argument("--libraries", nargs="+", default=[], metavar="LIBRARY", choices=[*LIBRARIES, *PEERS], help="PyTorch and these alone")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of every library")
-    parser.add_argument("--rounds", type=int, default=7, help="turns that each library takes")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that each library takes")
     parser.add_argument("--patience", type=float, default=45, metavar="SECONDS", help="that another library may take to compile and check a workload")
     options = parser.parse_args()
     unknown = [name for name in options.only if name not in WORKLOADS]

@@ -18,7 +18,7 @@ import cpu
 import timing
 from turns import LIBRARIES, PAUSE, Server
 
-CURVES = {                                           # workload: what grows, its sizes, by what power it must
+CURVES = {                                           # workload: what grows, its sizes, by what power of them its work grows
     "100 small ops": ("ops in the graph", [100 << i for i in range(11)], 1),
     "MLP + Adam": ("batch", [16 << i for i in range(8)], 1),
     "CNN step": ("batch", [4 << i for i in range(7)], 1),
@@ -62,14 +62,14 @@ def curve(name, threads, rounds):
 def table(figures):
     """The README's table."""
     labels = LIBRARIES.values()
-    head = ["cost by size", "sizes", *(f"{label}, ms at the largest" for label in labels), *(f"exponent, {label}" for label in labels)]
+    head = ["cost by size", "sizes", *(f"{label}, ms at the largest" for label in labels), "exponent of the work", *labels]
     rows = []
     for name, row in figures["rows"].items():
-        grows, sizes, _ = CURVES[name]
+        grows, sizes, power = CURVES[name]
         exponents = [f"{row[lib]['exponent']:.2f}" for lib in LIBRARIES]
         exponents[1] = f"**{exponents[1]}**"
         rows.append([f"{name.removeprefix('100 ')}: {grows}", f"{sizes[0]} to {sizes[-1]}",
-                     *(f"{row[lib]['ms'][-1]:.1f}" for lib in LIBRARIES), *exponents])
+                     *(f"{row[lib]['ms'][-1]:.1f}" for lib in LIBRARIES), power, *exponents])
     return timing.table(head, rows)
 
 

@@ -6,12 +6,12 @@ NumPy's it says by how much a goal is out of reach.
 
     python benchmarks/limits.py
 """
+import concurrent.futures
 import json
 import os
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -21,13 +21,13 @@ SHAPES = {                                           # times, m, k, n: times pro
     "1024 x 1024 x 1024": (1, 1024, 1024, 1024), "128 x 784 x 512": (1, 128, 784, 512), "512 x 64 x 512": (1, 512, 64, 512),
     "32 x 256 x 1024": (1, 32, 256, 1024), "32 of 512 x 64 x 512": (32, 512, 64, 512),
 }
-COPIED = 64 << 20                                    # bytes: beyond the caches of a core
+COPIED = (8, 64)                                     # MiB: what the last cache holds, what it may not hold
 
 
 # ---- rates ---------------------------------------------------------------------------------------------------------
 
 def rates(library, threads):
-    """{shape: GFLOP/s, "copy": GB/s read and written} of this process."""
+    """{shape: GFLOP/s, "copy of n MiB": GB/s read and written} of this process."""
     import numpy as np
     if library == "torch":
         import torch
@@ -39,22 +39,16 @@ def rates(library, threads):
         if library == "torch":
             a, b, y = map(torch.from_numpy, (a, b, y))
         found[name] = 2e-9 * times * m * k * n / least(lambda a=a, b=b, y=y: (np if library == "numpy" else torch).matmul(a, b, out=y))
-    x = np.ones(COPIED, "u1")
-    y = np.ones(COPIED, "u1")
-    if library == "torch":
-        x, y = torch.from_numpy(x), torch.from_numpy(y)
-        copy = lambda: y.copy_(x)                    # noqa: E731
-    else:
-        parts = [slice(i * COPIED // threads, (i + 1) * COPIED // threads) for i in range(threads)]
-
-        def copy():
-            others = [threading.Thread(target=np.copyto, args=(y[part], x[part])) for part in parts[1:]]
-            for thread in others:
-                thread.start()
-            np.copyto(y[parts[0]], x[parts[0]])
-            for thread in others:
-                thread.join()
-    found["copy"] = 2e-9 * COPIED / least(copy)
+    for size in COPIED:
+        x, y = np.ones((2, size << 20), "u1")
+        if library == "torch":
+            x, y = torch.from_numpy(x), torch.from_numpy(y)
+            seconds = least(lambda x=x, y=y: y.copy_(x))
+        else:
+            with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+                parts = list(zip(np.array_split(y, threads), np.array_split(x, threads)))
+                seconds = least(lambda: list(pool.map(lambda pair: np.copyto(*pair), parts)))   # noqa: B023 - called at once
+        found[f"copy of {size} MiB"] = 2e-9 * (size << 20) / seconds
     return found
 
 
@@ -145,10 +139,10 @@ ADAM = 10                                            # weights forward, backward
 def least_ms(name, sizes, found, threads):
     """The least milliseconds of a workload whose results have these sizes (the value first), at the measured rates."""
     value, *gradients = sizes
-    inputs, outputs = (ADAM, 0) if value == 1 else TRAFFIC.get(name, (3, 2))
+    inputs, outputs = TRAFFIC.get(name, (ADAM, 0) if value == 1 else (3, 2))
     moved = 4 * (inputs * sum(gradients) + outputs * value)
     return max(work / 1e6 / max(rates[what] * threads / n for n, rates in found["numpy"].items())       # as well as threads each on its own
-               for what, work in (("1024 x 1024 x 1024", flops().get(name, 0)), ("copy", moved)))
+               for what, work in (("1024 x 1024 x 1024", flops().get(name, 0)), (f"copy of {COPIED[0]} MiB", moved)))
 
 
 def table(found, imported):
@@ -156,7 +150,7 @@ def table(found, imported):
     head = ["the machine's limits", *[f"{lib}, {n} thread{'s' * (n > 1)}" for lib in ("NumPy", "PyTorch") for n in map(int, found["numpy"])]]
     columns = [by for library in ("numpy", "torch") for by in found[library].values()]
     rows = [[f"matrix product {name}, GFLOP/s", *[f"{by[name]:.0f}" for by in columns]] for name in SHAPES]
-    rows.append([f"copy of {COPIED >> 20} MiB, read + write, GB/s", *[f"{by['copy']:.0f}" for by in columns]])
+    rows += [[f"copy of {size} MiB, read + write, GB/s", *[f"{by[f'copy of {size} MiB']:.0f}" for by in columns]] for size in COPIED]
     ms = ", ".join(f"`{module}` {value:.0f} ms" for module, value in imported.items())
     return f"{timing.table(head, rows)}\n\n`import minitorch` takes **{imported['minitorch'] / imported['numpy']:.2f}** times `import numpy`: {ms}."
 

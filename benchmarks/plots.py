@@ -54,6 +54,7 @@ def growth(figures):
         for library, label in LIBRARIES.items():
             ax.plot(row["sizes"], row[library]["ms"], "o-", markersize=3, color=COLOURS[library], label=f"{label}: {row[library]['exponent']:.2f}")
         ax.set(xscale="log", yscale="log", title=name.removeprefix("100 "), xlabel=CURVES[name][0], ylabel="ms")
+        ax.minorticks_off()
         ax.grid(alpha=0.3)
         ax.legend(frameon=False, fontsize=7, title="exponent", title_fontsize=7)
     saved(figure, "growth")
