@@ -45,7 +45,7 @@ class Heads:
 
     def product(self, a, b, room):
         """a b^T, in `room`."""
-        return np.matmul(a, b.T, out=room[:len(a) * len(b)].reshape(len(a), len(b)))
+        return blas.matmul(a, b.T, out=room[:len(a) * len(b)].reshape(len(a), len(b)))
 
     def scores(self, q, k, head, rows, stop, room):
         """q k^T + mask for a strip, q scaled before, -inf for what is not seen: (n, stop)."""
@@ -114,7 +114,7 @@ def forward(query, key, value, mask, causal, scale, groups):
                 else:
                     total = np.empty((len(s), 1), s.dtype)
                     heads.loops.strip(s, sums[rows, 0], total, heads.first(rows))
-                np.matmul(s, v[:stop], out=out[rows])
+                blas.matmul(s, v[:stop], out=out[rows])
                 total[total == 0] = 1
                 out[rows] /= total
     heads.each(part)
@@ -141,14 +141,14 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
                     gp *= p
                 else:
                     heads.loops.strip_back(p, gp, sums[rows], delta[rows], heads.first(rows))
-                np.matmul(gp, k[:stop], out=by_q[rows])
+                blas.matmul(gp, k[:stop], out=by_q[rows])
                 if head % groups == 0 and rows.stop == heads.L:            # the first
-                    np.matmul(p.T, by_y[rows], out=by_v[:stop])
-                    np.matmul(gp.T, q[rows], out=by_k[:stop])
+                    blas.matmul(p.T, by_y[rows], out=by_v[:stop])
+                    blas.matmul(gp.T, q[rows], out=by_k[:stop])
                     by_v[stop:], by_k[stop:] = 0, 0
                 else:
-                    by_v[:stop] += p.T @ by_y[rows]
-                    by_k[:stop] += gp.T @ q[rows]
+                    blas.matmul(p.T, by_y[rows], out=by_v[:stop], add=True)
+                    blas.matmul(gp.T, q[rows], out=by_k[:stop], add=True)
             by_q *= heads.scale
     heads.each(part)
     return gq, gk, gv
