@@ -15,20 +15,23 @@ import numpy as np
 
 from . import mkl, threads
 from .backends import CHOSEN
+from .dtypes import F32
 
-functions = None                                     # (get, set) of its number of threads; () where it is another library
+functions = None                                     # (get, set) of its number of threads, sgemm; () where it is another library
 users, before, lock = 0, 1, threading.Lock()         # how many are within alone(), and what held before the first of them
 TINY, LARGE = 1 << 18, 1 << 24                       # multiplications: OpenBLAS itself uses one thread below; several pay above
+SMALL, COLUMNS = 10 ** 6, 32                         # multiplications that OpenBLAS takes on without copying; columns of a block
 
 
 def find():
-    """OpenBLAS's functions that get and set its number of threads; () where NumPy came with another library."""
+    """OpenBLAS's functions: the two that get and set its number of threads, sgemm; () where NumPy came with another library."""
     global functions
     if functions is None:
         functions = ()
         for path in sorted((Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*")):
             library = ctypes.CDLL(str(path))
-            functions = library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_
+            functions = (library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_,
+                         library.scipy_cblas_sgemm64_)
     return functions
 
 
@@ -68,11 +71,22 @@ def leave():
                 functions[1](before)
 
 
+def with_mkl(dtype):
+    """Whether MKL computes large products of matrices of a dtype."""
+    choice = CHOSEN["blas"]
+    return choice != "numpy" and dtype in mkl.find() and (choice == "mkl" or mkl.suits())
+
+
 def by_mkl(a, b):
     """Whether MKL computes a @ b, of matrices or stacks of them: where it pays, and what it can."""
-    choice = CHOSEN["blas"]
-    return choice != "numpy" and a.shape[-2] * a.shape[-1] * b.shape[-1] >= TINY and a.dtype is b.dtype and min(a.shape[-2], b.shape[-1]) > 1 \
-        and a.shape[-1] == b.shape[-2] and a.dtype in mkl.find() and (choice == "mkl" or mkl.suits())
+    return a.shape[-2] * a.shape[-1] * b.shape[-1] >= TINY and min(a.shape[-2], b.shape[-1]) > 1 and a.shape[-1] == b.shape[-2] \
+        and a.dtype is b.dtype and with_mkl(a.dtype)
+
+
+def address():
+    """Where in memory the function stands that multiplies float32 matrices, cblas_sgemm with sizes of 64 bits; 0: nowhere known."""
+    function = mkl.find()[F32] if with_mkl(F32) else find()[2] if find() else None
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def matmul(a, b, out=None, add=False):
@@ -92,6 +106,17 @@ def matmul(a, b, out=None, add=False):
     for i in np.ndindex(lead):
         mkl.product(a[i], b[i], y[i], add)
     return y
+
+
+def in_blocks(w, rows):
+    """w (K, M), which `rows` rows at a time are multiplied with, as (B, K, M / B): some columns after the others where that is faster.
+
+    OpenBLAS copies both sides of a product before it begins, but for a small one: for few rows that takes as long as the product.
+    """
+    K, M = w.shape
+    if M % COLUMNS or rows * K * COLUMNS > SMALL or with_mkl(w.dtype):
+        return np.ascontiguousarray(w)[None]
+    return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
 
 
 def product(a, b):

@@ -5,16 +5,16 @@ NumPy.  It computes in the thread that asks: minitorch.threads shares out what i
 """
 import ctypes
 import functools
-import importlib.metadata
 from pathlib import Path
 
 import numpy as np
 
 from . import dtypes
 
-BY_ROWS, AS_IT_IS, TRANSPOSED = 101, 111, 112        # CBLAS's words for the order in memory, and for what is done to a matrix
-SEQUENTIAL, INT32 = 1, 0                             # MKL's words for no threads of its own, and for sizes of 32 bits beside those of the names with 64
+BY_ROWS, AS_IT_IS, TRANSPOSED, SECOND = 101, 111, 112, 162             # CBLAS's words: order in memory, what is done to a matrix, which one
+SEQUENTIAL, INT32 = 1, 0                             # MKL's words: no threads of its own, sizes of 32 bits but in names with 64
 functions = None                                     # by dtype; {} where it is not installed; None: nobody has asked
+packing = []                                         # of float32: the size of a packed matrix, packing it, and multiplying with it
 
 
 def find():
@@ -23,11 +23,13 @@ def find():
     if functions is None:
         functions = {}
         try:
+            import importlib.metadata                # takes longer than much of this package
             files = importlib.metadata.files("mkl") or ()
             library = ctypes.CDLL(str(next(file.locate() for file in files if file.name.startswith("libmkl_rt.so"))))
             library.MKL_Set_Interface_Layer(INT32)
             library.MKL_Set_Threading_Layer(SEQUENTIAL)
             products = library.cblas_sgemm_64, library.cblas_dgemm_64
+            packing.extend((library.cblas_sgemm_pack_get_size_64, library.cblas_sgemm_pack_64, library.cblas_sgemm_compute_64))
         except (ImportError, OSError, AttributeError, StopIteration):
             return functions
         size, pointer = ctypes.c_int64, ctypes.c_void_p
@@ -35,6 +37,9 @@ def find():
             product.restype = None
             product.argtypes = [ctypes.c_int] * 3 + [size] * 3 + [number, pointer, size, pointer, size, number, pointer, size]
             functions[dtype] = product
+        size_of, pack, _ = packing
+        size_of.restype, size_of.argtypes = ctypes.c_size_t, [ctypes.c_int] + [size] * 3
+        pack.restype, pack.argtypes = None, [ctypes.c_int] * 3 + [size] * 3 + [ctypes.c_float, pointer, size, pointer]
     return functions
 
 
@@ -72,3 +77,12 @@ def product(a, b, y, add=False):
                     1 if add else 0, whole.ctypes.data, ld)
     if whole is not y:
         y[...] = whole
+
+
+def packed(w, rows):
+    """(the address of the function cblas_sgemm_compute_64, w (K, M) as it wants it) for products of `rows` rows with a float32 matrix."""
+    (size_of, pack, compute), (K, M) = packing, w.shape
+    w, way, ld = laid(w)
+    y = np.empty(-(-size_of(SECOND, rows, M, K) // 4), w.dtype)
+    pack(BY_ROWS, SECOND, way, rows, M, K, 1, w.ctypes.data, ld, y.ctypes.data)
+    return ctypes.cast(compute, ctypes.c_void_p).value, y
