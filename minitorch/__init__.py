@@ -49,3 +49,10 @@ def __getattr__(name):
         found = getattr(found, name) if file else found
     globals()[name] = found
     return found
+
+
+def __dir__():
+    return sorted({*globals(), *_LATER, *ops.later.WHERE["torch"]})
+
+
+__all__ = sorted(name for name in {*globals(), *ops.later.WHERE["torch"], "linalg", "load", "nn", "save"} if name[0] != "_")

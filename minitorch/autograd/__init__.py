@@ -117,3 +117,7 @@ def __getattr__(name):
     found = _importlib.import_module(f"{__name__}.{file or name}")
     globals()[name] = found = getattr(found, name) if file else found
     return found
+
+
+def __dir__():
+    return sorted({*globals(), *_LATER})
