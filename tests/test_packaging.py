@@ -85,6 +85,26 @@ def test_reading_the_files_left_out_adds_no_name():
     assert run(sys.executable, "-c", code, cwd=ROOT) == f"{nothing} {set()}\n[]\n"
 
 
+def test_what_goes_on_around_an_op_holds_when_its_file_is_read_meanwhile():
+    code = """if True:
+        import minitorch
+        from minitorch import gradcheck
+        from minitorch.autograd import loops, routes
+        from minitorch.autograd.op import OPS
+        F, x = minitorch.nn.functional, minitorch.randn(2, 3, requires_grad=True)
+        with routes.opened():
+            F.layer_norm(x, (3,))
+            print(type(OPS["normalize_layer"].op.forward) is routes.Route)
+        print(type(OPS["normalize_layer"].op.forward) is loops.Looped)
+        with minitorch.autocast("cpu", minitorch.float16):
+            print(F.linear(x, x).dtype, F.mse_loss(x.half(), x.half()).dtype, minitorch.det(minitorch.eye(2)).dtype)
+        print(F.linear(x, x).dtype)
+        print(gradcheck.blame(lambda: minitorch.einsum("ij,kj->ik", x, x).sum()).unchecked)
+    """
+    said = run(sys.executable, "-c", code, cwd=ROOT)
+    assert said == "True\nTrue\nminitorch.float16 minitorch.float32 minitorch.float32\nminitorch.float32\n[]\n"
+
+
 def test_names_left_out_are_listed_and_come_with_a_star():
     code = """if True:
         import minitorch
