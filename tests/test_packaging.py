@@ -105,6 +105,13 @@ def test_what_goes_on_around_an_op_holds_when_its_file_is_read_meanwhile():
     assert said == "True\nTrue\nminitorch.float16 minitorch.float32 minitorch.float32\nminitorch.float32\n[]\n"
 
 
+@pytest.mark.parametrize(("module", "names"), [("linalg", "module.__all__"), ("nn.functional", "module.__all__"),
+                                               ("special", "[*module.NAMES, *module.SAME.split()]")])
+def test_a_home_of_functions_is_whole_where_nothing_was_read_before(module, names):
+    code = f"import minitorch.{module} as module; print([name for name in {names} if not callable(getattr(module, name))])"
+    assert run(sys.executable, "-c", code, cwd=ROOT) == "[]\n"
+
+
 def test_names_left_out_are_listed_and_come_with_a_star():
     code = """if True:
         import minitorch
