@@ -10,45 +10,59 @@ from numba.extending import intrinsic
 
 from .. import blas, mkl
 from . import inline
+from .functions import ONE
 
-INT, LONG, FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
-POINTER = ir.IntType(8).as_pointer()
+INT, LONG, FLOAT, POINTER = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.IntType(8).as_pointer()
 MATRIX = [POINTER, LONG]                             # where it begins, the distance of its rows
-SGEMM = ir.FunctionType(ir.VoidType(), [INT] * 3 + [LONG] * 3 + [FLOAT, *MATRIX, *MATRIX, FLOAT, *MATRIX])
-PACKED = ir.FunctionType(ir.VoidType(), [INT] * 3 + [LONG] * 3 + [*MATRIX, *MATRIX, FLOAT, *MATRIX])
-SMALL, UNROLLED = 1 << 17, 8                        # multiplications that are a loop, not a call; rows of a matrix that one loop reads
+AS_IT_IS, TURNED, PACKED = 111, 112, 151             # CBLAS's words for how a matrix lies in memory
+SMALL, UNROLLED = 1 << 17, 8                         # multiplications that are a loop, not a call; rows of a matrix that one loop reads
 ROW_BY_ROW, BY_SGEMM, BY_PACKED = 0, 1, 2            # ways to multiply
 
 
-def call(function_type, second, factors):
-    """An intrinsic (function, n, m, k, a, its row, b, its row, y, its row): y += a b by the function at that address."""
+def call(name, factor):
+    """An intrinsic (function, ways, sizes n, m, k, factor, a, its row, b, its row, factor of y, y, its row) that calls it; a factor of a b is passed on or not."""
+    parameters = [INT] * 3 + [LONG] * 3 + [FLOAT] * factor + [*MATRIX, *MATRIX, FLOAT, *MATRIX]
+
     @intrinsic
-    def add_product(typing, function, n, m, k, a, a_row, b, b_row, y, y_row):
+    def cblas(typing, function, a_way, b_way, n, m, k, alpha, a, a_row, b, b_row, beta, y, y_row):
         def compile_call(context, builder, signature, args):
-            function, n, m, k, a, a_row, b, b_row, y, y_row = args
+            function, a_way, b_way, n, m, k, alpha, a, a_row, b, b_row, beta, y, y_row = args
             a, b, y = (builder.inttoptr(x, POINTER) for x in (a, b, y))
-            builder.call(builder.inttoptr(function, function_type.as_pointer()),
-                         [INT(101), INT(111), INT(second), n, m, k, *factors, a, a_row, b, b_row, FLOAT(1), y, y_row])
+            function = builder.inttoptr(function, ir.FunctionType(ir.VoidType(), parameters).as_pointer())
+            builder.call(function, [INT(101), a_way, b_way, n, m, k, *[alpha] * factor, a, a_row, b, b_row, beta, y, y_row])         # 101: by rows
             return context.get_dummy_value()
-        return types.void(types.uintp, *[types.int64] * 3, *[types.uintp, types.int64] * 3), compile_call
-    return add_product
+        return types.void(types.uintp, *[types.int32] * 2, *[types.int64] * 3, types.float32, *[types.uintp, types.int64] * 2,
+                          types.float32, types.uintp, types.int64), compile_call
+    cblas.__name__ = name
+    return cblas
 
 
-sgemm = call(SGEMM, 111, [FLOAT(1)])                 # CBLAS's words: 101 by rows, 111 as it is, 151 packed
-sgemm_compute = call(PACKED, 151, [])
+sgemm, sgemm_compute = call("sgemm", factor=True), call("sgemm_compute", factor=False)
+
+
+@inline
+def product(function, alpha, a, a_way, b, b_way, beta, y):
+    """y = alpha a b + beta y, where a matrix may be taken TURNED; rows lie in memory as wholes."""
+    sgemm(function, a_way, b_way, y.shape[0], y.shape[1], a.shape[1] if a_way == AS_IT_IS else a.shape[0], alpha,
+          a.ctypes.data, row(a), b.ctypes.data, row(b), beta, y.ctypes.data, row(y))
+
+
+@inline
+def row(x):
+    """The distance of the rows of x; of a single one the array may say anything."""
+    return max(x.strides[0] // 4, x.shape[1])
 
 
 @inline
 def multiply(way, function, x, w, y):
-    """y += x w: (N, K), (B, K, M / B) some columns after the others, or as MKL packs it, (N, M); rows lie in memory as wholes."""
+    """y += x w: (N, K), (B, K, M / B) some columns after the others, or as MKL packs it, (N, M)."""
     if way == BY_PACKED:
-        sgemm_compute(function, len(x), y.shape[1], x.shape[1], x.ctypes.data, x.strides[0] // 4, w.ctypes.data, y.shape[1],
-                      y.ctypes.data, y.strides[0] // 4)
+        sgemm_compute(function, AS_IT_IS, PACKED, len(x), y.shape[1], x.shape[1], ONE, x.ctypes.data, x.strides[0] // 4,
+                      w.ctypes.data, y.shape[1], ONE, y.ctypes.data, y.strides[0] // 4)
     elif way == BY_SGEMM:
         C = w.shape[2]
         for b in range(len(w)):
-            sgemm(function, len(x), C, x.shape[1], x.ctypes.data, x.strides[0] // 4, w[b].ctypes.data, C,
-                  y[:, b * C:].ctypes.data, y.strides[0] // 4)
+            product(function, ONE, x, AS_IT_IS, w[b], AS_IT_IS, ONE, y[:, b * C:(b + 1) * C])
     else:
         for n in range(len(x)):
             multiply_row(x[n], w[0], y[n])
