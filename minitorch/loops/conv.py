@@ -2,7 +2,8 @@
 
     columns (C KH KW, P) of P positions;   y = w columns;   gw = g columns^T;   gx = col2im(w^T g)
 
-Some rows of an image, or a few images, at a time, so that the columns stay in the cache; images are shared out among threads.
+Some rows of an image, or a few images, at a time, so that the columns stay in the cache.  Images are shared out among threads, or
+channels where there are few positions, since then most of what is read is weights.
 """
 from math import prod
 
@@ -166,18 +167,20 @@ class Images:
 
     def __init__(self, x_shape, w_shape, out, slide, groups):
         (self.N, C, *_), (self.M, _, *kernel), (OH, OW) = x_shape, w_shape, out
-        self.G, self.K, P = groups, C * kernel[0] * kernel[1], OH * OW
+        self.K, P = C * kernel[0] * kernel[1], OH * OW
         padding = tuple(a for a, _ in slide.padding)
         plain = self.K == C and set(slide.stride) == {1} and not any(a or b for a, b in slide.padding)                # one tap: no copy
-        n = 1 if plain or P >= LONG else max(1, min(self.N, BLOCK // (self.K * P), -(-LONG // P)))
+        n = 1 if plain or P >= LONG else max(1, min(self.N, 4 * BLOCK // (self.K * P), -(-LONG // P)))
         rows = OH if plain or n > 1 else max(1, min(OH, BLOCK // (self.K * OW)))
         self.window = tuple(tuple(map(int, t)) for t in (kernel, out, slide.stride, padding, slide.dilation)), n, rows, plain
-        self.least = 1 if 2 * self.M * self.K // groups * P * self.N >= 1e6 else self.N
+        self.few = groups == 1 and self.M > self.N * P                     # positions: then weights are most of what is read
+        self.least = 1 if 2 * self.M * self.K // groups * P * self.N >= 1e6 else max(C, self.M, self.N)
+        self.smallest = self.M * self.K // groups ** 2
 
-    def each(self, part, dtype, *arrays):
-        """part for all images, shared out among threads."""
+    def share(self, part, n, dtype):
+        """part(start, stop, address of the product) for range(n), shared out among threads."""
         with blas.alone():
-            threads.run(part, self.N, blas.address(dtype, self.M * self.K // self.G ** 2), *map(np.ascontiguousarray, arrays), *self.window, least=self.least)
+            threads.run(part, n, blas.address(dtype, self.smallest), least=self.least)
 
 
 def by_groups(w, groups):
@@ -195,8 +198,16 @@ def forward(x, w, bias, slide, groups):
     if groups == x.shape[1] == len(w):
         return depthwise.forward(x, w, bias, slide)
     work = Images(x.shape, w.shape, slide.positions(x.shape[2:], w.shape[2:]), slide, groups)
-    y = np.empty((len(x), len(w), *work.window[0][1]), x.dtype)
-    work.each(images, x.dtype, x, by_groups(w, groups), or_none(bias, x.dtype), y)
+    y, w, bias = np.empty((len(x), len(w), *work.window[0][1]), x.dtype), by_groups(w, groups), or_none(bias, x.dtype)
+
+    def some_channels(start, stop, function):
+        part = np.empty((len(x), stop - start, *y.shape[2:]), x.dtype)
+        images(0, len(x), function, x, w[:, start:stop], bias[start:stop], part, *work.window)
+        y[:, start:stop] = part
+    if work.few:
+        work.share(some_channels, y.shape[1], x.dtype)
+    else:
+        work.share(lambda start, stop, function: images(start, stop, function, x, w, bias, y, *work.window), len(x), x.dtype)
     return y
 
 
@@ -204,8 +215,17 @@ def input_gradient(g, w, bias, size, slide, groups):
     """The transpose of forward in x: (N, M, OH, OW), (M, C / groups, KH, KW) -> (N, C, *size)."""
     if groups == g.shape[1] and w.shape[1] == 1:
         return depthwise.input_gradient(g, w, bias, size, slide)
-    x = np.empty((len(g), w.shape[1] * groups, *size), g.dtype)
-    Images(x.shape, w.shape, g.shape[2:], slide, groups).each(images_back, x.dtype, g, by_groups(w, groups), or_none(bias, g.dtype), x)
+    x, taps = np.empty((len(g), w.shape[1] * groups, *size), g.dtype), prod(w.shape[2:])
+    work, w, bias = Images(x.shape, w.shape, g.shape[2:], slide, groups), by_groups(w, groups), or_none(bias, g.dtype)
+
+    def some_channels(start, stop, function):
+        part = np.empty((len(g), stop - start, *size), g.dtype)
+        images_back(0, len(g), function, g, w[:, :, start * taps:stop * taps], bias[start:stop], part, *work.window)
+        x[:, start:stop] = part
+    if work.few:
+        work.share(some_channels, x.shape[1], g.dtype)
+    else:
+        work.share(lambda start, stop, function: images_back(start, stop, function, g, w, bias, x, *work.window), len(g), g.dtype)
     return x
 
 
@@ -213,13 +233,21 @@ def weight_gradient(x, g, kernel, slide, groups):
     """The transpose of forward in w: (N, C, H, W), (N, M, OH, OW) -> (M, C / groups, KH, KW)."""
     if groups == x.shape[1] == g.shape[1]:
         return depthwise.weight_gradient(x, g, kernel, slide)
-    shape, sums = (g.shape[1], x.shape[1] // groups, *kernel), {}          # by a thread's first image: added up in one order whoever is first
-    sizes = groups, shape[0] // groups, prod(shape[1:])
+    shape = (g.shape[1], x.shape[1] // groups, *kernel)
+    work, sizes, sums = Images(x.shape, shape, g.shape[2:], slide, groups), (groups, shape[0] // groups, prod(shape[1:])), {}
     turned = sizes[1] <= FEW                         # the more rows the faster
 
-    def part(start, stop, function, x, g, *window):
+    def some_images(start, stop, function):
         w = sums[start] = np.zeros((groups, *sizes[:0:-1]) if turned else sizes, x.dtype)
-        images_for_weight(start, stop, function, x, g, w, turned, *window)
-    Images(x.shape, shape, g.shape[2:], slide, groups).each(part, x.dtype, x, g)
-    w = sum(sums[i] for i in sorted(sums))
+        images_for_weight(start, stop, function, x, g, w, turned, *work.window)
+
+    def some_channels(start, stop, function):
+        w[:, start:stop] = 0
+        images_for_weight(0, len(x), function, x, np.ascontiguousarray(g[:, start:stop]), w[:, start:stop], False, *work.window)
+    if work.few and not turned:
+        w = np.empty(sizes, x.dtype)
+        work.share(some_channels, shape[0], x.dtype)
+        return w.reshape(shape)
+    work.share(some_images, len(x), x.dtype)
+    w = sum(sums[i] for i in sorted(sums))           # in one order, whoever was first
     return (np.ascontiguousarray(w.swapaxes(1, 2)) if turned else w).reshape(shape)
