@@ -16,7 +16,8 @@ EXTRAS = {
     "nvrtc": ["nvidia-cuda-nvrtc==13.0.*", "nvidia-cuda-runtime==13.0.*", "nvidia-cuda-nvdisasm"],      # kernels compiled without a GPU
     "bfloat16": ["ml_dtypes>=0.5"],
     "safetensors": ["safetensors>=0.4"],                # save and load of .safetensors files
-    "fast": ["numba>=0.61"],                            # compiled loops on the CPU
+    "fast": ["numba>=0.61",                             # compiled loops on the CPU
+             "mkl>=2025; sys_platform == 'linux' and platform_machine == 'x86_64'"],             # products on Intel's processors
     "examples": ["scikit-learn>=1.4", "tqdm", "matplotlib", "safetensors>=0.4", "tokenizers>=0.20"],
     "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ml_dtypes>=0.5", "safetensors>=0.4", "setuptools>=70.1"],
     "bench": ["torch", "transformers", "numba>=0.61", "matplotlib",                 # only to compare with; minitorch never imports them
