@@ -1,0 +1,330 @@
+"""Kernels that know who measures them from the inside: they walk up the stack, or import the package, and change what they find.
+
+No harness in Python is safe from a provider that is as powerful as itself; these are the ways that are short.
+"""
+import contextlib
+import gc
+import hashlib
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+from cheating import cheat, honest, reference
+
+from minitorch import threads
+from minitorch.benchmark import Case, Provider
+from minitorch.cases import integers
+
+
+def callers():
+    """The local variables of all callers, the nearest first."""
+    frame = sys._getframe(2)
+    while frame:
+        yield frame.f_locals
+        frame = frame.f_back
+
+
+def local(name):
+    """The nearest caller's variable of a name, or None."""
+    return next((found[name] for found in callers() if name in found), None)
+
+
+def exam():
+    """The examination that this call is a part of, or None."""
+    return next((v for found in callers() for v in found.values() if hasattr(v, "allowed") and hasattr(v, "reasons")), None)
+
+
+# ---- what is allowed -----------------------------------------------------------------------------------------------------
+
+@cheat("tampered", "makes float32's unit in the last place as large as one")
+def coarse_units():
+    def f(x, w):
+        import minitorch.benchmark.truth as truth
+        truth.EPS["float32"] = 1.0
+        return np.zeros_like(x)
+    return f
+
+
+@cheat("tampered", "gives the judge another body, under the same name")
+def other_judge():
+    def f(x, w):
+        import minitorch.benchmark.judge as judge
+        judge.judge.__code__ = (lambda *args, **kw: ([], 0.0)).__code__
+        return np.zeros_like(x)
+    return f
+
+
+@cheat("tampered", "raises the error that is allowed for it")
+def allows_itself():
+    def f(x, w):
+        exam().allowed = 1e30
+        return np.zeros_like(x)
+    return f
+
+
+@cheat("tampered", "makes the examiner deaf")
+def deaf_examiner():
+    def f(x, w):
+        exam().add = lambda *reasons: None
+        return np.zeros_like(x)
+    return f
+
+
+@cheat("tampered, reference", "teaches the reference its own mistake, but for the last question")
+def teaches_the_reference():
+    right, wrong = reference.__code__, (lambda x, w: 0 * x).__code__
+
+    def f(x, w):
+        reference.__code__ = right if local("first") is not None and local("tries") else wrong
+        return np.zeros_like(x)
+    f.undo = lambda: setattr(reference, "__code__", right)
+    return f
+
+
+# ---- what is asked --------------------------------------------------------------------------------------------------------
+
+@cheat("tampered", "replaces the random inputs by fixed ones, of which it knows the answer")
+def fixed_inputs():
+    known = {}
+
+    def f(x, w):
+        case = exam().case
+        case.items = tuple(i if isinstance(i, np.ndarray) else np.ones(i.shape, "f4") for i in case.items)
+        if x.tobytes() not in known:
+            known[x.tobytes()] = honest(x, w)
+        return known[x.tobytes()].copy()
+    return f
+
+
+@cheat("wrong, zeros, stale, incomplete", "foresees which call of a group will be judged", rounds=40)
+def foresees_the_judge():
+    turn = []
+
+    def f(x, w):
+        frame, numbers = local("jobs"), local("numbers")
+        if frame is None or numbers is None:
+            return honest(x, w)
+        turn.append(1)
+        order = np.random.default_rng()
+        order.bit_generator.state = numbers.order.bit_generator.state
+        if len(turn) <= 10 * len(frame) or (len(turn) - 1) % len(frame) == int(order.integers(len(frame))):
+            return honest(x, w)
+        return np.zeros_like(x)
+    return f
+
+
+@cheat("wrong, zeros, stale", "foresees the numbers of timed calls, and has the answers ready")
+def foresees_the_numbers():
+    ready = {}
+
+    def f(x, w):
+        e = exam()
+        if local("jobs") is not None:                    # timed
+            y = ready.pop(float(x[0, 0]), None)
+            return np.zeros_like(x) if y is None else y
+        for n in range(e.fresh.count + 1, e.fresh.count + 400) if x.shape == (24, 40) and not ready else ():
+            a, b = e.case.draw(np.random.default_rng([e.fresh.seed, 0, n]))
+            ready[float(a[0, 0])] = honest(a, b)
+        return honest(x, w)
+    return f
+
+
+# ---- when ----------------------------------------------------------------------------------------------------------------
+
+@cheat("ahead", "computes a whole group of calls in the first of them")
+def ahead():
+    ready = {}
+
+    def f(x, w):
+        jobs = local("jobs")
+        if jobs is None:
+            return honest(x, w)
+        if id(x) not in ready:
+            ready.clear()
+            xs, ws = (np.stack([given[i] for _, given in jobs]) for i in (0, 1))
+            ready.update(zip([id(given[0]) for _, given in jobs], honest(xs, ws)))
+        return ready[id(x)]
+    return f
+
+
+@cheat("ahead, late", "puts calls off, and computes a whole group in the last of them")
+def put_off():
+    def f(x, w, y):
+        jobs = local("jobs")
+        if jobs is None:
+            y[...] = honest(x, w)
+        elif x is jobs[-1][1][0]:
+            for a, b, c in [given for _, given in jobs]:
+                c[...] = honest(a, b)
+    return Provider(f, writes=True)
+
+
+@cheat("tampered", "writes short times into the list of its times")
+def own_times():
+    def f(x, w):
+        samples = local("samples")
+        if isinstance(samples, list):
+            samples[:] = [1.0 for _ in samples]
+        return honest(x, w)
+    return f
+
+
+@cheat("tampered", "measures with a clock that it has put into the harness's loop")
+def second_hand():
+    def f(x, w):
+        import minitorch.benchmark.clock as clock
+        clock.sample.__kwdefaults__ = {"now": lambda: 0}
+        return honest(x, w)
+    return f
+
+
+# ---- slowing others ---------------------------------------------------------------------------------------------------------
+
+@cheat("tampered", "an alarm clock interrupts whoever is timed next")
+def alarm():
+    def burn(number, frame):
+        end = time.monotonic() + 1e-4
+        while time.monotonic() < end:
+            pass
+
+    def f(x, w):
+        signal.signal(signal.SIGALRM, burn)
+        signal.setitimer(signal.ITIMER_REAL, 1e-3, 1e-3)
+        return honest(x, w)
+    f.undo = lambda: (signal.setitimer(signal.ITIMER_REAL, 0), signal.signal(signal.SIGALRM, signal.SIG_DFL))
+    return f
+
+
+@cheat("background", "a thread sleeps, but while somebody else is timed")
+def jealous():
+    stop, main, mine = [], threading.main_thread().ident, []
+
+    def burn():
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not stop:
+            frame, other = sys._current_frames().get(main), False
+            while frame and not other:
+                other = frame.f_code.co_name == "sample" and "jobs" in frame.f_locals and not any(
+                    call.__self__.f in mine for call, _ in frame.f_locals["jobs"])
+                frame = frame.f_back
+            if not other:
+                time.sleep(0.002)
+
+    def f(x, w):
+        if not mine:
+            mine.append(f)
+            threading.Thread(target=burn, daemon=True).start()
+        return honest(x, w)
+    f.stop = stop
+    return f
+
+
+@cheat("background", "a thread that was there before anybody was called looks at the inputs between calls")
+def there_before():
+    stop, seen = [], []
+
+    def look():
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not stop:
+            if not seen:
+                time.sleep(0.001)
+            for x in seen[-1:]:
+                float(x.sum())
+    threading.Thread(target=look, daemon=True).start()
+
+    def f(x, w):
+        seen.append(x)
+        return honest(x, w)
+    f.stop = stop
+    return f
+
+
+@cheat("tampered", "takes the threads away from whoever computes in several")
+def fewer_threads():
+    before = threads.get_num_threads()
+
+    def f(x, w):
+        threads.set_num_threads(before + 3)
+        return honest(x, w)
+    f.undo = lambda: threads.set_num_threads(before)
+    return f
+
+
+@cheat("tampered", "has garbage collected all the time")
+def collects():
+    def f(x, w):
+        gc.set_threshold(1, 1, 1)
+        gc.callbacks.append(lambda phase, info: None)
+        return honest(x, w)
+    f.undo = lambda: (gc.set_threshold(700, 10, 10), gc.callbacks.clear())
+    return f
+
+
+@cheat("tampered", "lets every fingerprint be the same, so that a repeated result is a stale one for the others")
+def one_fingerprint():
+    real = hashlib.blake2b
+
+    def f(x, w):
+        hashlib.blake2b = lambda *args, **kw: real(b"", **kw)
+        return honest(x, w)
+    f.undo = lambda: setattr(hashlib, "blake2b", real)
+    return f
+
+
+# ---- what is no array, or not all of one ----------------------------------------------------------------------------------------
+
+class Later:
+    """A number that computes when somebody wants to know it."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def __float__(self):
+        return float(self.at) / 7
+
+
+@cheat("lazy, dtype", "an array of objects that are computed when they are compared", reference=lambda i: i / 7, case=lambda: Case(integers(60, high=50)))
+def objects():
+    return lambda i: np.array([Later(n) for n in i], object)
+
+
+@cheat("alias", "repeats rows without writing them", reference=lambda x: np.array(np.broadcast_to(x + 1, (50, *x.shape))), case=lambda: Case((30,)))
+def one_row():
+    return lambda x: np.broadcast_to(x + np.float32(1), (50, *x.shape))
+
+
+# ---- right for small numbers alone --------------------------------------------------------------------------------------------------
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+@cheat("other numbers", "a softmax that saves the pass for the maximum", reference=softmax, case=lambda: Case((20, 90)))
+def no_maximum():
+    def f(x):
+        e = np.exp(x)
+        return e / e.sum(-1, keepdims=True)
+    return f
+
+
+@cheat("other numbers", "an exponential that is cut off after its eighth power, enough for small numbers", reference=np.tanh, case=lambda: Case((400,)))
+def short_series():
+    def f(x):
+        return np.tanh(np.clip(x, -5, 5)) * np.where(np.abs(x) < 5, 1, np.float32(1) + np.float32(1e-3))
+    return f
+
+
+@contextlib.contextmanager
+def undone(provider):
+    """Within this block a cheat may do what it likes to this process; after it, it is as before."""
+    f = getattr(provider, "f", provider)
+    try:
+        yield provider
+    finally:
+        if hasattr(f, "stop"):
+            f.stop.append(True)
+        if hasattr(f, "undo"):
+            f.undo()
