@@ -138,7 +138,7 @@ def ahead():
     ready = {}
 
     def f(x, w):
-        jobs = local("jobs")
+        jobs = sys._getframe(2).f_locals.get("jobs")
         if jobs is None:
             return honest(x, w)
         if id(x) not in ready:
@@ -152,7 +152,7 @@ def ahead():
 @cheat("ahead, late", "puts calls off, and computes a whole group in the last of them")
 def put_off():
     def f(x, w, y):
-        jobs = local("jobs")
+        jobs = sys._getframe(2).f_locals.get("jobs")
         if jobs is None:
             y[...] = honest(x, w)
         elif x is jobs[-1][1][0]:
@@ -171,11 +171,14 @@ def own_times():
     return f
 
 
-@cheat("tampered", "measures with a clock that it has put into the harness's loop")
-def second_hand():
+@cheat("tampered", "gives the loop that times it another body, for which every group takes a microsecond")
+def other_loop():
+    def body(calls, params):
+        return 1000, [c.provider.call(c.given, params) for c in calls], 1000, [1000 // len(calls) for _ in calls]
+
     def f(x, w):
         import minitorch.benchmark.clock as clock
-        clock.sample.__kwdefaults__ = {"now": lambda: 0}
+        clock.sample.__code__ = body.__code__
         return honest(x, w)
     return f
 

@@ -11,17 +11,22 @@ import secrets
 
 import numpy as np
 
-from . import ceiling, clock, provenance, watch
+from . import ceiling, clock, guard, provenance, watch
+from .call import Call
 from .case import as_cases
 from .exam import Exam, described
 from .interval import of_positive, of_ratio, summary
 from .judge import Reason
 from .providers import Lazy, Provider, as_providers
 from .results import CaseResult, Comparison, Row
-from .truth import EPS, Reference, own_error
+from .truth import EPS, Reference
+from .work import Work, same, shown, typical_error
 
+SEALED = ("provider", "case", "reference", "fresh", "on_device", "precision", "own", "ulps", "allowed", "call")    # of an Exam: what it goes by
 LEAST, MOST = 24, 400                                # rounds
+WARM = 6                                             # calls before a sample of several
 SHARE = 0.6                                          # of the time at most for judging timed calls, beyond one of each round
+SYSTEM = secrets.SystemRandom()                      # what a provider could foresee, it would
 SMALLEST_MEMO = 20_000                               # nanoseconds below which keeping results does not pay
 
 
@@ -34,7 +39,8 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
     case's dtype, is timed too and is the baseline; False: no ratios.
     seconds: for the rounds of one case; rounds: so many instead.  cache: "warm" or "cold".  ulps: largest error allowed; None: 32,
     or 16 times the reference's own in that dtype, or what the length of declared sums explains.
-    variations: also neighbouring sizes, strides, other numbers.  seed: to repeat a run; None: a new one, kept in the provenance.
+    variations: also neighbouring sizes, strides, other numbers.  seed: to repeat a run, whose numbers a provider could foresee; None: a new
+    one, kept in the provenance, that repeats the examination, while nobody can foresee the numbers of timed calls.
     device: "cpu", or "cuda" for arrays on the GPU (needs CuPy).
     TypeError and ValueError for what makes no sense, and whatever the reference raises on the case itself.
     """
@@ -44,12 +50,11 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         raise ValueError(f"confidence must be from 0.5 to below 1, not {confidence}")
     if rounds is not None and rounds < 8:
         raise ValueError(f"{rounds} rounds are too few for an interval: at least 8")
-    if strange := watch.replaced():
+    if strange := guard.replaced():
         raise RuntimeError(f"{', '.join(strange[:5])}: replaced before anything was compared; a figure that rests on it would be none")
     providers, cases, reference = as_providers(providers), as_cases(cases, dtype), Reference(reference)
     baseline = baseline_of(providers, reference, baseline)
-    seed = secrets.randbits(64) if seed is None else int(seed)
-    numbers = Numbers(seed)
+    numbers = Numbers(secrets.randbits(64) if seed is None else int(seed), seed is not None)
     if device == "cuda":
         from .gpu import Gpu
         machine = Gpu(cache)
@@ -57,12 +62,26 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         machine = Host(cache)
     else:
         raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
-    told = {**provenance.gathered(seed, device), "before": provenance.state(device)}
-    with watch.Watch() as watching:
+    told = {**provenance.gathered(numbers.seed, device), "before": provenance.state(device)}
+    with guard.Guard(reference.f) as watching:
         done = [machine.case(case, providers, reference, numbers, watching, baseline, seconds=seconds, rounds=rounds, confidence=confidence,
                              ulps=ulps, variations=variations) for case in cases]
     told["after"] = provenance.state(device)
     return Comparison(reference.name, baseline, confidence, cache, device, machine.ceiling.as_dict() if machine.ceiling else None, told, done)
+
+
+def warmed(exam, calls):
+    """Nanoseconds of each of some calls that count for nothing; whatever it raises, it will raise again when they count."""
+    try:
+        _, raw, _, each = clock.sample(calls, exam.case.params)
+        for call, y in zip(calls, raw):
+            call.keep(y)
+            exam.remember(call)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:                            # noqa: BLE001  (SystemExit too)
+        return [clock.SAMPLE]
+    return each
 
 
 def baseline_of(providers, reference, baseline):
@@ -79,13 +98,21 @@ def baseline_of(providers, reference, baseline):
 class Numbers:
     """Seeds that do not repeat: callable."""
 
-    def __init__(self, seed):
-        self.seed, self.count = seed, 0
+    def __init__(self, seed, given=True):
+        self.seed, self.count, self.given = seed, 0, given
         self.order = np.random.default_rng([seed, 1])
 
     def __call__(self):
         self.count += 1
         return [self.seed, 0, self.count]
+
+    def unforeseen(self):
+        """A seed that nobody can know beforehand, for what is timed; of a run that is to be repeated the next one."""
+        return self() if self.given else SYSTEM.getrandbits(64)
+
+    def one_of(self, n):
+        """A number below n that nobody can know beforehand."""
+        return SYSTEM.randrange(n)
 
 
 class Host:
@@ -96,6 +123,9 @@ class Host:
 
     def case(self, case, providers, reference, numbers, watching, baseline, *, seconds, rounds, confidence, ulps, variations):
         """The CaseResult of all providers."""
+        watching.sealed.clear()
+        watching.seal(case, f"the case {case.name}", *vars(case))
+        watching.seal(reference, "the reference", "f", "name")
         probe = case.draw(np.random.default_rng(numbers()))
         expected = reference(probe, case.params)
         exams, own = {}, typical_error(reference, case, numbers)
@@ -103,6 +133,8 @@ class Host:
             exam = exams[name] = self.exam(provider, case, reference, numbers, own, expected[0].size if expected else 0, ulps)
             if exam.precision not in EPS:
                 raise ValueError(f"{name}: precision must be one of {', '.join(EPS)}, not {exam.precision!r}")
+            watching.seal(exam, f"the examination of {name}", *SEALED)
+            watching.seal(provider, f"the provider {name}", *vars(provider))
             with exam.starting():
                 exam.before(variations)
             self.tampered(exam, watching, "before")
@@ -112,7 +144,7 @@ class Host:
         samples = self.race(timed, case, numbers, watching, seconds, rounds)
         for exam in timed.values():
             if not exam.refused:
-                self.finish(exam, numbers, watching)
+                self.finish(exam, samples[exam.provider.name], numbers, watching)
         if not same(reference(probe, case.params), expected):
             for exam in exams.values():
                 exam.add(Reason("reference", "after", "on the numbers that it was asked first it now gives others: a provider changed what it uses"))
@@ -155,7 +187,7 @@ class Host:
             for name in names:
                 exam = exams[name]
                 with exam.starting():
-                    calls = self.timed(exam, exam.group, samples[name], watching)
+                    calls = self.timed(exam, exam.group, samples[name], numbers, watching)
                 if calls:
                     asked = watch.nanoseconds()
                     generous = judging <= SHARE * (asked - start)
@@ -176,15 +208,17 @@ class Host:
                 return clock.SAMPLE
             exam.remember(call)
             spent.append(exam.spent)
-        return min(spent)
+        return min(spent) if min(spent) > 2 * clock.SAMPLE else min(spent + warmed(exam, [exam.make() for _ in range(4)]))
 
-    def timed(self, exam, size, samples, watching):
+    def timed(self, exam, size, samples, numbers, watching):
         """One sample: the calls that it was made of, or None where it refuses the provider."""
-        calls, said = [exam.make() for _ in range(size)], io.StringIO()
+        before, calls = ([exam.make(seed=numbers.unforeseen()) for _ in range(n)] for n in (WARM if size > 1 else 0, size))
+        said = io.StringIO()
         self.flush()
         try:
             with contextlib.redirect_stdout(said):
-                spent, raw, other = clock.sample(calls, exam.case.params)
+                warmed(exam, before)                 # the first calls after others' work are slower
+                spent, raw, other, each = clock.sample(calls, exam.case.params)
                 for call, y in zip(reversed(calls), reversed(raw)):      # the last one first: if any is late, it is
                     call.keep(y)
         except KeyboardInterrupt:
@@ -197,6 +231,7 @@ class Host:
             if said.getvalue():
                 exam.add(Reason("prints", "during", repr(said.getvalue()[:80])))
             exam.clocks.append((spent, other))
+            exam.calls.append(each)
             samples.append(spent / size)
         self.tampered(exam, watching, "during")
         return None if exam.refused else calls
@@ -204,7 +239,7 @@ class Host:
     @staticmethod
     def judged(exam, calls, numbers, generous):
         """Judge the calls of a sample: all of them, or one chosen now that they are made; what is cheap, always for all."""
-        chosen = range(len(calls)) if generous else [int(numbers.order.integers(len(calls)))]
+        chosen = range(len(calls)) if generous else [numbers.one_of(len(calls))]
         for i, call in enumerate(calls):
             if i in chosen:
                 exam.add(*exam.check(call, "during", probes=1))
@@ -216,14 +251,32 @@ class Host:
         for call in calls:
             call.spoil()
 
-    def finish(self, exam, numbers, watching):
-        """After the rounds: both clocks, new numbers once more, work between calls, and whether repeated numbers come sooner."""
+    def finish(self, exam, samples, numbers, watching):
+        """After the rounds: the times, both clocks, new numbers once more, work between calls, and whether repeated numbers come sooner."""
+        if samples != [spent / exam.group for spent, _ in exam.clocks]:
+            exam.add(Reason("tampered", "during", "the list of its times no longer holds what the clock gave"))
         if apart := clock.clocks_disagree(exam.clocks):
             exam.add(Reason("tampered", "during", f"two clocks say {apart[0] / 1e3:.4g} us and {apart[1] / 1e3:.4g} us"))
+        if found := clock.uneven(exam.calls):
+            exam.add(Reason("ahead", "during", f"call {found[0] + 1} of {exam.group} that are timed together takes {found[1]:.0%} of their time"))
         exam.after()
         self.tampered(exam, watching, "after")
         if exam.refused:
             return
+        alone, strangers = self.work_between(exam, watching)
+        if alone > watch.BUSY:
+            exam.add(Reason("background", "after", f"threads or processes that it started use {alone:.0%} of a processor while nobody was called"))
+        elif strangers > watch.STRANGE:
+            exam.add(Reason("background", "after", f"threads that were there before use {strangers:.0%} of a processor while nobody was called"))
+        elif (ratio := self.repeated(exam)) < 0.2:
+            exam.add(Reason("memory", "after", f"a call on numbers that it has seen takes {ratio:.2g} of the time of one on new numbers"))
+
+    @staticmethod
+    def work_between(exam, watching):
+        """The shares of a processor that threads use while this provider is not called: those that it started, and those that were there before."""
+        older = watch.active(watching.threads, watching.start) - exam.threads
+        if not exam.threads and not older and watch.threads():
+            return 0.0, 0.0
         known = exam.make()
         exam.run(known, "after")
 
@@ -231,11 +284,14 @@ class Host:
             for room in known.inputs:
                 if hasattr(room, "view"):
                     room.view[...] = np.roll(room.view, 1) if room.view.ndim else room.view
-        share = watch.works_alone(exam.threads, disturb) if exam.threads or not watch.threads() else 0
-        if share > watch.BUSY:
-            exam.add(Reason("background", "after", f"threads or processes that it started use {share:.0%} of a processor while nobody was called"))
-        elif (ratio := self.repeated(exam)) < 0.2:
-            exam.add(Reason("memory", "after", f"a call on numbers that it has seen takes {ratio:.2g} of the time of one on new numbers"))
+
+        def somebody_else():
+            clock.sample(decoys, {})
+        busy = np.ones(1 << 12)
+        decoys = [Call(Provider(lambda: [busy.sum() for _ in range(20)] and None, "somebody else"), exam.case, [], ()) for _ in range(4)]
+        shares = watch.works_alone(exam.threads | older, disturb, somebody_else)
+        strangers = sum(shares.pop(t, 0.0) for t in older)
+        return sum(shares.values()), strangers
 
     @staticmethod
     def repeated(exam, tries=7):
@@ -279,39 +335,3 @@ class Host:
             ratio = of_ratio(samples[:pairs], base[:pairs], confidence)
             row.ratio = {f: getattr(ratio, f) for f in ("median", "low", "high", "confidence", "rounds", "correlation")}
         return row
-
-
-def same(results, others):
-    """Whether a reference gave the same twice, but for the order of its sums."""
-    with np.errstate(all="ignore"):
-        return len(results) == len(others) and all(a.shape == b.shape and np.array_equal(np.isfinite(a), np.isfinite(b)) and (
-            np.abs(a - b)[np.isfinite(a)].max(initial=0) <= 1e-9 * np.abs(b[np.isfinite(b)]).max(initial=0) if a.dtype.kind in "fc" else
-            np.array_equal(a, b)) for a, b in zip(results, others))
-
-
-def typical_error(reference, case, numbers, tries=3):
-    """The largest error of the reference in the case's own dtype on some numbers, in ulp; None where it does not compute in it."""
-    found = []
-    for _ in range(tries):
-        inputs = case.draw(np.random.default_rng(numbers()))
-        found.append(own_error(reference, inputs, case.params, reference.truth(inputs, case.params, numbers()), case.dtype))
-    return None if None in found else max(found)
-
-
-class Work:
-    """Bytes and operations of one call: as declared, or all inputs and outputs once."""
-
-    def __init__(self, case, inputs, expected):
-        self.outputs = [np.empty(r.shape, case.dtype if r.dtype.kind == "f" else r.dtype) for r in expected]
-        self.footprint = sum(a.nbytes for a in (*inputs, *self.outputs) if isinstance(a, np.ndarray))
-        self.bytes, self.flops = case.bytes if case.bytes is not None else self.footprint, case.flops
-
-    def rates(self, seconds, ceiling, dtype):
-        bandwidth, rate = ceiling.rates(self.footprint, dtype)
-        found = {"GB/s": self.bytes / seconds / 1e9, "GFLOP/s": self.flops / seconds / 1e9 if self.flops else None}
-        shares = [self.bytes / seconds / bandwidth, self.flops / seconds / rate if self.flops and rate else 0]
-        return {**found, "of_ceiling": max(shares), "bound": "arithmetic" if shares[1] > shares[0] else "memory"}
-
-
-def shown(a):
-    return [list(a.shape), a.dtype.name] if isinstance(a, np.ndarray) else a

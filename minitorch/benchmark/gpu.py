@@ -146,7 +146,7 @@ class Gpu(Host):
         call.keep(raw)
         return waiting and early is not None and all(a.tobytes() == b.tobytes() for a, b in zip(early, call.kept))
 
-    def finish(self, exam, numbers, watching):
+    def finish(self, exam, samples, numbers, watching):
         exam.after()
         self.tampered(exam, watching, "after")
 

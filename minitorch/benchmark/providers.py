@@ -122,7 +122,11 @@ def received(y):
 
 def received_one(y):
     if type(y) is np.ndarray:
+        if y.dtype.kind not in "fiubc" and y.dtype.name != "bfloat16":
+            raise Lazy(f"an array of {y.dtype.name} holds no numbers")
         return y
+    if y is None:
+        raise Lazy("it returned None. Return an array, or say that it writes to arrays that it is given: Provider(f, writes=True), --writes")
     if isinstance(y, np.generic | bool | int | float):
         return np.asarray(y)
     module = sys.modules.get(type(y).__module__.partition(".")[0])
