@@ -33,7 +33,8 @@ def row_sum(text=ROW_SUM):
     return Provider.cuda(text, "row_sum", grid="M", block=64)
 
 
-DEVICE = {name: Cheat(lambda old=old, new=new: row_sum(ROW_SUM.replace(old, new)), names, what, row_sum_reference, device_case) for name, names, what, old, new in (
+DEVICE = {name: Cheat(lambda old=old, new=new: row_sum(ROW_SUM.replace(old, new)), names, what, row_sum_reference,
+                      device_case) for name, names, what, old, new in (
     ("cuda_zeros", "zeros", "writes zeros", "y[row] = part[0]", "y[row] = 0.f"),
     ("cuda_nan", "nan", "writes NaN", "y[row] = part[0]", "y[row] = 0.f / 0.f * part[0]"),
     ("cuda_nothing", "unwritten", "writes nothing", "y[row] = part[0]", "part[0] += 1.f"),

@@ -288,12 +288,14 @@ class Later:
         return float(self.at) / 7
 
 
-@cheat("lazy, dtype", "an array of objects that are computed when they are compared", reference=lambda i: i / 7, case=lambda: Case(integers(60, high=50)))
+@cheat("lazy, dtype", "an array of objects that are computed when they are compared", reference=lambda i: i / 7,
+       case=lambda: Case(integers(60, high=50)))
 def objects():
     return lambda i: np.array([Later(n) for n in i], object)
 
 
-@cheat("alias", "repeats rows without writing them", reference=lambda x: np.array(np.broadcast_to(x + 1, (50, *x.shape))), case=lambda: Case((30,)))
+@cheat("alias", "repeats rows without writing them", reference=lambda x: np.array(np.broadcast_to(x + 1, (50, *x.shape))),
+       case=lambda: Case((30,)))
 def one_row():
     return lambda x: np.broadcast_to(x + np.float32(1), (50, *x.shape))
 
@@ -313,8 +315,8 @@ def no_maximum():
     return f
 
 
-@cheat("other numbers", "an exponential that is cut off after its eighth power, enough for small numbers", reference=np.tanh, case=lambda: Case((400,)))
-def short_series():
+@cheat("other numbers", "a tanh that is a little off where standard normal numbers never are", reference=np.tanh, case=lambda: Case((400,)))
+def off_far_out():
     def f(x):
         return np.tanh(np.clip(x, -5, 5)) * np.where(np.abs(x) < 5, 1, np.float32(1) + np.float32(1e-3))
     return f

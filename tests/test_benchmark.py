@@ -215,7 +215,8 @@ def test_a_seed_repeats_the_numbers_and_is_kept():
 
 def test_variations_keep_equal_sizes_equal_or_change_named_ones_apart():
     tail, other, strides, near, large = Case((8, 8), (8, 3)).variations()
-    assert (near[1].scale, near[1].offset, large[1].scale) == (0.5, 0.25, 64) and dict(Case((8,), dtype="float16").variations())["other numbers"].scale == 8
+    assert (near[1].scale, near[1].offset, large[1].scale) == (0.5, 0.25, 64)
+    assert Case((8,), dtype="float16").variations()[-1][1].scale == Case((8,)).variations("float16")[-1][1].scale == 8
     assert [item.shape for item in tail[1].items] == [(9, 9), (9, 4)]
     assert [len(set(item.shape)) for item in other[1].items] == [1, 2]
     named = Case.of(lambda M, N, K: ((M, K), (K, N)), M=8, N=8, K=8).variations()[1][1]

@@ -56,7 +56,7 @@ class Call:
                 if y.size and any(isinstance(r, Room) and r.holds(y.__array_interface__["data"][0]) for r in self.inputs):
                     found.append(Reason("alias", when, f"result {i} is memory of an input"))
                 elif shares(y):
-                    found.append(Reason("alias", when, f"entries of result {i} {y.shape} are each other's memory: it is a view of less, not written out"))
+                    found.append(Reason("alias", when, f"entries of result {i} {y.shape} share memory: it is a view of less, not written out"))
         return found
 
     def unwritten(self, when):

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import cases, dtypes
 from ..cases import Draw, normal
+from .truth import EPS
 
 
 class Case:
@@ -28,6 +29,10 @@ class Case:
     def __init__(self, *items, dtype="float32", flops=None, bytes=None, name=None, params=None):
         self.items = tuple(item if isinstance(item, Draw) else stand_in(item) for item in items)
         self.dtype, self.flops, self.bytes, self.params = numpy_dtype(dtype), flops, bytes, dict(params or {})
+        if self.dtype.name not in EPS:
+            raise TypeError("a case's dtype is that of its floating-point inputs, one of "
+                            f"{', '.join(n for n in EPS if n != 'tf32')}, not {self.dtype.name}; integers come from "
+                            "minitorch.cases.integers(3, 4, high=10), --integers 3x4:10")
         self.name = name or " ".join(described(item) for item in self.items) or "no inputs"
         self.strided, self.scale, self.offset = False, 1.0, 0.0      # of normal numbers
         self.make, self.sizes = None, {}

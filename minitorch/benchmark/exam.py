@@ -34,7 +34,7 @@ class Exam:
         self.provider, self.case, self.reference, self.fresh, self.on_device = provider, case, reference, fresh, on_device
         self.reasons, self.limits, self.notes = [], [], []
         self.precision = provider.precision or case.dtype.name
-        self.worst, self.own, self.ulps = 0.0, own, ulps
+        self.worst, self.own, self.ulps = None, own, ulps
         self.allowed = allowed(None if provider.precision else own, case.flops, entries) if ulps is None else ulps
         self.deterministic, self.simulated, self.earlier, self.shapes = None, False, {}, {}
         self.spent = 0                               # nanoseconds of the last call
@@ -103,7 +103,7 @@ class Exam:
         return True
 
     def check(self, call, when, probes=2, patience=PATIENCE, more=0):
-        """The Reasons against a finished call: its numbers, and what it did besides.  more: ulps allowed on its numbers if on usual ones fewer are."""
+        """The Reasons against a finished call: its numbers, and what it did besides.  more: ulps allowed where usual numbers have fewer."""
         truth = self.reference.truth(call.pristine, call.case.params, self.fresh(), probes)
         found, worst = judge(call.kept, truth, self.precision, max(self.allowed, more), when, self.earlier, self.wanted(call))
         if found:
@@ -113,7 +113,7 @@ class Exam:
                 found = call.unwritten(when) or found
         elif call.changed():
             found = [Reason("late", when, "the result changed after the clock had stopped")]
-        self.worst = max(self.worst, worst)
+        self.worst = max(self.worst or 0.0, worst)
         self.remember(call)
         return found + call.misdeeds(when)
 
@@ -256,6 +256,7 @@ def found_as(report):
 
 
 def described(error):
-    """An exception in a line."""
+    """An exception in a line: its first, and of a compiler's many the first that says what is wrong."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200] if text else ''}".rstrip(": ")
+    more = next((f": {line.strip()[:200]}" for line in text[1:] if "error:" in line), "")
+    return f"{type(error).__name__}: {text[0][:200].rstrip(': ') if text else ''}{more}".rstrip(": ")

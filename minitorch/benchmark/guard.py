@@ -194,7 +194,8 @@ def restore(key, value):
     with contextlib.suppress(OSError, ValueError, TypeError):
         torch = sys.modules.get("torch")
         {"sys.getswitchinterval": sys.setswitchinterval, "numpy.geterr": lambda v: np.seterr(**v), "sys.getprofile": sys.setprofile,
-         "sys.gettrace": sys.settrace, "gc.isenabled": lambda v: gc.enable() if v else gc.disable(), "gc.get_threshold": lambda v: gc.set_threshold(*v),
+         "sys.gettrace": sys.settrace, "gc.isenabled": lambda v: gc.enable() if v else gc.disable(),
+         "gc.get_threshold": lambda v: gc.set_threshold(*v),
          "gc.callbacks": lambda v: gc.callbacks.__setitem__(slice(None), v), "signal.getitimer": set_timers, "signal.getsignal": set_signals,
          "minitorch.get_num_threads": lambda v: setattr(threads, "count", v), "os.getpriority": lambda v: os.setpriority(os.PRIO_PROCESS, 0, v),
          "os.sched_getaffinity": lambda v: os.sched_setaffinity(0, v), "threads of NumPy's library": blas.set_threads,

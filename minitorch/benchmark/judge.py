@@ -64,7 +64,8 @@ def judge(outputs, truth, precision, allowed, when, earlier=(), dtype=None):
     dtype: what floating-point results must be in; None: any.
     """
     if len(outputs) != len(truth.results):
-        return [Reason("shape", when, f"{len(outputs)} results where the reference gives {len(truth.results)}")], np.inf
+        counted = " (a list or tuple counts as several)" if len(outputs) > 1 else ""
+        return [Reason("shape", when, f"{len(outputs)} results{counted} where the reference gives {len(truth.results)}")], np.inf
     findings, worst = [], 0.0
     for i, (y, r, yard) in enumerate(zip(outputs, truth.results, truth.yards)):
         which = f"result {i}: " if len(outputs) > 1 else ""

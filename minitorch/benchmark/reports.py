@@ -12,7 +12,7 @@ import numpy as np
 
 from ..gradcheck.command import Mistake, described
 from .case import Case
-from .command import Item, all_cases, dtype_of, item, provider, sizes_of
+from .command import Item, all_cases, dtype_of, item, provider, sizes_of, writable
 from .results import load
 
 MODES = ("--compare", "--bound", "--page")
@@ -102,6 +102,8 @@ def bounded(args):
     p.add_argument("--json", action="store_true", help="print the counts and bounds as JSON")
     p.add_argument("--page", metavar="PAGE.html", help="write a page with the sources and a roofline")
     options = p.parse_args(args)
+    if options.page:
+        writable("--page", options.page)
     options.writes = options.library = options.precision = options.flops = options.bytes = None
     bounds, lost = all_bounds(options)
     for line in lost:

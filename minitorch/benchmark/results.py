@@ -36,6 +36,7 @@ from ..serialization import replacing
 from .interval import Interval
 from .judge import REASONS, Reason
 
+TIMED = ("median", "p20", "p80", "low", "high", "rounds", "correlation")     # what tables, plots and comparisons of files read of a timing
 SCHEMA = "minitorch.benchmark/1"
 
 
@@ -170,10 +171,22 @@ def from_dict(found):
     try:
         for case in found["cases"]:
             rows = [Row(**fields(Row, row, "reasons"), reasons=[Reason(**r) for r in row["reasons"]]) for row in case["rows"]]
+            for row in rows:
+                whole(row)
             cases.append(CaseResult(**fields(CaseResult, case, "rows"), rows=rows))
         return Comparison(**fields(Comparison, found, "cases"), cases=cases)
     except (KeyError, TypeError) as error:
         raise ValueError(f"this is no whole comparison of {SCHEMA}: {error}") from error
+
+
+def whole(row):
+    """KeyError or TypeError for a row whose figures are not all there."""
+    for key in (*TIMED,) if row.timing is not None else ():
+        float(row.timing[key])
+    if row.ratio is not None:
+        float(row.interval.median)
+    for key in ("ulps", "allowed", "own"):
+        row.error[key]
 
 
 def fields(kind, found, but):

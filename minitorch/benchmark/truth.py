@@ -44,6 +44,8 @@ class Reference:
             with quiet():
                 y = self.f(*given, **params)
         y = list(y) if isinstance(y, tuple | list) else [y]
+        if strange := [type(v).__name__ for v in y if v is None or isinstance(v, str | bytes | dict)]:
+            raise TypeError(f"the reference {self.name} must give arrays of numbers, not {', '.join(strange)}")
         try:
             return [v.detach().cpu().numpy() if hasattr(v, "detach") else np.array(v.get() if hasattr(v, "get") else v) for v in y]
         except (TypeError, ValueError) as error:
