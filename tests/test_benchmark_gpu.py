@@ -88,15 +88,14 @@ CHEATS = {
     "returns its input": (lambda c: Provider(lambda x: (launch(lambda: x.host.__setitem__(..., scale(x.host)), 10), x)[1], "kernel"), "alias"),
     "writes past the end": (lambda c: of(lambda x, y: (y.host.__setitem__(..., scale(x.host)), past(y))), "outside"),
     "right at first, then nothing": (lambda c: eager_only(), "unwritten"),
-    "once in a graph for every address": (lambda c: lazy_in_graphs(lambda x, n: x.data.ptr % 4096), "stream"),
-    "every other call of a graph": (lambda c: lazy_in_graphs(lambda x, n: n // 2), "stream"),
-    "the first call of a graph, for all": (lambda c: lazy_in_graphs(lambda x, n: 0, copy=True), "wrong"),
+    "every other call of a graph": (lambda c: lazy_in_graphs(lambda n: n // 2), "stream"),
+    "the first call of a graph, for all": (lambda c: lazy_in_graphs(lambda n: 0, copy=True), "wrong"),
     "returns one array again and again": (lambda c: one_result(c), "overwritten"),
 }
 
 
 def lazy_in_graphs(key, copy=False):
-    """While it is captured, computes only for the first call of a key(input, number of the call in the graph); copy: the others get its result."""
+    """While it is captured, computes only for the first call of a key(number of the call in the graph); copy: the others get its result."""
     captured = {"graph": None}
 
     def f(x, y):
@@ -106,7 +105,7 @@ def lazy_in_graphs(key, copy=False):
             return
         if captured["graph"] is not graph:
             captured.update(graph=graph, n=0, known={})
-        name, known = key(x, captured["n"]), captured["known"]
+        name, known = key(captured["n"]), captured["known"]
         captured["n"] += 1
         if name not in known:
             known[name] = y

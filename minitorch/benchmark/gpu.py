@@ -169,7 +169,7 @@ class Course:
         self.bytes = max(1, sum(r.view.nbytes for r in first.rooms()))       # of one set
         self.sets = [first, *(exam.make() for _ in range(self.count() - 1))]
         if gpu.cache == "warm" and self.bytes * len(self.sets) > gpu.l2:
-            self.notes.append(f"hardly warm: {len(self.sets)} calls in turn on {self.bytes * len(self.sets):,} bytes, and the L2 cache has {gpu.l2:,}")
+            self.notes.append(f"hardly warm: {len(self.sets)} calls in turn on {self.bytes * len(self.sets):,} bytes, the L2 cache has {gpu.l2:,}")
         self.launch = self.cost()
         self.graph, self.raw = gpu.captured(self.sets, exam.case.params)
         if self.graph is None:
@@ -227,8 +227,8 @@ class Course:
             exam.add(Reason("raised", "during", described(error)))
             return 0.0
         if self.graph is not None and self.sets[chosen].untouched():
-            exam.add(Reason("stream", "during", f"call {chosen + 1} of {len(self.sets)} in the graph wrote nothing: its work was done before, or goes to "
-                                                "another stream than the one that is timed"))
+            exam.add(Reason("stream", "during", f"call {chosen + 1} of {len(self.sets)} in the graph wrote nothing: its work was done "
+                                                "before, or goes to another stream than the one that is timed"))
         else:
             exam.add(*exam.check(self.sets[chosen], "during", probes=1))
         return spent
