@@ -3,17 +3,11 @@
 No harness in Python is safe from a provider that is as powerful as itself; these are the ways that are short.
 """
 import contextlib
-import gc
-import hashlib
-import signal
 import sys
-import threading
-import time
 
 import numpy as np
 from cheating import cheat, honest, reference
 
-from minitorch import threads
 from minitorch.benchmark import Case, Provider
 from minitorch.cases import integers
 
@@ -180,99 +174,6 @@ def other_loop():
         import minitorch.benchmark.clock as clock
         clock.sample.__code__ = body.__code__
         return honest(x, w)
-    return f
-
-
-# ---- slowing others ---------------------------------------------------------------------------------------------------------
-
-@cheat("tampered", "an alarm clock interrupts whoever is timed next")
-def alarm():
-    def burn(number, frame):
-        end = time.monotonic() + 1e-4
-        while time.monotonic() < end:
-            pass
-
-    def f(x, w):
-        signal.signal(signal.SIGALRM, burn)
-        signal.setitimer(signal.ITIMER_REAL, 1e-3, 1e-3)
-        return honest(x, w)
-    f.undo = lambda: (signal.setitimer(signal.ITIMER_REAL, 0), signal.signal(signal.SIGALRM, signal.SIG_DFL))
-    return f
-
-
-@cheat("background", "a thread sleeps, but while somebody else is timed")
-def jealous():
-    stop, main, mine = [], threading.main_thread().ident, []
-
-    def burn():
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not stop:
-            frame, other = sys._current_frames().get(main), False
-            while frame and not other:
-                other = frame.f_code.co_name == "sample" and "jobs" in frame.f_locals and not any(
-                    call.__self__.f in mine for call, _ in frame.f_locals["jobs"])
-                frame = frame.f_back
-            if not other:
-                time.sleep(0.002)
-
-    def f(x, w):
-        if not mine:
-            mine.append(f)
-            threading.Thread(target=burn, daemon=True).start()
-        return honest(x, w)
-    f.stop = stop
-    return f
-
-
-@cheat("background", "a thread that was there before anybody was called looks at the inputs between calls")
-def there_before():
-    stop, seen = [], []
-
-    def look():
-        end = time.monotonic() + 20
-        while time.monotonic() < end and not stop:
-            if not seen:
-                time.sleep(0.001)
-            for x in seen[-1:]:
-                float(x.sum())
-    threading.Thread(target=look, daemon=True).start()
-
-    def f(x, w):
-        seen.append(x)
-        return honest(x, w)
-    f.stop = stop
-    return f
-
-
-@cheat("tampered", "takes the threads away from whoever computes in several")
-def fewer_threads():
-    before = threads.get_num_threads()
-
-    def f(x, w):
-        threads.set_num_threads(before + 3)
-        return honest(x, w)
-    f.undo = lambda: threads.set_num_threads(before)
-    return f
-
-
-@cheat("tampered", "has garbage collected all the time")
-def collects():
-    def f(x, w):
-        gc.set_threshold(1, 1, 1)
-        gc.callbacks.append(lambda phase, info: None)
-        return honest(x, w)
-    f.undo = lambda: (gc.set_threshold(700, 10, 10), gc.callbacks.clear())
-    return f
-
-
-@cheat("tampered", "lets every fingerprint be the same, so that a repeated result is a stale one for the others")
-def one_fingerprint():
-    real = hashlib.blake2b
-
-    def f(x, w):
-        hashlib.blake2b = lambda *args, **kw: real(b"", **kw)
-        return honest(x, w)
-    f.undo = lambda: setattr(hashlib, "blake2b", real)
     return f
 
 

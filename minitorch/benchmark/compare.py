@@ -27,7 +27,8 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
     cases: a Case or tuple, or a list: see Case.  baseline: the provider that ratios are relative to; None: the reference, in the
     case's dtype, is timed too and is the baseline; False: no ratios.
     seconds: for the rounds of one case; rounds: so many instead.  cache: "warm" or "cold".  ulps: largest error allowed; None: 32,
-    or 16 times the reference's own in that dtype, or what the length of declared sums explains.
+    or 16 times the reference's own in that dtype (128 where it computes in float64 whatever it gets), or what the length of declared
+    sums explains.
     variations: also neighbouring sizes, strides, other numbers.  seed: to repeat a run, whose numbers a provider could foresee; None: a new
     one, kept in the provenance, that repeats the examination, while nobody can foresee the numbers of timed calls.
     device: "cpu", or "cuda" for arrays on the GPU (needs CuPy).

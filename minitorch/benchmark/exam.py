@@ -35,7 +35,7 @@ class Exam:
         self.reasons, self.limits, self.notes = [], [], []
         self.precision = provider.precision or case.dtype.name
         self.worst, self.own, self.ulps = None, own, ulps
-        self.allowed = allowed(None if provider.precision else own, case.flops, entries) if ulps is None else ulps
+        self.allowed = allowed(None if provider.precision else own, case.flops, entries, bool(provider.precision)) if ulps is None else ulps
         self.deterministic, self.simulated, self.earlier, self.shapes = None, False, {}, {}
         self.spent = 0                               # nanoseconds of the last call
         self.group, self.clocks, self.calls = None, [], []         # calls in a sample; nanoseconds of each sample by two clocks, and of its calls
@@ -102,10 +102,13 @@ class Exam:
             self.notes.append(f"it prints: {said.getvalue().strip().splitlines()[0][:80]}")
         return True
 
-    def check(self, call, when, probes=2, patience=PATIENCE, more=0):
-        """The Reasons against a finished call: its numbers, and what it did besides.  more: ulps allowed where usual numbers have fewer."""
+    def check(self, call, when, probes=2, patience=PATIENCE, more=0, again=False):
+        """The Reasons against a finished call: its numbers, and what it did besides.  more: ulps allowed where usual numbers have fewer.
+
+        again: its numbers were those of an earlier call, so may its results be.
+        """
         truth = self.reference.truth(call.pristine, call.case.params, self.fresh(), probes)
-        found, worst = judge(call.kept, truth, self.precision, max(self.allowed, more), when, self.earlier, self.wanted(call))
+        found, worst = judge(call.kept, truth, self.precision, max(self.allowed, more), when, () if again else self.earlier, self.wanted(call))
         if found:
             if call.changed(patience):
                 found = [Reason("late", when, f"after the clock had stopped the result still changed; then it was: {found[0].what}")]
@@ -201,7 +204,7 @@ class Exam:
         if not self.deterministic and len(set(bits["nan"])) == len(set(bits["noise"])) == 1:
             self.add(Reason("reads outside", "before", "the same inputs give one result with NaN around them and another with numbers around them"))
             return
-        self.add(*[r for c in (*runs["nan"][1:], *runs["noise"]) for r in self.check(c, "before", patience=0)])
+        self.add(*[r for c in (*runs["nan"][1:], *runs["noise"]) for r in self.check(c, "before", patience=0, again=True)])
         if self.refused:
             return
         other = self.make()

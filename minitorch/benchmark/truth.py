@@ -15,6 +15,7 @@ SMALLEST = {"float64": 2.0**-1022, "float16": 2.0**-24}                # below i
 LARGEST = {"float64": 1.797e308, "float16": 65500.0}                   # above it infinity is right: of the rest, 3.4e38
 FEW = 8                                              # moved entries: of fewer, chance may leave all where they were
 FLOOR = 32.0                                         # ulps that are always allowed
+UNKNOWN = 128.0                                      # where the reference computes in float64 alone, and its own error in a narrower type is unknown
 SLACK = 16.0                                         # and how many times the error of the reference in the case's own precision
 
 
@@ -116,7 +117,10 @@ def own_error(reference, inputs, params, truth, dtype):
             wider = reference(inputs, params, np.longdouble)
             pairs = [(np.asarray(w, np.float64), r, yard) for w, r, yard in zip(wider, truth.results, truth.yards)]
         else:
-            pairs = [(np.asarray(y).astype(dtype), r, yard) for y, r, yard in zip(reference(inputs, params, wide), truth.results, truth.yards)]
+            given = reference(inputs, params, wide)
+            if any(y.dtype.kind == "f" and y.dtype.itemsize > np.dtype(wide).itemsize for y in given):
+                return None                          # it was computed in float64, whatever the inputs are
+            pairs = [(np.asarray(y).astype(dtype), r, yard) for y, r, yard in zip(given, truth.results, truth.yards)]
         found = [ulps(y, r, yard, name).max(initial=0) for y, r, yard in pairs if yard is not None and y.shape == r.shape]
     except Exception:                                # a reference need not know every dtype
         return None
@@ -124,7 +128,7 @@ def own_error(reference, inputs, params, truth, dtype):
     return max(found, default=None)
 
 
-def allowed(own, flops, entries):
-    """How many ulps off a result may be."""
+def allowed(own, flops, entries, declared=False):
+    """How many ulps off a result may be: of its own type, or of one that is declared narrower."""
     length = flops / entries / 2 if flops and entries else 0      # additions behind each entry
-    return max(FLOOR, SLACK * (own or 0), 2 * length**0.5)
+    return max(UNKNOWN if own is None and not declared else FLOOR, SLACK * (own or 0), 2 * length**0.5)
