@@ -79,6 +79,24 @@ def teaches_the_reference():
 
 # ---- what is asked --------------------------------------------------------------------------------------------------------
 
+@cheat("tampered", "has the numbers of timed calls drawn from the seed that it knows")
+def known_seed():
+    def f(x, w):
+        exam().fresh.given = True
+        return honest(x, w)
+    return f
+
+
+@cheat("tampered", "leaves the caches as they are before its calls")
+def no_flush():
+    def f(x, w):
+        for found in callers():
+            if hasattr(found.get("self"), "flush"):
+                found["self"].flush = lambda: None
+        return honest(x, w)
+    return f
+
+
 @cheat("tampered", "replaces the random inputs by fixed ones, of which it knows the answer")
 def fixed_inputs():
     known = {}

@@ -140,6 +140,9 @@ def as_cases(given, dtype=None):
     """A list of cases of what compare() takes: one Case or tuple of items, or a list of them."""
     if isinstance(given, Case | tuple):
         given = [given]
+    for case in given:
+        if isinstance(case, tuple) and case and all(isinstance(n, int) and not isinstance(n, bool) for n in case):
+            raise TypeError(f"a case is a tuple of inputs, and {case} has numbers alone: one input of that shape is ({case},)")
     made = [case if isinstance(case, Case) else Case(*(case if isinstance(case, tuple) else (case,)), dtype=dtype or "float32") for case in given]
     if not made:
         raise ValueError("there is nothing to measure: give at least one case, such as Case((64, 64), (64, 64))")

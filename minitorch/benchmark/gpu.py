@@ -35,7 +35,7 @@ class Gpu(Host):
 
     def __init__(self, cache):
         self.cupy = backend.load_cupy()
-        self.cache, self.ceiling = cache, None
+        self.cache, self.ceiling, self.courses = cache, None, {}
         self.stream = self.cupy.cuda.Stream(non_blocking=True)
         self.l2 = int(self.cupy.cuda.runtime.getDeviceProperties(self.cupy.cuda.Device().id)["l2CacheSize"])
         self.room = self.cupy.empty(max(FLUSH, 4 * self.l2), np.uint8)

@@ -31,6 +31,8 @@ class Host:
         watching.sealed.clear()
         watching.seal(case, f"the case {case.name}", *vars(case))
         watching.seal(reference, "the reference", "f", "name")
+        watching.seal(numbers, "the source of numbers", "seed", "given", "order")
+        watching.seal(self, "the harness", *(name for name in vars(self) if name not in ("ceiling", "courses")))
         probe = case.draw(np.random.default_rng(numbers()))
         try:
             expected = reference(probe, case.params)

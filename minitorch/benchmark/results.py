@@ -37,6 +37,7 @@ from .interval import Interval
 from .judge import REASONS, Reason
 
 TIMED = ("median", "p20", "p80", "low", "high", "rounds", "correlation")     # what tables, plots and comparisons of files read of a timing
+FOOTER = ("cpu", "pinned", "processors", "numpy", "commit", "changed", "seed")       # and of the provenance
 SCHEMA = "minitorch.benchmark/1"
 
 
@@ -174,6 +175,8 @@ def from_dict(found):
             for row in rows:
                 whole(row)
             cases.append(CaseResult(**fields(CaseResult, case, "rows"), rows=rows))
+        for key in FOOTER:
+            found["provenance"][key]
         return Comparison(**fields(Comparison, found, "cases"), cases=cases)
     except (KeyError, TypeError) as error:
         raise ValueError(f"this is no whole comparison of {SCHEMA}: {error}") from error
