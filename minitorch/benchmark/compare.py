@@ -9,7 +9,7 @@ import secrets
 
 import numpy as np
 
-from . import guard, provenance
+from . import guard, provenance, watch
 from .case import as_cases
 from .providers import Provider, as_providers
 from .host import Host
@@ -56,8 +56,11 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         machine = Host(cache)
     else:
         raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
+    known, start = {t: watch.work_of(t) for t in watch.threads()}, watch.nanoseconds()
     told = {**provenance.gathered(numbers.seed, device), "before": provenance.state(device)}
-    with guard.Guard(reference.f) as watching:
+    busy = watch.active(known, start)                # with work of the user's own, before anybody is called
+    told["busy_threads"] = len(busy)
+    with guard.Guard(reference.f, busy) as watching:
         done = [machine.case(case, providers, reference, numbers, watching, baseline, seconds=seconds, rounds=rounds, confidence=confidence,
                              ulps=ulps, variations=variations) for case in cases]
     told["after"] = provenance.state(device)

@@ -56,9 +56,9 @@ def replaced():
 class Guard:
     """Remembers the functions of MODULES, of this package and of the reference f, and of the process what would change everybody's speed."""
 
-    def __init__(self, f=None):
+    def __init__(self, f=None, busy=()):
         self.names, self.bodies, self.tables, self.sealed = [], [], [], []
-        self.reference = f
+        self.reference, self.busy = f, set(busy)     # busy: threads that have work of their own
 
     def __enter__(self):
         package = __name__.rpartition(".")[0]

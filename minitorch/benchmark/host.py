@@ -185,7 +185,7 @@ class Host:
     @staticmethod
     def work_between(exam, watching):
         """The shares of a processor that threads use while this provider is not called: those that it started, and those that were there before."""
-        older = watch.active(watching.threads, watching.start) - exam.threads
+        older = watch.active(watching.threads, watching.start) - exam.threads - watching.busy
         if not exam.threads and not older and watch.threads():
             return 0.0, 0.0
         known = exam.make()

@@ -240,6 +240,7 @@ def footer(comparison):
     p = comparison.provenance
     where = (p.get("gpu") or {}).get("name") or p["cpu"]
     pinned = "pinned to one processor" if p["pinned"] else f"free to run on {len(p['processors'])} processors (not pinned)"
+    pinned += f", beside {p['busy_threads']} busy threads or processes of its own" if p.get("busy_threads") else ""
     commit = (p["commit"] or "none")[:9] + (" and changes" if p["changed"] else "")
     return (f"{where}, {pinned}, caches {comparison.cache}, NumPy {p['numpy']}, commit {commit}, "
             f"seed {p['seed']}; errors in ulp of the declared type, own: of the reference {comparison.reference} in that type")
