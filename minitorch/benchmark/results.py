@@ -4,7 +4,8 @@
     reference    name of the reference; baseline: name of the provider that ratios are relative to, or null
     confidence   of all intervals;  cache: "warm" or "cold";  device: "cpu" or "cuda"
     ceiling      bandwidth, bandwidth_in_cache (bytes/s), flops {dtype: operations/s}, margin; measured in the same run
-    provenance   versions, processor, GPU, commit, command, seed; state before and after: clocks, temperatures, load
+    provenance   versions, processor, GPU, commit, command, seed; state before and after: clocks, temperatures, load; busy_threads: threads and
+                 child processes of this process that worked before anybody was called
     cases        a list of
         name, dtype, inputs [[shape, dtype] or number], outputs [[shape, dtype]]
         flops (declared, or null), bytes, bytes_declared (whether by the user)
