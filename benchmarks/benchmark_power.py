@@ -25,12 +25,8 @@ def refused():
     import cheats
     found = {}
     for name, cheat in cheats.CHEATS.items():
-        provider = cheat.make()
-        of_device = name in cheats.DEVICE
-        result = compare({name: provider}, cheats.row_sum_reference if of_device else cheats.reference,
-                         cheats.device_case() if of_device else cheats.host_case(), rounds=24, seconds=0, baseline=False)
-        if hasattr(provider, "stop"):
-            provider.stop.append(True)
+        with cheats.undone(cheat.make()) as provider:
+            result = compare({name: provider}, cheat.reference, cheat.case(), rounds=max(24, cheat.rounds), seconds=0, baseline=False)
         names = result[0][name].names
         found[name] = {"names": names, "right": cheat.named(names), "what": cheat.what}
         print(f"{name:24} {', '.join(names) or 'NOT REFUSED':40} {cheat.what}")

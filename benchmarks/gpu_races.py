@@ -1,27 +1,14 @@
 """The races of benchmarks/gpu.py: every kernel, its steps, and who else computes the same.
 
-Each function makes the Race of some sizes.  RACES lists them with the sizes for a GPU and those of a dry run on the host, in the order of
-what is worth knowing first: where time runs out, the last ones are left out.
+Each function makes the Race of some sizes; those of products and attention are here, the others in gpu_races_rows.py.  RACES lists them with
+the sizes for a GPU and those of a dry run on the host, in the order of what is worth knowing first: where time runs out, the last ones
+are left out.  What is right is computed in float64 from the inputs as they are: rounded to the race's number type, and no further.
 """
-import numpy as np
-from gpu_bench import OURS, Race
+from gpu_bench import OURS, Race, ladder, leaves
+from gpu_races_rows import (adam, batch_norm, bias_gelu, bias_gelu_backward, cross_entropy, dropout, embedding, lstm_cell, norm, pool, softmax,
+                            softmax_backward)
 
 from minitorch import kernels
-
-
-def ladder(f, *arrays, versions, **params):
-    """{"ours: VERSION": call} for steps of a kernel."""
-    return {f"{OURS}: {v}": lambda v=v: f(*arrays, version=v, **params) for v in versions}
-
-
-def grads(torch, out, inputs, g):
-    """A call that gives the gradients of `out` again and again."""
-    return lambda: torch.autograd.grad(out, inputs, g, retain_graph=True)
-
-
-def leaves(*tensors, wide=False):
-    return [(t.float() if wide else t).detach().clone().requires_grad_() for t in tensors]
-
 
 # ---- products --------------------------------------------------------------------------------------------------------------
 
@@ -32,8 +19,12 @@ def matmul(bench, size, dtype="bfloat16", versions=()):
     calls = {OURS: lambda: kernels.matmul(ca, cb), "cuBLAS": lambda: a @ b, **ladder(kernels.matmul, ca, cb, versions=versions)}
     if dtype == "bfloat16":
         calls |= {who: lambda f=f: f(a, b) for who, f in bench.triton("matmul").items()}
-    return Race(f"matmul {size}", dtype, calls, lambda: a.float() @ b.float(), flops=2 * size**3, bytes=3 * size**2 * a.element_size(),
-                precision={f"{OURS}: sm80": "tf32"} if dtype == "float32" else {})
+
+    def right(places):
+        i = places(size)
+        return [(i, a[i].double() @ b.double())]
+    return Race(f"matmul {size}", dtype, calls, right, [(size, size)], lambda: bench.redraw(a, b), flops=2 * size**3,
+                bytes=3 * size**2 * a.element_size(), precision={f"{OURS}: sm80": "tf32"} if dtype == "float32" else {})
 
 
 def matmul_bias_gelu(bench, size):
@@ -44,10 +35,14 @@ def matmul_bias_gelu(bench, size):
 
     def eager():
         return F.gelu(F.linear(a, b.t(), bias))
+
+    def right(places):
+        i = places(size)
+        return [(i, F.gelu(a[i].double() @ b.double() + bias.double()))]
     fast = bench.compiled(lambda a, b, bias: F.gelu(F.linear(a, b.t(), bias)))
     return Race(f"matmul, bias and GELU {size}", "bfloat16", {OURS: lambda: kernels.matmul(ca, cb, cbias, "gelu"), "eager": eager,
                                                               "compiled": lambda: fast(a, b, bias)},
-                lambda: F.gelu(a.float() @ b.float() + bias.float()), flops=2 * size**3, bytes=3 * a.nbytes)
+                right, [(size, size)], lambda: bench.redraw(a, bias), flops=2 * size**3, bytes=3 * a.nbytes)
 
 
 def conv2d(bench, N, C, M, size, kernel, what="forward", dtype="bfloat16"):
@@ -61,15 +56,27 @@ def conv2d(bench, N, C, M, size, kernel, what="forward", dtype="bfloat16"):
     calls = {
         "forward": (lambda: kernels.conv2d(cx, cw, padding=pad), lambda x, w, g: F.conv2d(x, w, padding=pad)),
         "input gradient": (lambda: kernels.conv2d_input_gradient(cg, cw, x.shape, padding=pad),
-                           lambda x, w, g: grad.conv2d_input(x.shape, w, g, padding=pad)),
+                           lambda x, w, g: grad.conv2d_input((len(g), *x.shape[1:]), w, g, padding=pad)),
         "weight gradient": (lambda: kernels.conv2d_weight_gradient(cg, cx, w.shape, padding=pad),
-                            lambda x, w, g: grad.conv2d_weight(x, w.shape, g, padding=pad)),
+                            lambda x, w, g: grad.conv2d_weight(x, (g.shape[1], *w.shape[1:]), g, padding=pad)),
     }
     ours, theirs = calls[what]
+
+    def right(places):                               # some images, or of the weights' gradient some channels
+        if what == "weight gradient":
+            m = places(M, 4)
+            return [(m, theirs(x.double(), w.double(), g[:, m].double()))]
+        n = places(N, 3)
+        return [(n, theirs(x[n].double(), w.double(), g[n].double()))]
+
+    def renew():
+        bench.redraw(x, g)
+        last[0].copy_(x)
+        last[2].copy_(g)
+    shape = {"forward": g.shape, "input gradient": x.shape, "weight gradient": w.shape}[what]
     return Race(f"conv2d {what} {N}x{C}x{size}x{size}, {M} of {kernel}x{kernel}", dtype,
                 {OURS: ours, "cuDNN": lambda: theirs(x, w, g), "cuDNN, channels last": lambda: theirs(*last)},
-                lambda: theirs(x.float(), w.float(), g.float()), flops=2 * N * M * C * size**2 * kernel**2,
-                bytes=x.nbytes + w.nbytes + g.nbytes)
+                right, [shape], renew, flops=2 * N * M * C * size**2 * kernel**2, bytes=x.nbytes + w.nbytes + g.nbytes)
 
 
 # ---- attention -----------------------------------------------------------------------------------------------------------------
@@ -84,30 +91,43 @@ def attention(bench, causal, N, H, L, D, backward=False, versions=()):
     def attend(q, k, v):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
-    def pinned(which, inputs, call=None):
+    def pinned(which, inputs):
         def f():
             with sdpa_kernel(which):
-                return (call or attend)(*inputs)
+                return attend(*inputs)
         return f
+
+    def head(n, h):                                  # leaves of one head in float64: its scores are L x L
+        return leaves(*(t[n, h] for t in (q, k, v)), wide=True)
+
+    def composed(q, k, v):
+        scores = q @ k.T / D**0.5
+        mask = torch.ones(L, L, dtype=torch.bool, device=q.device).triu(1)
+        return torch.softmax(scores.masked_fill(mask, float("-inf")) if causal else scores, -1) @ v
+
+    def chosen(places):
+        heads = places(N * H)
+        return divmod(int(heads[len(heads) // 2]), H)
+
+    def right(places):
+        n, h = chosen(places)
+        return [((n, h), composed(*head(n, h)).detach())]
+
+    def right_backward(places):
+        n, h = chosen(places)
+        inputs = head(n, h)
+        return [((n, h), t) for t in torch.autograd.grad(composed(*inputs), inputs, g[n, h].double())]
     name, flops = f"attention {'causal' if causal else 'full'} {N}x{H}x{L}x{D}", 4 * N * H * L * L * D * (0.5 if causal else 1)
     backends = {"flash": SDPBackend.FLASH_ATTENTION, "cuDNN": SDPBackend.CUDNN_ATTENTION, "efficient": SDPBackend.EFFICIENT_ATTENTION}
-    wide = leaves(q, k, v, wide=True)
-
-    def right(*tensors):                             # a head at a time: all at once the scores would not fit
-        if L * L * N * H <= 1 << 28:
-            with sdpa_kernel(SDPBackend.MATH):
-                return attend(*tensors)
-        with sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION):
-            return attend(*tensors)
     if not backward:
         calls = {OURS: lambda: kernels.attention_forward(cq, ck, cv, causal=causal)[0], **{who: pinned(b, (q, k, v)) for who, b in backends.items()}}
         calls |= {f"{OURS}: {n}": lambda n=n: kernels.attention_forward(cq, ck, cv, causal=causal, version=n)[0] for n in versions}
-        return Race(f"{name} forward", "bfloat16", calls, lambda: right(*wide).detach(), flops=flops, bytes=4 * q.nbytes)
+        return Race(f"{name} forward", "bfloat16", calls, right, [q.shape], lambda: bench.redraw(q, k, v), flops=flops, bytes=4 * q.nbytes)
     y, lse = kernels.attention_forward(cq, ck, cv, causal=causal)
     calls = {OURS: lambda: kernels.attention_backward(cg, cq, ck, cv, y, lse, causal=causal)}
     for who, backend in backends.items():
         calls[who] = gradient_of(torch, pinned(backend, inputs := leaves(q, k, v)), inputs, g)
-    return Race(f"{name} backward", "bfloat16", calls, lambda: torch.autograd.grad(right(*wide), wide, g.float()), flops=2.5 * flops,
+    return Race(f"{name} backward", "bfloat16", calls, right_backward, [q.shape] * 3, lambda: bench.redraw(g), flops=2.5 * flops,
                 bytes=8 * q.nbytes, tolerance=5e-2)
 
 
@@ -122,205 +142,7 @@ def gradient_of(torch, forward, inputs, g):
     return f
 
 
-# ---- rows ------------------------------------------------------------------------------------------------------------------------
-
-def softmax(bench, rows, columns, log=False):
-    F = bench.torch.nn.functional
-    f, ours = (F.log_softmax, kernels.log_softmax) if log else (F.softmax, kernels.softmax)
-    x = bench.normal(rows, columns)
-    cx, fast = bench.ours(x), bench.compiled(lambda x: f(x, -1))
-    calls = {OURS: lambda: ours(cx), "eager": lambda: f(x, -1), "compiled": lambda: fast(x)}
-    calls |= {} if log else {who: lambda f=t: f(x) for who, t in bench.triton("softmax").items()}
-    return Race(f"{'log ' if log else ''}softmax {rows}x{columns}", "bfloat16", calls, lambda: f(x.float(), -1), bytes=2 * x.nbytes)
-
-
-def softmax_backward(bench, rows, columns):
-    torch, F = bench.torch, bench.torch.nn.functional
-    x, g = bench.normal(rows, columns), bench.normal(rows, columns)
-    (leaf,), (wide,) = leaves(x), leaves(x, wide=True)
-    y = F.softmax(leaf, -1)
-    cy, cg = bench.ours(y), bench.ours(g)
-    fast = bench.compiled(lambda x: F.softmax(x, -1))(leaf)
-    return Race(f"softmax backward {rows}x{columns}", "bfloat16", {
-        OURS: lambda: kernels.softmax_backward(cg, cy), "eager": grads(torch, y, [leaf], g), "compiled": grads(torch, fast, [leaf], g)},
-        lambda: torch.autograd.grad(F.softmax(wide, -1), wide, g.float()), bytes=3 * x.nbytes)
-
-
-def norm(bench, rows, columns, kind="layer", backward=False):
-    """Layer norm or RMS norm."""
-    torch, F, layer = bench.torch, bench.torch.nn.functional, kind == "layer"
-    given = [bench.normal(rows, columns), *(bench.normal(columns) for _ in range(2 if layer else 1))]
-    carrays = list(map(bench.ours, given))
-
-    def eager(x, w, b=None):
-        return F.layer_norm(x, (columns,), w, b) if layer else F.rms_norm(x, (columns,), w, 1e-5)
-    compiled, name = bench.compiled(eager), f"{kind} norm {'backward' if backward else 'forward'} {rows}x{columns}"
-    ours = kernels.layer_norm if layer else kernels.rms_norm
-    if not backward:
-        calls = {OURS: lambda: ours(*carrays)[0], "eager": lambda: eager(*given), "compiled": lambda: compiled(*given)}
-        calls |= {who: lambda f=f: f(*given) for who, f in bench.triton("layer_norm").items()} if layer else {}
-        return Race(name, "bfloat16", calls, lambda: eager(*(t.float() for t in given)), bytes=2 * given[0].nbytes)
-    g = bench.normal(rows, columns)
-    cg, statistics = bench.ours(g), ours(*carrays)[1:]
-    back = kernels.layer_norm_backward if layer else kernels.rms_norm_backward
-    inputs, others, wide = leaves(*given), leaves(*given), leaves(*given, wide=True)
-    return Race(name, "bfloat16", {
-        OURS: lambda: back(cg, carrays[0], carrays[1], *statistics), "eager": grads(torch, eager(*inputs), inputs, g),
-        "compiled": grads(torch, compiled(*others), others, g)}, lambda: torch.autograd.grad(eager(*wide), wide, g.float()),
-        bytes=3 * given[0].nbytes, tolerance=5e-2)
-
-
-def cross_entropy(bench, rows, classes):
-    """The mean loss and its gradient by the scores."""
-    torch, F = bench.torch, bench.torch.nn.functional
-    x, t = bench.normal(rows, classes), bench.integers(classes, rows)
-    cx, ct, g = bench.ours(x), bench.ours(t), bench.cupy.full(rows, 1 / rows, np.float32)
-    (leaf,), (other,) = leaves(x), leaves(x)
-    fast = bench.compiled(F.cross_entropy)
-
-    def right():
-        wide = x.float().requires_grad_()
-        return torch.autograd.grad(F.cross_entropy(wide, t), wide)
-    return Race(f"cross entropy and gradient {rows}x{classes}", "bfloat16", {
-        OURS: lambda: kernels.cross_entropy(cx, ct, g=g)[1], "eager": lambda: torch.autograd.grad(F.cross_entropy(leaf, t), leaf),
-        "compiled": lambda: torch.autograd.grad(fast(other, t), other)}, right, bytes=2 * x.nbytes)
-
-
-# ---- elementwise, tables, windows, cells ------------------------------------------------------------------------------------------
-
-def bias_gelu(bench, rows, columns):
-    F = bench.torch.nn.functional
-    x, b = bench.normal(rows, columns), bench.normal(columns)
-    cx, cb, fast = bench.ours(x), bench.ours(b), bench.compiled(lambda x, b: F.gelu(x + b))
-    return Race(f"bias and GELU {rows}x{columns}", "bfloat16", {
-        OURS: lambda: kernels.bias_activation(cx, cb, "gelu"), "eager": lambda: F.gelu(x + b), "compiled": lambda: fast(x, b)},
-        lambda: F.gelu(x.float() + b.float()), bytes=2 * x.nbytes)
-
-
-def bias_gelu_backward(bench, rows, columns):
-    torch, F = bench.torch, bench.torch.nn.functional
-    x, b, g = bench.normal(rows, columns), bench.normal(columns), bench.normal(rows, columns)
-    cx, cb, cg = map(bench.ours, (x, b, g))
-
-    def eager(x, b):
-        return F.gelu(x + b)
-    inputs, others, wide = leaves(x, b), leaves(x, b), leaves(x, b, wide=True)
-    return Race(f"bias and GELU backward {rows}x{columns}", "bfloat16", {
-        OURS: lambda: kernels.bias_activation_backward(cg, cx, cb, "gelu"), "eager": grads(torch, eager(*inputs), inputs, g),
-        "compiled": grads(torch, bench.compiled(eager)(*others), others, g)},
-        lambda: torch.autograd.grad(eager(*wide), wide, g.float()), bytes=3 * x.nbytes, tolerance=5e-2)
-
-
-def adam(bench, tensors, size):
-    """AdamW's step in float32: PyTorch's fused and foreach versions."""
-    torch = bench.torch
-    params, gs = ([bench.normal(size, dtype="float32") for _ in range(tensors)] for _ in range(2))
-
-    def theirs(**how):
-        own = [p.clone().requires_grad_() for p in params]
-        for p, g in zip(own, gs):
-            p.grad = g
-        optimizer, left = torch.optim.AdamW(own, lr=1e-3, weight_decay=0.1, **how), [True]
-
-        def f():
-            optimizer.step()
-            first = [p.detach().clone() for p in own] if left else None
-            left.clear()
-            return first
-        return f
-    p, m, v = ([bench.ours(make(t)) for t in params] for make in (torch.clone, torch.zeros_like, torch.zeros_like))
-    g = list(map(bench.ours, gs))
-    step = [0]
-
-    def ours():
-        step[0] += 1
-        kernels.adam_step(p, g, m, v, step[0], 1e-3, (0.9, 0.999), 1e-8, 0.1, True)
-        return [bench.theirs(a).clone() for a in p] if step[0] == 1 else None
-    return Race(f"AdamW step, {tensors} x {size}", "float32", {OURS: ours, "fused": theirs(fused=True), "foreach": theirs(foreach=True)},
-                theirs(foreach=False, fused=False), bytes=7 * 4 * tensors * size)
-
-
-def embedding(bench, rows, columns, tokens, backward=False):
-    torch, F = bench.torch, bench.torch.nn.functional
-    table, i, g = bench.normal(rows, columns), bench.integers(rows, tokens), bench.normal(tokens, columns)
-    ctable, ci, cg = map(bench.ours, (table, i, g))
-    if not backward:
-        return Race(f"embedding {rows}x{columns}, {tokens} rows", "bfloat16", {OURS: lambda: kernels.embedding(ci, ctable),
-                    "eager": lambda: F.embedding(i, table)}, lambda: table.float()[i], bytes=2 * g.nbytes)
-    (leaf,), (wide,) = leaves(table), leaves(table, wide=True)
-    return Race(f"embedding backward {rows}x{columns}, {tokens} rows", "bfloat16", {
-        OURS: lambda: kernels.embedding_backward(cg, ci, rows), "eager": grads(torch, F.embedding(i, leaf), [leaf], g)},
-        lambda: torch.autograd.grad(F.embedding(i, wide), wide, g.float()), bytes=g.nbytes + table.nbytes)
-
-
-def pool(bench, N, C, size, kind="max", backward=False):
-    """Windows of 3 x 3 with stride 2."""
-    torch, F = bench.torch, bench.torch.nn.functional
-    x = bench.normal(N, C, size, size)
-    cx, how = bench.ours(x), dict(kernel_size=3, stride=2, padding=1)
-    eager = F.max_pool2d if kind == "max" else F.avg_pool2d
-    ours = (lambda: kernels.max_pool2d(cx, **how)[0]) if kind == "max" else (lambda: kernels.avg_pool2d(cx, **how))
-    name = f"{kind} pool {'backward' if backward else 'forward'} {N}x{C}x{size}x{size}"
-    if not backward:
-        return Race(name, "bfloat16", {OURS: ours, "eager": lambda: eager(x, **how)}, lambda: eager(x.float(), **how), bytes=1.25 * x.nbytes)
-    (leaf,), (wide,) = leaves(x), leaves(x, wide=True)
-    y = eager(leaf, **how)
-    g = bench.normal(*y.shape)
-    cg, places = bench.ours(g), kernels.max_pool2d(cx, **how)[1] if kind == "max" else None
-    back = (lambda: kernels.max_pool2d_backward(cg, places, x.shape, **how)) if kind == "max" else (
-        lambda: kernels.avg_pool2d_backward(cg, x.shape, **how))
-    return Race(name, "bfloat16", {OURS: back, "eager": grads(torch, y, [leaf], g)},
-                lambda: torch.autograd.grad(eager(wide, **how), wide, g.float()), bytes=1.25 * x.nbytes)
-
-
-def batch_norm(bench, N, C, size, backward=False):
-    torch, F = bench.torch, bench.torch.nn.functional
-    x, w, b = bench.normal(N, C, size, size), bench.normal(C), bench.normal(C)
-    cx, cw, cb = map(bench.ours, (x, w, b))
-
-    def eager(x, w, b):
-        return F.batch_norm(x, None, None, w, b, training=True)
-    name = f"batch norm {'backward' if backward else 'forward'} {N}x{C}x{size}x{size}"
-    if not backward:
-        fast = bench.compiled(eager)
-        return Race(name, "bfloat16", {OURS: lambda: kernels.batch_norm(cx, cw, cb)[0], "eager": lambda: eager(x, w, b),
-                                       "compiled": lambda: fast(x, w, b)},
-                    lambda: eager(x.float(), w.float(), b.float()), bytes=3 * x.nbytes)
-    g = bench.normal(*x.shape)
-    cg, statistics = bench.ours(g), kernels.batch_norm(cx, cw, cb)[1:]
-    inputs, wide = leaves(x, w, b), leaves(x, w, b, wide=True)
-    return Race(name, "bfloat16", {OURS: lambda: kernels.batch_norm_backward(cg, cx, cw, *statistics),
-                                   "eager": grads(torch, eager(*inputs), inputs, g)},
-                lambda: torch.autograd.grad(eager(*wide), wide, g.float()), bytes=5 * x.nbytes, tolerance=5e-2)
-
-
-def lstm_cell(bench, batch, hidden):
-    """The cell behind its product: gates to state."""
-    gates, c = bench.normal(batch, 4 * hidden, dtype="float32"), bench.normal(batch, hidden, dtype="float32")
-    cgates, cc = bench.ours(gates), bench.ours(c)
-
-    def eager(gates, c):
-        i, f, g, o = gates.chunk(4, -1)
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
-    fast = bench.compiled(eager)
-    return Race(f"LSTM cell {batch}x{hidden}", "float32", {OURS: lambda: kernels.lstm_cell(cgates, cc)[:2], "eager": lambda: eager(gates, c),
-                                                           "compiled": lambda: fast(gates, c)},
-                lambda: eager(gates, c), bytes=gates.nbytes * 2 + 3 * c.nbytes)
-
-
-def dropout(bench, size):
-    """Timed alone against PyTorch's, whose random numbers are others: compared is how the kept ones are scaled, at p = 0."""
-    F = bench.torch.nn.functional
-    x = bench.normal(size)
-    cx, first = bench.ours(x), {"ours": True, "eager": True}
-
-    def once(who, call):
-        p = 0.0 if first.pop(who, False) else 0.1
-        return call(p)
-    return Race(f"dropout {size}", "bfloat16", {OURS: lambda: once("ours", lambda p: kernels.dropout(cx, p, 7)),
-                                                "eager": lambda: once("eager", lambda p: F.dropout(x, p))}, lambda: x.float(), bytes=2 * x.nbytes)
-
+# ---- all of them ---------------------------------------------------------------------------------------------------------------
 
 PLAIN = ("naive", "coalesced", "tiled", "register", "warp")
 MiB = 1 << 20

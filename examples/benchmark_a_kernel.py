@@ -22,6 +22,7 @@ from minitorch import benchmark, kernels
 from minitorch.benchmark import bound as bounds
 from minitorch.benchmark import page, plots
 from minitorch.benchmark.counts import launched, scaled
+from minitorch.kernels.simulator.build import CompilerMissing, compiler
 
 GPU, SIZE = "H100", 4096
 TILES = {"naive": (32, 32, 32), "coalesced": (32, 32, 32), "tiled": (32, 32, 32), "register": (64, 64, 16), "warp": (128, 128, 16)}   # M, N, K
@@ -162,7 +163,14 @@ def indented(text):
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="benchmark-a-kernel-")
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        compiler(None)
+    except OSError as error:
+        sys.exit(f"the pictures cannot be written to {folder}: {error.strerror}")
+    except CompilerMissing as error:
+        sys.exit(str(error))
     right_first()
     what_each_does()
     found = least_times()

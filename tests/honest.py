@@ -1,4 +1,8 @@
 """Kernels that are right, as data: {name: (providers(), reference, cases())}.  None may be refused."""
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from cheats import ROW_SUM, row_sum, row_sum_reference
 
@@ -68,11 +72,68 @@ def wide(a, b):
     return (a.astype("f4") @ b.astype("f4")).astype("f2")
 
 
+def sigmoid(x):
+    """Its exponential overflows for large negative numbers, and the result is right nevertheless."""
+    return 1 / (1 + np.exp(-x))
+
+
+def gelu(x):
+    return 0.5 * x * (1 + np.vectorize(math.erf, otypes=[x.dtype])(x / x.dtype.type(math.sqrt(2))))
+
+
+def gelu_reference(x):
+    """In float64 whatever x is, as erf of the standard library is."""
+    return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
+def by_threads(a, b):
+    """A product in two threads that wait for work in between."""
+    halves = [POOL.submit(np.matmul, part, b) for part in np.array_split(a, 2)]
+    return np.concatenate([h.result() for h in halves])
+
+
+def slow_at_first():
+    """Compiles, as it were, when it is first called."""
+    ready = []
+
+    def f(x):
+        if not ready:
+            ready.append(time.sleep(0.2))
+        return np.tanh(x)
+    return f
+
+
+def with_workspace():
+    """Keeps memory to work in from call to call, and gives none of it away."""
+    kept = {}
+
+    def f(x, w):
+        t = kept.setdefault(x.shape, np.empty(x.shape, x.dtype))
+        return np.tanh(x) + np.multiply(x, w, out=t)
+    return f
+
+
+def by_fourier(x, w):
+    n = len(x) + len(w) - 1
+    return np.fft.irfft(np.fft.rfft(x, n) * np.fft.rfft(w, n), n).astype(x.dtype)
+
+
+POOL = ThreadPoolExecutor(2)
+
+
 def pair(a, b, **params):
     return Case(a, b, **params)
 
 
 HONEST = {
+    "sigmoid that overflows on the way": (lambda: sigmoid, sigmoid, lambda: [Case((64, 33)), Case((64, 33), dtype="float64")]),
+    "GELU beside a reference of doubles": (lambda: gelu, gelu_reference, lambda: Case((40, 50))),
+    "exponential past the range of float16": (lambda: np.exp, np.exp, lambda: Case((500,), dtype="float16")),
+    "matmul by threads of its own": (lambda: by_threads, np.matmul, lambda: pair((64, 64), (64, 32))),
+    "compiled when first called": (slow_at_first, np.tanh, lambda: Case((300,))),
+    "workspace kept between calls": (with_workspace, lambda x, w: np.tanh(x) + x * w, lambda: pair((24, 40), (24, 40))),
+    "convolution by Fourier transforms": (lambda: by_fourier, np.convolve, lambda: pair((256,), (16,))),
+    "results in other memory order": (lambda: lambda a, b: np.asfortranarray(a @ b), np.matmul, lambda: pair((40, 30), (30, 20))),
     "blocked matmul": (lambda: blocked, np.matmul, lambda: [pair((64, 96), (96, 48)), pair((33, 100), (100, 7), dtype="float64")]),
     "matmul added up one by one": (lambda: one_by_one, np.matmul, lambda: pair((40, 512), (512, 24))),
     "matmul of whole tiles": (lambda: only_tiles, np.matmul, lambda: pair((64, 64), (64, 64))),

@@ -63,6 +63,21 @@ def test_cold_calls_go_round_more_than_twice_the_cache(cupy):
     assert held > 2 * machine.l2 and len({s.given[0].data.ptr for s in course.sets}) == len(course.sets) >= 3
 
 
+@pytest.mark.parametrize("shape", [(20, 33), (64, 1 << 14)])
+def test_every_set_has_other_numbers_in_every_replay(cupy, shape):
+    machine = gpu.Gpu("warm")
+    with machine.current():
+        exam = machine.exam(written(), Case(shape), Reference(scale), Numbers(0), 1.0, 1)
+        course = gpu.Course(machine, exam)
+        seen = []
+        for _ in range(3):
+            assert course.sample(exam.fresh) > 0 and not exam.refused
+            seen.append([s.given[0].host.copy() for s in course.sets])
+            assert all((a == s.pristine[0]).all() for a, s in zip(seen[-1], course.sets))
+    assert all((a != b).any() for before, after in zip(seen, seen[1:]) for a, b in zip(before, after))
+    assert any("hardly warm" in note for note in course.notes) == (shape == (64, 1 << 14))
+
+
 CHEATS = {
     "writes zeros": (lambda c: written(effect=lambda x: 0 * x), "zeros"),
     "writes half": (lambda c: of(lambda x, y: y.host[:10].__setitem__(..., scale(x.host[:10]))), "unwritten"),
@@ -73,7 +88,41 @@ CHEATS = {
     "returns its input": (lambda c: Provider(lambda x: (launch(lambda: x.host.__setitem__(..., scale(x.host)), 10), x)[1], "kernel"), "alias"),
     "writes past the end": (lambda c: of(lambda x, y: (y.host.__setitem__(..., scale(x.host)), past(y))), "outside"),
     "right at first, then nothing": (lambda c: eager_only(), "unwritten"),
+    "every other call of a graph": (lambda c: lazy_in_graphs(lambda n: n // 2), "stream"),
+    "the first call of a graph, for all": (lambda c: lazy_in_graphs(lambda n: 0, copy=True), "wrong"),
+    "returns one array again and again": (lambda c: one_result(c), "overwritten"),
 }
+
+
+def lazy_in_graphs(key, copy=False):
+    """While it is captured, computes only for the first call of a key(number of the call in the graph); copy: the others get its result."""
+    captured = {"graph": None}
+
+    def f(x, y):
+        graph = fake_gpu.current().capturing
+        if graph is None:
+            launch(lambda: y.host.__setitem__(..., scale(x.host)), 10)
+            return
+        if captured["graph"] is not graph:
+            captured.update(graph=graph, n=0, known={})
+        name, known = key(captured["n"]), captured["known"]
+        captured["n"] += 1
+        if name not in known:
+            known[name] = y
+            launch(lambda: y.host.__setitem__(..., scale(x.host)), 10)
+        elif copy:
+            launch(lambda: y.host.__setitem__(..., known[name].host), 1)
+    return Provider(f, "kernel", writes=True)
+
+
+def one_result(cupy):
+    kept = {}
+
+    def f(x):
+        y = kept.setdefault(x.shape, cupy.empty(x.shape, x.dtype))
+        launch(lambda: y.host.__setitem__(..., scale(x.host)), 10)
+        return y
+    return Provider(f, "kernel")
 
 
 def of(effect):

@@ -38,7 +38,8 @@ def timing(microseconds, spread=0.01):
             "high": of.high, "rounds": 64, "calls": 1, "correlation": of.correlation, "launch": 0.1}
 
 
-def result(mine=10.0, numpy=20.0, spread=0.01, device="cpu", cpu="A processor", dtype="float32", cache="warm", reasons=(), counts=None):
+def result(mine=10.0, numpy=20.0, spread=0.01, device="cpu", cpu="A processor", dtype="float32", cache="warm", reasons=(), counts=None,
+           confidence=0.95):
     """A Comparison of two providers with these times."""
     t = timing(mine, spread)
     ratio = {"median": mine / numpy, "low": mine / numpy * t["low"] / t["median"], "high": mine / numpy * t["high"] / t["median"],
@@ -52,7 +53,7 @@ def result(mine=10.0, numpy=20.0, spread=0.01, device="cpu", cpu="A processor", 
     provenance = {"cpu": cpu, "gpu": {"name": cpu} if device == "cuda" else None, "processors": [0], "pinned": True, "numpy": "2", "commit": "abc",
                   "changed": False, "seed": "1", "environment": {}}
     case = CaseResult("64x64", dtype, [[[64, 64], dtype]], [[[64, 64], dtype]], 2.0 * 64**3, 4.0 * 3 * 64**2, False, rows)
-    return Comparison("numpy", "numpy", 0.95, cache, device, {"where": "host", "bandwidth": 1e10, "bandwidth_in_cache": 1e10,
+    return Comparison("numpy", "numpy", confidence, cache, device, {"where": "host", "bandwidth": 1e10, "bandwidth_in_cache": 1e10,
                                                                 "flops": {"float32": 1e12}, "margin": 1.3}, provenance, [case])
 
 
@@ -90,7 +91,8 @@ def test_the_interval_of_a_quotient_has_both_intervals_in_it():
 
 @pytest.mark.parametrize("other,words", [
     (dict(cpu="Another"), "measured on: A processor before, Another after"), (dict(device="cuda"), "device: cpu before, cuda after"),
-    (dict(cache="cold"), "caches: warm before, cold after")])
+    (dict(cache="cold"), "caches: warm before, cold after"),
+    (dict(confidence=0.9), "confidence: 0.95 before, 0.9 after")])
 def test_what_was_measured_otherwise_is_refused_unless_asked_for(other, words):
     with pytest.raises(Different, match=words):
         between(result(), result(**other))

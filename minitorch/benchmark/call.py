@@ -55,6 +55,8 @@ class Call:
             for i, y in enumerate(self.found):
                 if y.size and any(isinstance(r, Room) and r.holds(y.__array_interface__["data"][0]) for r in self.inputs):
                     found.append(Reason("alias", when, f"result {i} is memory of an input"))
+                elif shares(y):
+                    found.append(Reason("alias", when, f"entries of result {i} {y.shape} share memory: it is a view of less, not written out"))
         return found
 
     def unwritten(self, when):
@@ -76,3 +78,8 @@ class Call:
         for y in self.found or ():
             if y.flags.owndata and y.flags.writeable:
                 y.reshape(-1).view(np.uint8)[...] = 0xAD
+
+
+def shares(y):
+    """Whether an array is one number shown as several, as broadcasting gives it."""
+    return any(n > 1 and step == 0 for n, step in zip(y.shape, y.strides)) and y.size > 0

@@ -5,7 +5,8 @@
     Case.of(lambda M, N, K: ((M, K), (K, N)), M=64, N=32, K=100)
 
 A kernel that is right only for the sizes that somebody measured is wrong.  So a case also gives its neighbours: one past every
-size, other sizes altogether, the same numbers in other strides, and other numbers in the same places.
+size, other sizes altogether, the same numbers in other strides, and other numbers in the same places: off zero, and large ones, of
+which a sum of squares is finite and an exponential is not.
 """
 import copy
 import itertools
@@ -14,6 +15,7 @@ import numpy as np
 
 from .. import cases, dtypes
 from ..cases import Draw, normal
+from .truth import EPS
 
 
 class Case:
@@ -27,8 +29,12 @@ class Case:
     def __init__(self, *items, dtype="float32", flops=None, bytes=None, name=None, params=None):
         self.items = tuple(item if isinstance(item, Draw) else stand_in(item) for item in items)
         self.dtype, self.flops, self.bytes, self.params = numpy_dtype(dtype), flops, bytes, dict(params or {})
+        if self.dtype.name not in EPS:
+            raise TypeError("a case's dtype is that of its floating-point inputs, one of "
+                            f"{', '.join(n for n in EPS if n != 'tf32')}, not {self.dtype.name}; integers come from "
+                            "minitorch.cases.integers(3, 4, high=10), --integers 3x4:10")
         self.name = name or " ".join(described(item) for item in self.items) or "no inputs"
-        self.strided = self.shifted = False
+        self.strided, self.scale, self.offset = False, 1.0, 0.0      # of normal numbers
         self.make, self.sizes = None, {}
 
     @classmethod
@@ -47,7 +53,7 @@ class Case:
 
     def draw(self, rng):
         """NumPy arrays and numbers, in C order."""
-        return [drawn(item, self.dtype, rng, self.shifted) for item in self.items]
+        return [drawn(item, self.dtype, rng, self.scale, self.offset) for item in self.items]
 
     def with_sizes(self, name, change):
         """The case with every size n as change(n, i), i counting the sizes that are told apart."""
@@ -65,8 +71,8 @@ class Case:
         other.name = f"{name} ({' '.join(described(item) for item in other.items)})"
         return other
 
-    def variations(self):
-        """[(name, Case)]: "tail", "other sizes", "strides", "other numbers", as far as the case has them."""
+    def variations(self, precision=None):
+        """[(name, Case)]: "tail", "other sizes", "strides", "other numbers", as far as the case has them; precision: in which is computed."""
         arrays = [item for item in self.items if isinstance(item, Draw)]
         found = []
         if any(n > 1 for item in arrays for n in item.shape):
@@ -77,9 +83,11 @@ class Case:
             strided.strided, strided.name = True, "other strides"
             found.append(("strides", strided))
         if any(type(item) is normal for item in arrays):
-            shifted = copy.copy(self)
-            shifted.shifted, shifted.name = True, "half as large, around 0.25"
-            found.append(("other numbers", shifted))
+            large = 8.0 if "float16" in (precision, self.dtype.name) else 64.0        # exp overflows, a sum of squares does not
+            for scale, offset, name in ((0.5, 0.25, "half as large, around 0.25"), (large, 0.0, f"{large:g} times as large")):
+                other = copy.copy(self)
+                other.scale, other.offset, other.name = scale, offset, name
+                found.append(("other numbers", other))
         return found
 
 
@@ -99,7 +107,7 @@ def resized(item, table):
     return other
 
 
-def drawn(item, dtype, rng, shifted):
+def drawn(item, dtype, rng, scale=1.0, offset=0.0):
     if isinstance(item, np.ndarray):
         return item.copy()
     if not isinstance(item, Draw):
@@ -108,8 +116,8 @@ def drawn(item, dtype, rng, shifted):
         y = rng.standard_normal(item.shape, dtype)       # three times as fast as by way of float64
     else:
         y = np.asarray(item.draw(rng))
-    if shifted and type(item) is normal:
-        y = y * 0.5 + 0.25
+    if type(item) is normal and (scale, offset) != (1.0, 0.0):
+        y = y * scale + offset
     if y.dtype.kind == "f":
         y = y.astype(np.float32 if item.full and dtype.itemsize == 2 else dtype, copy=False)
     return np.ascontiguousarray(y).reshape(item.shape)
@@ -132,6 +140,9 @@ def as_cases(given, dtype=None):
     """A list of cases of what compare() takes: one Case or tuple of items, or a list of them."""
     if isinstance(given, Case | tuple):
         given = [given]
+    for case in given:
+        if isinstance(case, tuple) and case and all(isinstance(n, int) and not isinstance(n, bool) for n in case):
+            raise TypeError(f"a case is a tuple of inputs, and {case} has numbers alone: one input of that shape is ({case},)")
     made = [case if isinstance(case, Case) else Case(*(case if isinstance(case, tuple) else (case,)), dtype=dtype or "float32") for case in given]
     if not made:
         raise ValueError("there is nothing to measure: give at least one case, such as Case((64, 64), (64, 64))")

@@ -99,3 +99,30 @@ def reader(size):
 def multiplier(n, dtype):
     a, b, c = np.ones((n, n), dtype), np.ones((n, n), dtype), np.empty((n, n), dtype)
     return lambda: np.matmul(a, b, out=c)
+
+
+# ---- of a GPU ----------------------------------------------------------------------------------------------------------------
+
+def of_gpu(gpu):
+    """The Ceiling of this GPU: copies beyond and within L2, and CuPy's matrix products, which are cuBLAS's."""
+    cupy = gpu.cupy
+
+    def best(work, amount, repeat=10, tries=7):
+        def repeated():
+            for _ in range(repeat):
+                work()
+        work()
+        return amount * repeat / (min(gpu.elapsed(repeated) for _ in range(tries)) * 1e-3)
+
+    def copies(size):
+        a, b = cupy.zeros(size // 4, np.float32), cupy.empty(size // 4, np.float32)
+        return best(lambda: cupy.copyto(b, a), 2 * size)
+
+    def products(n, dtype):
+        a, b, c = (cupy.ones((n, n), dtype) for _ in range(3))
+        return best(lambda: cupy.matmul(a, b, out=c), 2 * n**3)
+    bandwidth, cached = copies(2 * gpu.room.nbytes), copies(max(1 << 20, gpu.l2 // 4))
+    flops = {"float64": products(2048, np.float64), "float32": products(4096, np.float32), "float16": products(8192, np.float16)}
+    flops["bfloat16"] = flops["tf32"] = flops["float16"]                  # TF32 has half of it: no contender reaches more
+    flops["float32"] = max(flops["float32"], flops["float16"] / 6)        # three products in TF32 give float32's precision
+    return Ceiling("gpu", bandwidth, max(bandwidth, cached), flops)

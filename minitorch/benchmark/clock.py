@@ -17,9 +17,9 @@ LARGEST_GROUP = 32
 
 
 def sample(calls, params):
-    """(nanoseconds, raw results, nanoseconds of another clock) of some calls, one after the other; their exceptions pass."""
-    now, other, raw = watch.nanoseconds, watch.second_clock, []
-    add, jobs = raw.append, [(c.provider.call, c.given) for c in calls]
+    """(nanoseconds, raw results, nanoseconds of another clock, of each call) of some calls, one after the other; their exceptions pass."""
+    now, other, raw, ends = watch.nanoseconds, watch.second_clock, [], []
+    add, done, jobs = raw.append, ends.append, [(c.provider.call, c.given) for c in calls]
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -27,12 +27,26 @@ def sample(calls, params):
         start = now()
         for call, given in jobs:
             add(call(given, params))
+            done(now())
         end = now()
         after = other()
     finally:
         if collecting:
             gc.enable()
-    return end - start, raw, after - before
+    return end - start, raw, after - before, [b - a for a, b in zip([start, *ends], ends)]
+
+
+def uneven(groups):
+    """(which call of a group, its share of the group's time) where one does the work of all; None where calls take their own time.
+
+    groups: nanoseconds of each call of many groups.  Of each place the median counts.  The first call may take longer, as caches and
+    branches are not used to it: so it must be more than half, and six times the others.
+    """
+    middle = np.median(groups, 0)
+    at = int(middle.argmax())
+    if len(middle) < 2 or middle[at] < max(middle.sum() / 2, 6 * np.median(np.delete(middle, at))):
+        return None
+    return at, float(middle[at] / middle.sum())
 
 
 def clocks_disagree(pairs):

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from .. import cases
@@ -44,7 +45,8 @@ def parser():
     p.add_argument("--number", dest="inputs", action=Item, metavar="X", help="the next input is this number")
     p.add_argument("--sizes", action="append", metavar="M=64,K=32", help="what the names in shapes stand for; once for each case")
     p.add_argument("--dtype", default="float32", help="of the inputs (default: float32)")
-    p.add_argument("--precision", help="what the targets compute in, if narrower: tf32, float16, bfloat16")
+    p.add_argument("--precision", choices=("tf32", "float16", "bfloat16", "float32"),
+                   help="what the targets compute in, if narrower: tf32, float16, bfloat16")
     p.add_argument("--library", choices=("numpy", "torch", "minitorch", "cupy"),
                    help="whose arrays the targets take, where their module does not tell")
     p.add_argument("--writes", action="store_true", help="the targets are given their outputs after their inputs, and fill them")
@@ -75,6 +77,8 @@ def function(text):
         return getattr(loaded(path), name) if hasattr(loaded(path), name) else mistake(f"{path} has no function {name!r}")
     if colon:
         return named(text)
+    if text.endswith(".py"):
+        raise Mistake(f"{text}: which function of it? Write {text}:NAME")
     module, dot, name = text.rpartition(".")
     if not dot:
         raise Mistake(f"{text!r} is no function: write numpy.matmul, module:function, file.py:function or file.cu")
@@ -83,6 +87,19 @@ def function(text):
             return named(f"{module}:{text[len(module) + 1:]}")
         module = module.rpartition(".")[0]
     raise Mistake(f"no module named {text.partition('.')[0]!r}: it is looked for in the current folder, {os.getcwd()}, and among what is installed")
+
+
+def writable(option, path):
+    """Mistake unless a file can be written there."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise Mistake(f"{option} {path}: that is a folder; give the name of a file")
+    if not os.path.isdir(folder):
+        raise Mistake(f"{option} {path}: there is no folder {folder}")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise Mistake(f"{option} {path}: nothing can be written to {folder}: {error.strerror}") from error
 
 
 def mistake(words):
@@ -165,6 +182,14 @@ def dtype_of(name):
         raise Mistake(f"--dtype {name}: {error}") from error
 
 
+def case_of(*items, **how):
+    """A Case; Mistake where its dtype is none of a case."""
+    try:
+        return Case(*items, **how)
+    except TypeError as error:
+        raise Mistake(str(error)) from error
+
+
 def sizes_of(text):
     """{"M": 64} of "M=64"."""
     try:
@@ -180,9 +205,10 @@ def one_case(options, dtype, sizes):
         except ValueError as error:
             raise Mistake(str(error)) from None
     if not sizes:
-        made = Case(*(item(option, text, {}) for option, text in options.inputs), dtype=dtype)
+        made = case_of(*(item(option, text, {}) for option, text in options.inputs), dtype=dtype)
         made.flops, made.bytes = work(options.flops, {}), work(options.bytes, {})
         return made
+    case_of(dtype=dtype)
     return Case.of(lambda **s: tuple(item(option, text, s) for option, text in options.inputs), dtype=dtype,
                    flops=lambda **s: work(options.flops, s), bytes=lambda **s: work(options.bytes, s), **sizes)
 
@@ -199,7 +225,10 @@ def item(option, text, sizes):
     if option == "--integers":
         if colon and not kind.isdigit() and kind not in sizes:
             raise Mistake(f"--integers {text!r}: after the colon stands the number that they stay below, such as 6:10")
-        return cases.integers(*shape, high=sizes.get(kind) or int(kind or HIGH))
+        high = sizes[kind] if kind in sizes else int(kind or HIGH)
+        if high < 1:
+            raise Mistake(f"--integers {text!r}: no integer from 0 on is below {high}")
+        return cases.integers(*shape, high=high)
     if kind and kind not in DOMAINS:
         raise Mistake(f"--shape {text!r}: {kind!r} is none of {', '.join(DOMAINS)}")
     return DOMAINS[kind or "normal"](*shape)

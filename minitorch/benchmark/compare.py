@@ -5,24 +5,18 @@
 
 Nobody sees the same numbers twice, apart from the check that equal numbers give equal bits; the reference is asked after each call.
 """
-import contextlib
-import io
 import secrets
 
 import numpy as np
 
-from . import ceiling, clock, provenance, watch
+from . import guard, provenance, watch
 from .case import as_cases
-from .exam import Exam, described
-from .interval import of_positive, of_ratio, summary
-from .judge import Reason
-from .providers import Lazy, Provider, as_providers
-from .results import CaseResult, Comparison, Row
-from .truth import EPS, Reference, own_error
+from .providers import Provider, as_providers
+from .host import Host
+from .results import Comparison
+from .truth import Reference
 
-LEAST, MOST = 24, 400                                # rounds
-SHARE = 0.6                                          # of the time at most for judging timed calls, beyond one of each round
-SMALLEST_MEMO = 20_000                               # nanoseconds below which keeping results does not pay
+SYSTEM = secrets.SystemRandom()                      # what a provider could foresee, it would
 
 
 def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=None, confidence=0.95, cache="warm", ulps=None, variations=True,
@@ -33,8 +27,10 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
     cases: a Case or tuple, or a list: see Case.  baseline: the provider that ratios are relative to; None: the reference, in the
     case's dtype, is timed too and is the baseline; False: no ratios.
     seconds: for the rounds of one case; rounds: so many instead.  cache: "warm" or "cold".  ulps: largest error allowed; None: 32,
-    or 16 times the reference's own in that dtype, or what the length of declared sums explains.
-    variations: also neighbouring sizes, strides, other numbers.  seed: to repeat a run; None: a new one, kept in the provenance.
+    or 16 times the reference's own in that dtype (128 where it computes in float64 whatever it gets), or what the length of declared
+    sums explains.
+    variations: also neighbouring sizes, strides, other numbers.  seed: to repeat a run, whose numbers a provider could foresee; None: a new
+    one, kept in the provenance, that repeats the examination, while nobody can foresee the numbers of timed calls.
     device: "cpu", or "cuda" for arrays on the GPU (needs CuPy).
     TypeError and ValueError for what makes no sense, and whatever the reference raises on the case itself.
     """
@@ -42,14 +38,17 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         raise ValueError(f"cache must be 'warm' or 'cold', not {cache!r}")
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence must be from 0.5 to below 1, not {confidence}")
+    if not seconds >= 0:
+        raise ValueError(f"seconds must be 0 or more, not {seconds}")
+    if ulps is not None and not ulps > 0:
+        raise ValueError(f"ulps must be above 0, not {ulps}")
     if rounds is not None and rounds < 8:
         raise ValueError(f"{rounds} rounds are too few for an interval: at least 8")
-    if strange := watch.replaced():
+    if strange := guard.replaced():
         raise RuntimeError(f"{', '.join(strange[:5])}: replaced before anything was compared; a figure that rests on it would be none")
     providers, cases, reference = as_providers(providers), as_cases(cases, dtype), Reference(reference)
     baseline = baseline_of(providers, reference, baseline)
-    seed = secrets.randbits(64) if seed is None else int(seed)
-    numbers = Numbers(seed)
+    numbers = Numbers(secrets.randbits(64) if seed is None else int(seed), seed is not None)
     if device == "cuda":
         from .gpu import Gpu
         machine = Gpu(cache)
@@ -57,8 +56,11 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         machine = Host(cache)
     else:
         raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
-    told = {**provenance.gathered(seed, device), "before": provenance.state(device)}
-    with watch.Watch() as watching:
+    known, start = {t: watch.work_of(t) for t in watch.threads()}, watch.nanoseconds()
+    told = {**provenance.gathered(numbers.seed, device), "before": provenance.state(device)}
+    busy = watch.active(known, start)                # with work of the user's own, before anybody is called
+    told["busy_threads"] = len(busy)
+    with guard.Guard(reference.f, busy) as watching:
         done = [machine.case(case, providers, reference, numbers, watching, baseline, seconds=seconds, rounds=rounds, confidence=confidence,
                              ulps=ulps, variations=variations) for case in cases]
     told["after"] = provenance.state(device)
@@ -79,239 +81,18 @@ def baseline_of(providers, reference, baseline):
 class Numbers:
     """Seeds that do not repeat: callable."""
 
-    def __init__(self, seed):
-        self.seed, self.count = seed, 0
+    def __init__(self, seed, given=True):
+        self.seed, self.count, self.given = seed, 0, given
         self.order = np.random.default_rng([seed, 1])
 
     def __call__(self):
         self.count += 1
         return [self.seed, 0, self.count]
 
+    def unforeseen(self):
+        """A seed that nobody can know beforehand, for what is timed; of a run that is to be repeated the next one."""
+        return self() if self.given else SYSTEM.getrandbits(64)
 
-class Host:
-    """Examines and times on the processors of this machine."""
-
-    def __init__(self, cache):
-        self.cache, self.ceiling, self.flush = cache, None, clock.Flush(cache == "cold")
-
-    def case(self, case, providers, reference, numbers, watching, baseline, *, seconds, rounds, confidence, ulps, variations):
-        """The CaseResult of all providers."""
-        probe = case.draw(np.random.default_rng(numbers()))
-        expected = reference(probe, case.params)
-        exams, own = {}, typical_error(reference, case, numbers)
-        for name, provider in providers.items():
-            exam = exams[name] = self.exam(provider, case, reference, numbers, own, expected[0].size if expected else 0, ulps)
-            if exam.precision not in EPS:
-                raise ValueError(f"{name}: precision must be one of {', '.join(EPS)}, not {exam.precision!r}")
-            with exam.starting():
-                exam.before(variations)
-            self.tampered(exam, watching, "before")
-        timed = {name: e for name, e in exams.items() if not e.refused and not e.simulated}
-        if timed and self.ceiling is None:
-            self.ceiling = self.measured_ceiling()
-        samples = self.race(timed, case, numbers, watching, seconds, rounds)
-        for exam in timed.values():
-            if not exam.refused:
-                self.finish(exam, numbers, watching)
-        if not same(reference(probe, case.params), expected):
-            for exam in exams.values():
-                exam.add(Reason("reference", "after", "on the numbers that it was asked first it now gives others: a provider changed what it uses"))
-        work = Work(case, probe, expected)
-        rows = [self.row(name, exams[name], samples.get(name), samples.get(baseline), exams.get(baseline), work, confidence) for name in providers]
-        return CaseResult(case.name, case.dtype.name, [shown(a) for a in probe], [shown(r) for r in work.outputs], case.flops, work.bytes,
-                          case.bytes is not None, rows)
-
-    def exam(self, *args):
-        return Exam(*args)
-
-    def measured_ceiling(self, anew=False):
-        return ceiling.host(anew)
-
-    def above(self, seconds, work, precision):
-        """What exceeds the ceiling, in words, also when that is measured again: it may have been a slow moment; else None."""
-        given = (seconds, work.bytes, work.flops, work.footprint, precision)
-        if self.ceiling.above(*given):
-            self.ceiling = self.ceiling.higher(self.measured_ceiling(anew=True))
-        return self.ceiling.above(*given)
-
-    @staticmethod
-    def tampered(exam, watching, when):
-        if changes := watching.changes():
-            exam.add(Reason("tampered", when, ", ".join(changes[:5])))
-
-    # ---- timing --------------------------------------------------------------------------------------------------------
-
-    def race(self, exams, case, numbers, watching, seconds, rounds):
-        """{name: [(group, nanoseconds)]}: the times of each round, every call of which is watched, and as many as time allows judged."""
-        samples = {name: [] for name in exams}
-        for exam in exams.values():
-            exam.group = 1 if self.cache == "cold" else clock.group_size(self.rough(exam))
-        start, judging, count = watch.nanoseconds(), 0, 0
-        while exams:
-            names = [n for n in exams if not exams[n].refused]
-            if not names:
-                break
-            numbers.order.shuffle(names)
-            for name in names:
-                exam = exams[name]
-                with exam.starting():
-                    calls = self.timed(exam, exam.group, samples[name], watching)
-                if calls:
-                    asked = watch.nanoseconds()
-                    generous = judging <= SHARE * (asked - start)
-                    self.judged(exam, calls, numbers, generous)
-                    judging += watch.nanoseconds() - asked
-            count += 1
-            if count >= (rounds or LEAST) and (rounds or count >= MOST or watch.nanoseconds() - start >= seconds * 1e9):
-                break
-        return samples
-
-    @staticmethod
-    def rough(exam):
-        """Nanoseconds of a warm call, about."""
-        spent = []
-        for _ in range(4):
-            call = exam.make()
-            if not exam.run(call, "before"):
-                return clock.SAMPLE
-            exam.remember(call)
-            spent.append(exam.spent)
-        return min(spent)
-
-    def timed(self, exam, size, samples, watching):
-        """One sample: the calls that it was made of, or None where it refuses the provider."""
-        calls, said = [exam.make() for _ in range(size)], io.StringIO()
-        self.flush()
-        try:
-            with contextlib.redirect_stdout(said):
-                spent, raw, other = clock.sample(calls, exam.case.params)
-                for call, y in zip(reversed(calls), reversed(raw)):      # the last one first: if any is late, it is
-                    call.keep(y)
-        except KeyboardInterrupt:
-            raise
-        except Lazy as error:
-            exam.add(Reason("lazy", "during", str(error)))
-        except BaseException as error:
-            exam.add(Reason("raised", "during", described(error)))
-        else:
-            if said.getvalue():
-                exam.add(Reason("prints", "during", repr(said.getvalue()[:80])))
-            exam.clocks.append((spent, other))
-            samples.append(spent / size)
-        self.tampered(exam, watching, "during")
-        return None if exam.refused else calls
-
-    @staticmethod
-    def judged(exam, calls, numbers, generous):
-        """Judge the calls of a sample: all of them, or one chosen now that they are made; what is cheap, always for all."""
-        chosen = range(len(calls)) if generous else [int(numbers.order.integers(len(calls)))]
-        for i, call in enumerate(calls):
-            if i in chosen:
-                exam.add(*exam.check(call, "during", probes=1))
-            else:
-                exam.add(*call.misdeeds("during"), *call.unwritten("during"))
-                exam.remember(call)                  # so that a later one that repeats it is known
-            if exam.refused:
-                return
-        for call in calls:
-            call.spoil()
-
-    def finish(self, exam, numbers, watching):
-        """After the rounds: both clocks, new numbers once more, work between calls, and whether repeated numbers come sooner."""
-        if apart := clock.clocks_disagree(exam.clocks):
-            exam.add(Reason("tampered", "during", f"two clocks say {apart[0] / 1e3:.4g} us and {apart[1] / 1e3:.4g} us"))
-        exam.after()
-        self.tampered(exam, watching, "after")
-        if exam.refused:
-            return
-        known = exam.make()
-        exam.run(known, "after")
-
-        def disturb():
-            for room in known.inputs:
-                if hasattr(room, "view"):
-                    room.view[...] = np.roll(room.view, 1) if room.view.ndim else room.view
-        share = watch.works_alone(exam.threads, disturb) if exam.threads or not watch.threads() else 0
-        if share > watch.BUSY:
-            exam.add(Reason("background", "after", f"threads or processes that it started use {share:.0%} of a processor while nobody was called"))
-        elif (ratio := self.repeated(exam)) < 0.2:
-            exam.add(Reason("memory", "after", f"a call on numbers that it has seen takes {ratio:.2g} of the time of one on new numbers"))
-
-    @staticmethod
-    def repeated(exam, tries=7):
-        """The time of a call on numbers seen before, elsewhere in memory, relative to that on new ones: median of some tries."""
-        found = []
-        for _ in range(tries):
-            first = exam.make()
-            if not exam.run(first, "after"):
-                return 1.0
-            new = exam.spent
-            again = exam.make(pristine=first.pristine)
-            if not exam.run(again, "after"):
-                return 1.0
-            found.append(exam.spent / new if new > SMALLEST_MEMO else 1.0)
-        return float(np.median(found))
-
-    # ---- the figures -------------------------------------------------------------------------------------------------------
-
-    def row(self, name, exam, samples, base, base_exam, work, confidence):
-        """The Row of a provider: figures only where nothing is against it."""
-        row = Row(name, exam.precision, exam.reasons, exam.limits, exam.notes, {"ulps": exam.worst, "allowed": exam.allowed, "own": exam.own},
-                  exam.deterministic, exam.simulated)
-        if exam.deterministic is False and not exam.refused:
-            row.notes.append("equal inputs do not always give equal bits")
-        if exam.simulated and not exam.refused:
-            row.counts = exam.counts()
-            row.notes.append("in the simulator: right or wrong and counts; its time says nothing of a GPU's")
-        if exam.refused or not samples:
-            return row
-        seconds = float(np.median(samples)) * 1e-9
-        if what := self.above(seconds, work, exam.precision):
-            exam.add(Reason("ceiling", "after", what))
-            return row
-        row.samples = [round(s / 1e3, 6) for s in samples]
-        own = of_positive(row.samples, confidence)
-        row.timing = {"kind": "host", **summary(row.samples), "low": own.low, "high": own.high, "rounds": len(samples),
-                      "correlation": own.correlation, "calls": exam.group, "launch": clock.overhead(exam.case.params) / 1e3}
-        row.rates = work.rates(seconds, self.ceiling, exam.precision)
-        if base and base_exam is not exam and not base_exam.refused:
-            pairs = min(len(samples), len(base))
-            ratio = of_ratio(samples[:pairs], base[:pairs], confidence)
-            row.ratio = {f: getattr(ratio, f) for f in ("median", "low", "high", "confidence", "rounds", "correlation")}
-        return row
-
-
-def same(results, others):
-    """Whether a reference gave the same twice, but for the order of its sums."""
-    with np.errstate(all="ignore"):
-        return len(results) == len(others) and all(a.shape == b.shape and np.array_equal(np.isfinite(a), np.isfinite(b)) and (
-            np.abs(a - b)[np.isfinite(a)].max(initial=0) <= 1e-9 * np.abs(b[np.isfinite(b)]).max(initial=0) if a.dtype.kind in "fc" else
-            np.array_equal(a, b)) for a, b in zip(results, others))
-
-
-def typical_error(reference, case, numbers, tries=3):
-    """The largest error of the reference in the case's own dtype on some numbers, in ulp; None where it does not compute in it."""
-    found = []
-    for _ in range(tries):
-        inputs = case.draw(np.random.default_rng(numbers()))
-        found.append(own_error(reference, inputs, case.params, reference.truth(inputs, case.params, numbers()), case.dtype))
-    return None if None in found else max(found)
-
-
-class Work:
-    """Bytes and operations of one call: as declared, or all inputs and outputs once."""
-
-    def __init__(self, case, inputs, expected):
-        self.outputs = [np.empty(r.shape, case.dtype if r.dtype.kind == "f" else r.dtype) for r in expected]
-        self.footprint = sum(a.nbytes for a in (*inputs, *self.outputs) if isinstance(a, np.ndarray))
-        self.bytes, self.flops = case.bytes if case.bytes is not None else self.footprint, case.flops
-
-    def rates(self, seconds, ceiling, dtype):
-        bandwidth, rate = ceiling.rates(self.footprint, dtype)
-        found = {"GB/s": self.bytes / seconds / 1e9, "GFLOP/s": self.flops / seconds / 1e9 if self.flops else None}
-        shares = [self.bytes / seconds / bandwidth, self.flops / seconds / rate if self.flops and rate else 0]
-        return {**found, "of_ceiling": max(shares), "bound": "arithmetic" if shares[1] > shares[0] else "memory"}
-
-
-def shown(a):
-    return [list(a.shape), a.dtype.name] if isinstance(a, np.ndarray) else a
+    def one_of(self, n):
+        """A number below n that nobody can know beforehand."""
+        return SYSTEM.randrange(n)

@@ -70,7 +70,7 @@ def between(before, after, across=False):
         raise Different(f"no row is in both: {names(old)} before, {names(new)} after")
     same = before.baseline if before.baseline == after.baseline else None
     only = [[name(key) for key in rows if key not in others] for rows, others in ((old, new), (new, old))]
-    return Between([pair(key, old[key], new[key], same) for key in both], *only, differences)
+    return Between([pair(key, old[key], new[key], same, after.confidence) for key in both], *only, differences)
 
 
 def unlike(before, after):
@@ -78,7 +78,8 @@ def unlike(before, after):
     def machine(c):
         gpu = c.provenance.get("gpu") or {}
         return gpu.get("name") if c.device == "cuda" else c.provenance.get("cpu")
-    told = [("device", before.device, after.device), ("measured on", machine(before), machine(after)), ("caches", before.cache, after.cache)]
+    told = [("device", before.device, after.device), ("measured on", machine(before), machine(after)), ("caches", before.cache, after.cache),
+            ("confidence", before.confidence, after.confidence)]
     if before.device == after.device == "cpu":
         told.append(("processors", len(before.provenance.get("processors") or ()), len(after.provenance.get("processors") or ())))
         told += [(n, *(c.provenance.get("environment", {}).get(n) for c in (before, after))) for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
@@ -100,7 +101,7 @@ def names(rows):
     return ", ".join(map(name, rows)) or "nothing"
 
 
-def pair(key, old, new, baseline):
+def pair(key, old, new, baseline, confidence):
     """The Pair of two rows; baseline: the name that both files' ratios are relative to, or None."""
     case, dtype, _, provider, _ = key
     if old.reasons or new.reasons:
@@ -109,7 +110,7 @@ def pair(key, old, new, baseline):
     if old.ratio and new.ratio and baseline:
         return judged(case, dtype, provider, old.interval, new.interval, f"ratio to {baseline}")
     if old.timing and new.timing:
-        return judged(case, dtype, provider, whole(old.timing), whole(new.timing), "time")
+        return judged(case, dtype, provider, whole(old.timing, confidence), whole(new.timing, confidence), "time")
     if old.counts and new.counts:
         changed = [f"{n} {old.counts[n]:.4g} to {new.counts[n]:.4g}" for n in COUNTED if old.counts[n] != new.counts[n]]
         more, fewer = (any(sign * (new.counts[n] - old.counts[n]) > 0 for n in COUNTED) for sign in (1, -1))
@@ -118,8 +119,9 @@ def pair(key, old, new, baseline):
     return Pair(case, dtype, provider, "not timed in both", "")
 
 
-def whole(timing):
-    return Interval(timing["median"], timing["low"], timing["high"], 0.95, timing["rounds"], timing["correlation"])
+def whole(timing, confidence):
+    """The time of a row as an Interval."""
+    return Interval(timing["median"], timing["low"], timing["high"], confidence, timing["rounds"], timing["correlation"])
 
 
 def judged(case, dtype, provider, old, new, by):

@@ -12,7 +12,7 @@ from . import watch
 from .call import PATIENCE, Call
 from .judge import Reason, digest, judge
 from .providers import Lazy, Launch
-from .truth import allowed
+from .truth import SLACK, allowed, own_error, quiet
 
 REPEATS = 3                                          # runs on the same numbers
 KEPT = 4096                                          # digests of earlier results
@@ -34,11 +34,12 @@ class Exam:
         self.provider, self.case, self.reference, self.fresh, self.on_device = provider, case, reference, fresh, on_device
         self.reasons, self.limits, self.notes = [], [], []
         self.precision = provider.precision or case.dtype.name
-        self.worst, self.own = 0.0, own
-        self.allowed = ulps or allowed(None if provider.precision else own, case.flops, entries)
+        self.worst, self.own, self.ulps = None, own, ulps
+        self.allowed = allowed(None if provider.precision else own, case.flops, entries, bool(provider.precision)) if ulps is None else ulps
         self.deterministic, self.simulated, self.earlier, self.shapes = None, False, {}, {}
         self.spent = 0                               # nanoseconds of the last call
-        self.group, self.clocks = None, []           # calls in a sample; nanoseconds of each sample by two clocks
+        self.group, self.clocks, self.calls = None, [], []         # calls in a sample; nanoseconds of each sample by two clocks, and of its calls
+        self.raised = None                           # the last error of the provider
         self.threads = set()                         # that were started while it was called
 
     @property
@@ -101,10 +102,13 @@ class Exam:
             self.notes.append(f"it prints: {said.getvalue().strip().splitlines()[0][:80]}")
         return True
 
-    def check(self, call, when, probes=2, patience=PATIENCE):
-        """The Reasons against a finished call: its numbers, and what it did besides."""
+    def check(self, call, when, probes=2, patience=PATIENCE, more=0, again=False):
+        """The Reasons against a finished call: its numbers, and what it did besides.  more: ulps allowed where usual numbers have fewer.
+
+        again: its numbers were those of an earlier call, so may its results be.
+        """
         truth = self.reference.truth(call.pristine, call.case.params, self.fresh(), probes)
-        found, worst = judge(call.kept, truth, self.precision, self.allowed, when, self.earlier, self.wanted(call))
+        found, worst = judge(call.kept, truth, self.precision, max(self.allowed, more), when, () if again else self.earlier, self.wanted(call))
         if found:
             if call.changed(patience):
                 found = [Reason("late", when, f"after the clock had stopped the result still changed; then it was: {found[0].what}")]
@@ -112,7 +116,7 @@ class Exam:
                 found = call.unwritten(when) or found
         elif call.changed():
             found = [Reason("late", when, "the result changed after the clock had stopped")]
-        self.worst = max(self.worst, worst)
+        self.worst = max(self.worst or 0.0, worst)
         self.remember(call)
         return found + call.misdeeds(when)
 
@@ -146,7 +150,7 @@ class Exam:
             self.turns()
         if self.refused:
             return
-        for name, case in self.case.variations() if variations else ():
+        for name, case in self.case.variations(self.precision) if variations else ():
             self.vary(name, case)
 
     def simulates(self, call):
@@ -200,7 +204,9 @@ class Exam:
         if not self.deterministic and len(set(bits["nan"])) == len(set(bits["noise"])) == 1:
             self.add(Reason("reads outside", "before", "the same inputs give one result with NaN around them and another with numbers around them"))
             return
-        self.add(*[r for c in (*runs["nan"][1:], *runs["noise"]) for r in self.check(c, "before", patience=0)])
+        self.add(*[r for c in (*runs["nan"][1:], *runs["noise"]) for r in self.check(c, "before", patience=0, again=True)])
+        if self.refused:
+            return
         other = self.make()
         if self.run(other, "before"):
             self.add(*self.check(other, "before"))
@@ -211,21 +217,26 @@ class Exam:
         """A variation of the case; what the reference does not take is left out, what the provider declines is said."""
         try:
             call = self.make(case)
-            truth = self.reference(call.pristine, case.params)
+            truth = self.reference.truth(call.pristine, case.params, self.fresh())
         except Exception:                            # sizes that this function does not have
             return
-        if not all(np.isfinite(r).any() or not r.size for r in truth):
-            return
-        reasons = list(self.reasons)
+        if not all((np.isfinite(r).all() if case.scale > 1 else np.isfinite(r).any()) or not r.size for r in truth.results):
+            return                                   # numbers that it is not made for
+        own = None if self.provider.precision or self.ulps is not None else own_error(self.reference, call.pristine, case.params, truth, case.dtype)
+        reasons, more = list(self.reasons), SLACK * (own or 0)
         call = self.make(case)
-        if not self.run(call, name):
+        with quiet():                                # an exponential may overflow
+            done = self.run(call, name)
+        if not done:
             if self.reasons == reasons:
                 self.limits.append(f"{case.name}: {described(self.raised)}")
             return
-        found = self.check(call, name)
+        found = self.check(call, name, more=more)
         if found:                                    # wrong here, or wrong now and then?
             again = self.make(case)
-            if self.run(again, name) and not self.check(again, name):
+            with quiet():
+                done = self.run(again, name)
+            if done and not self.check(again, name, more=more):
                 self.add(*[Reason(r.name, "before", r.what) for r in found])
                 return
         numbers = ("wrong", "incomplete", "zeros", "constant", "precision", "nan", "unwritten", "shape")
@@ -248,6 +259,7 @@ def found_as(report):
 
 
 def described(error):
-    """An exception in a line."""
+    """An exception in a line: its first, and of a compiler's many the first that says what is wrong."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200] if text else ''}".rstrip(": ")
+    more = next((f": {line.strip()[:200]}" for line in text[1:] if "error:" in line), "")
+    return f"{type(error).__name__}: {text[0][:200].rstrip(': ') if text else ''}{more}".rstrip(": ")

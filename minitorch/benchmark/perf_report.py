@@ -25,6 +25,8 @@ class Benchmark:
 
     def __init__(self, x_names, x_vals, line_arg, line_vals, line_names, plot_name, args, xlabel="", ylabel="", x_log=False, y_log=False, styles=None,
                  color=None):
+        if isinstance(x_names, str):
+            raise TypeError(f"x_names is a list of names, such as [{x_names!r}], not {x_names!r}")
         if len(line_vals) != len(line_names):
             raise ValueError(f"{len(line_vals)} line_vals have {len(line_names)} line_names")
         self.x_names, self.x_vals = list(x_names), list(x_vals)
@@ -50,6 +52,8 @@ class Mark:
         show_plots: needs matplotlib.  return_df: give the rows as pandas data frames (a list for several Benchmarks).
         """
         several = isinstance(self.benchmarks, list | tuple)
+        if save_path:
+            os.makedirs(save_path, exist_ok=True)    # before anything is measured: it may not be possible
         done = []
         for bench in self.benchmarks if several else [self.benchmarks]:
             head, rows, spread = measured(self.fn, bench, kwargs)
@@ -79,7 +83,14 @@ def measured(fn, bench, kwargs):
             raise ValueError(f"{bench.plot_name}: {x!r} has {len(values)} values for {', '.join(bench.x_names)}")
         row = list(values)
         for line, name in zip(bench.line_vals, bench.line_names):
-            y = fn(**dict(zip(bench.x_names, values)), **{bench.line_arg: line}, **bench.args, **kwargs)
+            at = f"{bench.plot_name} at {', '.join(f'{n}={v}' for n, v in zip(bench.x_names, values))}, {bench.line_arg}={line!r}"
+            try:
+                y = fn(**dict(zip(bench.x_names, values)), **{bench.line_arg: line}, **bench.args, **kwargs)
+            except Exception as error:
+                error.add_note(f"while measuring {at}")
+                raise
+            if isinstance(y, tuple | list) and len(y) != 3:
+                raise ValueError(f"{at}: the function must give a number, or (median, low, high), not {y!r}")
             middle, low, high = y if isinstance(y, tuple | list) else (y, None, None)
             row.append(middle)
             spread[name].append((low, high))
@@ -103,7 +114,10 @@ def save(folder, bench, head, rows, spread):
         import matplotlib  # noqa: F401
     except ImportError:                              # the figures are there; only the picture needs it
         return
-    plotted(bench, rows, spread).savefig(os.path.join(folder, f"{bench.plot_name}.png"))
+    import matplotlib.pyplot as plt
+    figure = plotted(bench, rows, spread)
+    figure.savefig(os.path.join(folder, f"{bench.plot_name}.png"))
+    plt.close(figure)
 
 
 def plotted(bench, rows, spread):

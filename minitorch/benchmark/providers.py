@@ -15,6 +15,7 @@ import sys
 import numpy as np
 
 from .. import backend
+from .truth import EPS
 
 LIBRARIES = ("numpy", "cupy", "torch", "minitorch")
 
@@ -38,6 +39,8 @@ class Provider:
             raise TypeError(f"a provider must be callable, {f!r} is not")
         if library not in (None, *LIBRARIES):
             raise ValueError(f"library must be one of {', '.join(LIBRARIES)}, not {library!r}")
+        if precision not in (None, *EPS):
+            raise ValueError(f"precision must be one of {', '.join(EPS)}, not {precision!r}")
         self.f, self.name = f, name or getattr(f, "__name__", type(f).__name__)
         self.writes, self.precision, self.finish = writes, precision, finish
         self.library, self.kernel = library or origin(f), None
@@ -122,7 +125,11 @@ def received(y):
 
 def received_one(y):
     if type(y) is np.ndarray:
+        if y.dtype.kind not in "fiubc" and y.dtype.name != "bfloat16":
+            raise Lazy(f"an array of {y.dtype.name} holds no numbers")
         return y
+    if y is None:
+        raise Lazy("it returned None. Return an array, or say that it writes to arrays that it is given: Provider(f, writes=True), --writes")
     if isinstance(y, np.generic | bool | int | float):
         return np.asarray(y)
     module = sys.modules.get(type(y).__module__.partition(".")[0])

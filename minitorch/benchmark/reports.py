@@ -10,9 +10,10 @@ import sys
 
 import numpy as np
 
-from ..gradcheck.command import Mistake, described
+from ..gradcheck.command import Mistake
 from .case import Case
-from .command import Item, all_cases, dtype_of, item, provider, sizes_of
+from .command import Item, all_cases, dtype_of, item, provider, sizes_of, writable
+from .exam import described
 from .results import load
 
 MODES = ("--compare", "--bound", "--page")
@@ -35,8 +36,10 @@ def parser(mode, description):
 def loaded(path):
     try:
         return load(path)
-    except (OSError, ValueError) as error:
-        raise Mistake(f"{path}: {error}") from error
+    except OSError as error:
+        raise Mistake(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise Mistake(str(error) if str(error).startswith(path) else f"{path}: {error}") from error
 
 
 def written(path, title, **what):
@@ -73,6 +76,7 @@ def paged(args):
     p.add_argument("results", nargs="+", metavar="RESULTS.json")
     p.add_argument("--title", default="Benchmark")
     options = p.parse_args(args)
+    writable("--page", options.page)
     written(options.page, options.title, comparisons=[loaded(path) for path in options.results])
     return 0
 
@@ -102,6 +106,8 @@ def bounded(args):
     p.add_argument("--json", action="store_true", help="print the counts and bounds as JSON")
     p.add_argument("--page", metavar="PAGE.html", help="write a page with the sources and a roofline")
     options = p.parse_args(args)
+    if options.page:
+        writable("--page", options.page)
     options.writes = options.library = options.precision = options.flops = options.bytes = None
     bounds, lost = all_bounds(options)
     for line in lost:

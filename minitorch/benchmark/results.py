@@ -4,7 +4,8 @@
     reference    name of the reference; baseline: name of the provider that ratios are relative to, or null
     confidence   of all intervals;  cache: "warm" or "cold";  device: "cpu" or "cuda"
     ceiling      bandwidth, bandwidth_in_cache (bytes/s), flops {dtype: operations/s}, margin; measured in the same run
-    provenance   versions, processor, GPU, commit, command, seed; state before and after: clocks, temperatures, load
+    provenance   versions, processor, GPU, commit, command, seed; state before and after: clocks, temperatures, load; busy_threads: threads and
+                 child processes of this process that worked before anybody was called
     cases        a list of
         name, dtype, inputs [[shape, dtype] or number], outputs [[shape, dtype]]
         flops (declared, or null), bytes, bytes_declared (whether by the user)
@@ -36,6 +37,8 @@ from ..serialization import replacing
 from .interval import Interval
 from .judge import REASONS, Reason
 
+TIMED = ("median", "p20", "p80", "low", "high", "rounds", "correlation")     # what tables, plots and comparisons of files read of a timing
+FOOTER = ("cpu", "pinned", "processors", "numpy", "commit", "changed", "seed")       # and of the provenance
 SCHEMA = "minitorch.benchmark/1"
 
 
@@ -170,10 +173,24 @@ def from_dict(found):
     try:
         for case in found["cases"]:
             rows = [Row(**fields(Row, row, "reasons"), reasons=[Reason(**r) for r in row["reasons"]]) for row in case["rows"]]
+            for row in rows:
+                whole(row)
             cases.append(CaseResult(**fields(CaseResult, case, "rows"), rows=rows))
+        for key in FOOTER:
+            found["provenance"][key]
         return Comparison(**fields(Comparison, found, "cases"), cases=cases)
     except (KeyError, TypeError) as error:
         raise ValueError(f"this is no whole comparison of {SCHEMA}: {error}") from error
+
+
+def whole(row):
+    """KeyError or TypeError for a row whose figures are not all there."""
+    for key in (*TIMED,) if row.timing is not None else ():
+        float(row.timing[key])
+    if row.ratio is not None:
+        float(row.interval.median)
+    for key in ("ulps", "allowed", "own"):
+        row.error[key]
 
 
 def fields(kind, found, but):
@@ -224,6 +241,7 @@ def footer(comparison):
     p = comparison.provenance
     where = (p.get("gpu") or {}).get("name") or p["cpu"]
     pinned = "pinned to one processor" if p["pinned"] else f"free to run on {len(p['processors'])} processors (not pinned)"
+    pinned += f", beside {p['busy_threads']} busy threads or processes of its own" if p.get("busy_threads") else ""
     commit = (p["commit"] or "none")[:9] + (" and changes" if p["changed"] else "")
     return (f"{where}, {pinned}, caches {comparison.cache}, NumPy {p['numpy']}, commit {commit}, "
             f"seed {p['seed']}; errors in ulp of the declared type, own: of the reference {comparison.reference} in that type")
