@@ -1,8 +1,8 @@
 """What the machine allows: rates of matrix products and of copies, measured beside the workloads, and from them the least time of each.
 
-The least time of a workload is what its multiplications take at NumPy's best rate of large products, or what it must read and write
-takes at the rate of a copy, whichever is longer: a library on NumPy cannot go below, and where PyTorch's products are faster than
-NumPy's it says by how much a goal is out of reach.
+The least time of a workload is what its multiplications take at the best rate of large products, NumPy's or that of the library that
+the extra `fast` brought, or what it must read and write takes at the rate of a copy, whichever is longer: no library on these can go
+below, and where PyTorch's own products are as fast it says by how much a goal is out of reach.
 
     python benchmarks/limits.py
 """
@@ -32,14 +32,22 @@ def rates(library, threads):
     if library == "torch":
         import torch
         torch.set_num_threads(threads)
+    if library == "minitorch":
+        import minitorch
+        minitorch.set_num_threads(threads)
     found = {}
     for name, (times, m, k, n) in SHAPES.items():
         a, b = (np.ones((times, *shape) if times > 1 else shape, "f4") for shape in ((m, k), (k, n)))
         y = np.empty((*a.shape[:-1], n), "f4")
         if library == "torch":
             a, b, y = map(torch.from_numpy, (a, b, y))
-        found[name] = 2e-9 * times * m * k * n / least(lambda a=a, b=b, y=y: (np if library == "numpy" else torch).matmul(a, b, out=y))
-    for size in COPIED:
+        if library == "minitorch":
+            a, b = map(minitorch.from_numpy, (a, b))
+            call = lambda a=a, b=b: minitorch.matmul(a, b)                                       # noqa: E731
+        else:
+            call = lambda a=a, b=b, y=y: (np if library == "numpy" else torch).matmul(a, b, out=y)          # noqa: E731
+        found[name] = 2e-9 * times * m * k * n / least(call)
+    for size in COPIED if library != "minitorch" else ():
         x, y = np.ones((2, size << 20), "u1")
         if library == "torch":
             x, y = torch.from_numpy(x), torch.from_numpy(y)
@@ -68,7 +76,7 @@ def measured(threads, rounds=2, before=None):
 
     The best of what was found before and now, where that is given.
     """
-    found = before or {library: {n: {} for n in sorted({1, threads})} for library in ("numpy", "torch")}
+    found = before or {library: {n: {} for n in sorted({1, threads})} for library in ("numpy", "minitorch", "torch")}
     for _ in range(rounds):
         for library, by_threads in found.items():
             for n, best in by_threads.items():
@@ -141,16 +149,19 @@ def least_ms(name, sizes, found, threads):
     value, *gradients = sizes
     inputs, outputs = TRAFFIC.get(name, (ADAM, 0) if value == 1 else (3, 2))
     moved = 4 * (inputs * sum(gradients) + outputs * value)
-    return max(work / 1e6 / max(rates[what] * threads / n for n, rates in found["numpy"].items())       # as well as threads each on its own
+    return max(work / 1e6 / max(rates.get(what, 0) * threads / n                          # as well as threads each on its own
+                                for library in ("numpy", "minitorch") for n, rates in found[library].items())
                for what, work in (("1024 x 1024 x 1024", flops().get(name, 0)), (f"copy of {COPIED[0]} MiB", moved)))
 
 
 def table(found, imported):
     """The rates, and what an import takes, for the README."""
-    head = ["the machine's limits", *[f"{lib}, {n} thread{'s' * (n > 1)}" for lib in ("NumPy", "PyTorch") for n in map(int, found["numpy"])]]
-    columns = [by for library in ("numpy", "torch") for by in found[library].values()]
+    names = {"numpy": "NumPy", "minitorch": "minitorch", "torch": "PyTorch"}
+    head = ["the machine's limits", *[f"{name}, {n} thread{'s' * (n > 1)}" for lib, name in names.items() for n in map(int, found[lib])]]
+    columns = [by for library in names for by in found[library].values()]
     rows = [[f"matrix product {name}, GFLOP/s", *[f"{by[name]:.0f}" for by in columns]] for name in SHAPES]
-    rows += [[f"copy of {size} MiB, read + write, GB/s", *[f"{by[f'copy of {size} MiB']:.0f}" for by in columns]] for size in COPIED]
+    rows += [[f"copy of {size} MiB, read + write, GB/s", *[f"{by[key]:.0f}" if (key := f"copy of {size} MiB") in by else "" for by in columns]]
+             for size in COPIED]
     ms = ", ".join(f"`{module}` {value:.0f} ms" for module, value in imported.items())
     return f"{timing.table(head, rows)}\n\n`import minitorch` takes **{imported['minitorch'] / imported['numpy']:.2f}** times `import numpy`: {ms}."
 
