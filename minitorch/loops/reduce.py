@@ -1,4 +1,7 @@
-"""logsumexp of the rows of a matrix, and its derivative, for float32: each row is read while it is in the cache."""
+"""Reductions of the rows of a matrix, and their derivatives: each row is read while it is in the cache.
+
+logsumexp is for float32, and shares its rows among threads itself; the others are called on blocks of rows (ops/blocks.py).
+"""
 import numpy as np
 
 from .. import threads
@@ -41,3 +44,77 @@ def logsumexp_gradient(g, x, y):
     out = np.empty_like(x)
     threads.run(back, len(x), g, x, y, out, least=1 + LEAST // x.shape[1])
     return out
+
+
+@loop
+def products(x):
+    """The product of each row: (N, D) -> (N,)."""
+    y = np.empty(x.shape[0], x.dtype)
+    for i in range(x.shape[0]):
+        total = x.dtype.type(1)
+        for j in range(x.shape[1]):
+            total *= x[i, j]
+        y[i] = total
+    return y
+
+
+@loop
+def squared_distances(x, mean):
+    """The sum over each row of (x - mean)^2: (N, D), (N, 1) -> (N,)."""
+    y = np.empty(x.shape[0], x.dtype)
+    for i in range(x.shape[0]):
+        total = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            total += (x[i, j] - mean[i, 0]) * (x[i, j] - mean[i, 0])
+        y[i] = total
+    return y
+
+
+@loop
+def scaled_distances(y, x, mean, g):
+    """y = g (x - mean) for x (N, D), g and mean (N, 1)."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = g[i, 0] * (x[i, j] - mean[i, 0])
+
+
+@loop
+def given_to_ties(y, x, value, g):
+    """y = g / k where x = value, which it is k times in its row; else 0: for x (N, D), value and g (N, 1)."""
+    for i in range(x.shape[0]):
+        k = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            k += x.dtype.type(x[i, j] == value[i, 0])
+        share, none = g[i, 0] / k, g[i, 0] / k * x.dtype.type(0)           # NaN where no number is equal, for one was NaN
+        for j in range(x.shape[1]):
+            y[i, j] = share if x[i, j] == value[i, 0] else none
+
+
+@loop
+def given_to_ties_and_nan(y, x, value, g):
+    """given_to_ties where a NaN equals NaN."""
+    for i in range(x.shape[0]):
+        if value[i, 0] == value[i, 0]:
+            given_to_ties(y[i:i + 1], x[i:i + 1], value[i:i + 1], g[i:i + 1])
+        else:
+            k = 0
+            for j in range(x.shape[1]):
+                k += x[i, j] != x[i, j]
+            for j in range(x.shape[1]):
+                y[i, j] = g[i, 0] / k if x[i, j] != x[i, j] else x.dtype.type(0)
+
+
+@loop
+def divided(y, x, value, g):
+    """y = x / value g for x (N, D), value and g (N, 1)."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] / value[i, 0] * g[i, 0]
+
+
+@loop
+def signed(y, x, g):
+    """y = g sign(x) for x (N, D), g (N, 1)."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = g[i, 0] * np.sign(x[i, j])

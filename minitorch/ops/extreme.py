@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..autograd.op import composed, op
-from ..backend import xp
+from ..backend import MODULES, xp
 from ..cases import booleans, distinct, integers, normal
 from ..dtypes import I64, is_float
 from ..tensor import Tensor
+from . import blocks
 from .choose import maximum, minimum
 from .dims import count, kept, one, over
 from .reduce import spread
@@ -49,6 +50,45 @@ def shares_of_ties(input, value, /, dim=None, nan=False):
         ties = ties | (input != input) & (value != value)
     return ties.astype(input.dtype) / ties.sum(over(dim, True, input.ndim), None, None, True).astype(input.dtype)
 
+def shared(g, x, value, dim=None, nan=False):
+    """The gradient `g` of `value`, shared evenly among its ties in x."""
+    if type(g) in MODULES:
+        return given_to_ties(g, x, value, dim, nan)
+    return spread(g, dim, x.shape) * shares_of_ties(x, value, dim, nan)
+
+
+@op(home="", numbers="half", differentiable=False, called="amax_backward")
+def given_to_ties(input, x, value, /, dim=None, nan=False):
+    """`input`, repeated over the axes `dim`, times shares_of_ties(x, value, dim, nan)."""
+    rows = blocks.matrix(x, over(dim, False, x.ndim))
+    if rows is None or nan and (value != value).any():
+        return spread(input, dim, x.shape) * shares_of_ties(x, value, dim, nan)
+    g, value, y = input.reshape(-1, 1), value.reshape(-1, 1), np.empty_like(rows)
+    if len(rows) > 1:
+        blocks.by_rows(given, y, rows, value, g)
+    else:
+        ties = blocks.by_rows(lambda t, x, value: np.equal(x, value, out=t), np.empty(rows.shape, bool), rows, value)
+        blocks.by_rows(lambda y, t, g: np.multiply(t, g, out=y), y, ties, g / x.dtype.type(np.count_nonzero(ties)))
+    return y.reshape(x.shape)
+
+
+def given(y, x, value, g):
+    """y = g / k where x = value, which it is k times in its row; else 0."""
+    np.equal(x, value, out=y)
+    y *= g / blocks.sums(y)[:, None]
+
+
+@given_to_ties.loop("reduce", least=5000, by=1)
+def _(loops, input, x, value, dim=None, nan=False):
+    rows = blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
+    if rows is None or len(rows) == 1:
+        return NotImplemented
+    given = loops.given_to_ties_and_nan if nan else loops.given_to_ties
+    return blocks.by_rows(given, np.empty_like(rows), rows, value.reshape(-1, 1), input.reshape(-1, 1)).reshape(x.shape)
+
+
+given_to_ties.case(normal(2), np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 1.0]]), np.array([2.0, 3.0]), 1)
+given_to_ties.case(normal(), np.array([[1.0, 2.0, 2.0], [2.0, 0.0, 1.0]]), np.array(2.0), None, True)
 shares_of_ties.case(np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 1.0]]), np.array([[2.0], [3.0]]), 1)
 
 
@@ -92,7 +132,7 @@ def amax(input, /, dim=None, keepdim=False):
     """Largest element over `dim`: an int, several, or None for all.  Ties share the gradient evenly."""
     axes = over(dim, keepdim, input.ndim)
     require_elements("amax", input, axes)
-    return input.max(axes, None, keepdim)
+    return extreme_over("max", input, axes, keepdim)
 
 
 @op
@@ -100,11 +140,20 @@ def amin(input, /, dim=None, keepdim=False):
     """Smallest element over `dim`: an int, several, or None for all.  Ties share the gradient evenly."""
     axes = over(dim, keepdim, input.ndim)
     require_elements("amin", input, axes)
-    return input.min(axes, None, keepdim)
+    return extreme_over("min", input, axes, keepdim)
 
 
-amax.vjp(lambda g, input, y, dim: spread(g, dim, input.shape) * shares_of_ties(input, y, dim))
-amin.vjp(lambda g, input, y, dim: spread(g, dim, input.shape) * shares_of_ties(input, y, dim))
+def extreme_over(name, x, axis, keepdim=False):
+    """x.max or x.min over `axis`."""
+    rows = blocks.matrix(x, axis)
+    if rows is None:
+        return getattr(x, name)(axis, None, keepdim)
+    f = getattr(np, name)
+    return blocks.shaped(blocks.folded(lambda x: f(x, 1), f, rows), x, axis, keepdim)
+
+
+amax.vjp(lambda g, input, y, dim: shared(g, input, y, dim))
+amin.vjp(lambda g, input, y, dim: shared(g, input, y, dim))
 for _f in (amax, amin):
     _f.case(distinct(3, 4))
     _f.case(distinct(3, 4), 1)
@@ -133,14 +182,14 @@ aminmax.case(distinct(2, 3), dim=-2, keepdim=True)
 def max_of_all(input, /):
     """Largest element.  Ties share the gradient evenly."""
     require_elements("max", input, None)
-    return input.max()
+    return extreme_over("max", input, None)
 
 
 @op(home="", called="min")
 def min_of_all(input, /):
     """Smallest element.  Ties share the gradient evenly."""
     require_elements("min", input, None)
-    return input.min()
+    return extreme_over("min", input, None)
 
 
 @op(home="", called="max")
@@ -160,11 +209,15 @@ def found_along(name, x, dim, keepdim):
     if d is None:                                    # 0-d
         return Found(x.copy(), xp(x).zeros((), I64))
     require_elements(name, x, d)
+    if type(x) is np.ndarray and x.size > 10000:     # read once
+        indices = getattr(x, "arg" + name)(d, None, keepdims=True)
+        found = Found(np.take_along_axis(x, indices, d), indices)
+        return found if keepdim else Found(*[y.squeeze(d) for y in found])
     return Found(getattr(x, name)(d, None, keepdim), getattr(x, "arg" + name)(d, None, keepdims=keepdim))
 
 
 for _f in (max_of_all, min_of_all):
-    _f.vjp(lambda g, input, y: g * shares_of_ties(input, y, None, True))
+    _f.vjp(lambda g, input, y: shared(g, input, y, None, True))
     _f.case(distinct(3, 4))
     _f.case(np.array([[0.5, 1.7], [0.2, -0.4]]))     # both in the last column
 for _f in (max_along, min_along):
@@ -262,7 +315,7 @@ def middle(input, /, skip_nan):
         k = (x.size - nans - 1) // 2
     return xp(x).partition(x, k)[k]
 
-middle.vjp(lambda g, input, y: g * shares_of_ties(input, y, None, True))
+middle.vjp(lambda g, input, y: shared(g, input, y, None, True))
 middle.case(distinct(3, 4), False)
 middle.case(distinct(3, 3), True)
 middle.case(np.array([[0.5, 0.2], [1.7, -0.4]]), False)
