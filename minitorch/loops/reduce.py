@@ -40,9 +40,9 @@ def back(start, stop, g, x, y, out):
 
 
 def logsumexp_gradient(g, x, y):
-    """g e^(x - y): (N,), (N, D), (N,) -> (N, D)."""
-    out = np.empty_like(x)
-    threads.run(back, len(x), g, x, y, out, least=1 + LEAST // x.shape[1])
+    """g e^(x - y): (N,), (..., D), (N,) -> (..., D), N the number of x's rows."""
+    out, D = np.empty_like(x), x.shape[-1]
+    threads.run(back, len(y), g, x.reshape(-1, D), y, out.reshape(-1, D), least=1 + LEAST // D)
     return out
 
 

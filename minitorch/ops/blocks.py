@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from .. import threads
+from .. import blas, threads
 from .dims import kept
 
 LARGE = 1 << 17                                      # numbers from which a reduction is worth it, and which are worth another thread
@@ -52,7 +52,15 @@ def by_rows(f, y, *arrays):
         for i in range(start, stop, n):
             part = slice(i, min(i + n, stop))
             f(cut(y, part), *[cut(a, part) for a in arrays])
-    threads.run(work, along, least=max(1, LARGE * along // size))
+    with blas.alone():                               # whose threads would keep ours from work after every product
+        threads.run(work, along, least=max(1, LARGE * along // size))
+    return y
+
+
+def like(x, f, rows, *arrays):
+    """An array like x, which is the matrix `rows`, filled by rows: f(y, rows, *arrays)."""
+    y = np.empty_like(x)
+    by_rows(f, y.reshape(rows.shape), rows, *arrays)
     return y
 
 

@@ -63,13 +63,11 @@ def given_to_ties(input, x, value, /, dim=None, nan=False):
     rows = blocks.matrix(x, over(dim, False, x.ndim))
     if rows is None or nan and (value != value).any():
         return spread(input, dim, x.shape) * shares_of_ties(x, value, dim, nan)
-    g, value, y = input.reshape(-1, 1), value.reshape(-1, 1), np.empty_like(rows)
+    g, value = input.reshape(-1, 1), value.reshape(-1, 1)
     if len(rows) > 1:
-        blocks.by_rows(given, y, rows, value, g)
-    else:
-        ties = blocks.by_rows(lambda t, x, value: np.equal(x, value, out=t), np.empty(rows.shape, bool), rows, value)
-        blocks.by_rows(lambda y, t, g: np.multiply(t, g, out=y), y, ties, g / x.dtype.type(np.count_nonzero(ties)))
-    return y.reshape(x.shape)
+        return blocks.like(x, given, rows, value, g)
+    ties = blocks.by_rows(lambda t, x, value: np.equal(x, value, out=t), np.empty(rows.shape, bool), rows, value)
+    return blocks.like(x, lambda y, _, t, g: np.multiply(t, g, out=y), rows, ties, g / x.dtype.type(np.count_nonzero(ties)))
 
 
 def given(y, x, value, g):
@@ -84,7 +82,7 @@ def _(loops, input, x, value, dim=None, nan=False):
     if rows is None or len(rows) == 1:
         return NotImplemented
     given = loops.given_to_ties_and_nan if nan else loops.given_to_ties
-    return blocks.by_rows(given, np.empty_like(rows), rows, value.reshape(-1, 1), input.reshape(-1, 1)).reshape(x.shape)
+    return blocks.like(x, given, rows, value.reshape(-1, 1), input.reshape(-1, 1))
 
 
 given_to_ties.case(normal(2), np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 1.0]]), np.array([2.0, 3.0]), 1)

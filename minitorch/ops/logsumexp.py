@@ -58,7 +58,7 @@ def gradient_reference(input, x, total, dim):
 def logsumexp_gradient(input, x, total, /, dim):
     """The gradient `input` of logsumexp's result `total` times e^(x - total), logsumexp's derivative at x."""
     if (rows := blocks.matrix(x, over(dim, False, x.ndim))) is not None:
-        return blocks.by_rows(gradient_of_rows, np.empty_like(rows), rows, total.reshape(-1, 1), input.reshape(-1, 1)).reshape(x.shape)
+        return blocks.like(x, gradient_of_rows, rows, total.reshape(-1, 1), input.reshape(-1, 1))
     form = kept(x.shape, dim)
     e = xp(x).asarray(x - total.reshape(form))
     xp(x).exp(e, out=e)
@@ -77,7 +77,7 @@ def gradient_of_rows(y, x, total, g):
 def _(loops, input, x, total, dim):
     if not x.size or not last_alone(dim, False, x.ndim):
         return NotImplemented
-    return loops.logsumexp_gradient(input.reshape(-1), x.reshape(-1, x.shape[-1]), total.reshape(-1)).reshape(x.shape)
+    return loops.logsumexp_gradient(input.reshape(-1), x, total.reshape(-1))
 
 
 logsumexp.case(normal(3, 4), 1)

@@ -71,7 +71,7 @@ def norm_gradient(input, x, value, /, ord, dim):
 
     def of_rows(gx, x, y, g):
         gx[...] = derivative(g, x, y, ord)
-    return blocks.by_rows(of_rows, np.empty_like(rows), rows, value.reshape(-1, 1), input.reshape(-1, 1)).reshape(x.shape)
+    return blocks.like(x, of_rows, rows, value.reshape(-1, 1), input.reshape(-1, 1))
 
 
 @norm_gradient.loop("reduce", least=5000, by=1)
@@ -80,10 +80,7 @@ def _(loops, input, x, value, ord, dim):
     if rows is None or ord not in (1, 2):
         return NotImplemented
     g, value = input.reshape(-1, 1), value.reshape(-1, 1)
-    y = np.empty_like(rows)
-    if ord == 1:
-        return blocks.by_rows(loops.signed, y, rows, g).reshape(x.shape)
-    return blocks.by_rows(loops.divided, y, rows, value + (value == 0), g * (value != 0)).reshape(x.shape)
+    return blocks.like(x, loops.signed, rows, g) if ord == 1 else blocks.like(x, loops.divided, rows, value + (value == 0), g * (value != 0))
 
 
 norm_gradient.case(normal(), normal(3, 4), positive(), 2, None)

@@ -44,23 +44,15 @@ sum.case(normal(3, 4), 1, dtype="float64")
 sum.case(integers(3, 4), (), dtype="int32")
 
 
-FEW_ROWS, LONG = 20000, 1024                         # numbers below which NumPy's sums are the best; so are they over long rows
+FEW = 20000                                          # numbers below which NumPy's sums are the best
 
 
 def added(x, axis, keepdim):
     """The sum of floats."""
-    if type(axis) is int and x.size > FEW_ROWS and type(x) is np.ndarray:
-        n = x.shape[axis]
-        if n <= 8:
-            return sum_of_few(x, axis, keepdim)
-        if n <= LONG and axis % x.ndim == x.ndim - 1 and x.flags.c_contiguous:
-            y = (x.reshape(-1, n) @ np.ones(n, x.dtype)).reshape(x.shape[:-1])                 # a third of the time for rows of 64
-            return y[..., None] if keepdim else y
-    if axis is None and (rows := blocks.matrix(x, None)) is not None:
-        end = x.size - x.size % LONG
-        y = (rows[0, :end].reshape(-1, LONG) @ np.ones(LONG, x.dtype)).sum() + rows[0, end:].sum()
-        return np.full((1,) * x.ndim, y) if keepdim else y
-    return x.sum(axis, None, None, keepdim)
+    if type(axis) is int and x.size > FEW and type(x) is np.ndarray and x.shape[axis] <= 8:
+        return sum_of_few(x, axis, keepdim)
+    rows = blocks.matrix(x, axis, FEW)
+    return blocks.shaped(blocks.folded(blocks.sums, np.sum, rows), x, axis, keepdim) if rows is not None else x.sum(axis, None, None, keepdim)
 
 
 def sum_of_few(x, axis, keepdim):

@@ -64,11 +64,11 @@ def scaled_distances_reference(input, x, dim):
 def scaled_distances(input, x, /, dim):
     """`input`, repeated over the axes `dim`, times the distance of x from its mean over them."""
     rows = blocks.matrix(x, over(dim, False, x.ndim))
-    return scaled_distances_reference(input, x, dim) if rows is None else scaled_by_rows(scaled, rows, input).reshape(x.shape)
+    return scaled_distances_reference(input, x, dim) if rows is None else scaled_by_rows(scaled, rows, input, x)
 
 
-def scaled_by_rows(scaled, rows, g):
-    return blocks.by_rows(scaled, np.empty_like(rows), rows, added(rows, 1, True) / rows.shape[1], g.reshape(-1, 1))
+def scaled_by_rows(scaled, rows, g, x):
+    return blocks.like(x, scaled, rows, added(rows, 1, True) / rows.shape[1], g.reshape(-1, 1))
 
 
 def scaled(y, x, mean, g):
@@ -80,7 +80,7 @@ def scaled(y, x, mean, g):
 @scaled_distances.loop("reduce", least=5000, by=1)
 def _(loops, input, x, dim):
     rows = blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
-    return NotImplemented if rows is None else scaled_by_rows(loops.scaled_distances, rows, input).reshape(x.shape)
+    return NotImplemented if rows is None else scaled_by_rows(loops.scaled_distances, rows, input, x)
 
 
 scaled_distances.case(normal(3), normal(3, 4), 1)
