@@ -220,7 +220,7 @@ def total(pending, node, g):
     return old
 
 
-LARGE = 1 << 17                                      # numbers that are worth another thread
+LARGE = 1 << 18                                      # numbers that are worth another thread
 
 
 def references_when_popped():

@@ -7,7 +7,7 @@ import numpy as np
 from .. import threads
 from . import loop
 
-LEAST = 1 << 16                                      # numbers that are worth another thread
+LEAST = 1 << 17                                      # numbers that are worth another thread
 BLOCK = 2048                                         # numbers of each array that the first cache holds
 
 

@@ -9,7 +9,7 @@ from . import loop
 from .functions import exp
 from .softmax import exponentials
 
-LEAST = 1 << 14                                      # numbers that are worth another thread
+LEAST = 1 << 17                                      # numbers that are worth another thread
 
 
 @loop

@@ -7,7 +7,7 @@ import numpy as np
 from .. import threads
 from . import loop
 
-LEAST = 1 << 16                                      # numbers that are worth another thread
+LEAST = 1 << 18                                      # numbers that are worth another thread
 LONG = 16                                            # numbers of a row that is worth sorting
 PARTS = 64                                           # of the table, with about the same work each
 

@@ -9,7 +9,8 @@ import numpy as np
 from .. import blas, threads
 from .dims import kept
 
-LARGE = 1 << 17                                      # numbers from which a reduction is worth it, and which are worth another thread
+LARGE = 1 << 17                                      # numbers from which a reduction is worth it
+LEAST = 1 << 18                                      # numbers that are worth another thread
 BLOCK = 1 << 18                                      # numbers of a block; smaller ones take longer: the interpreter goes from thread to thread
 PIECE = 1 << 12                                      # numbers of a row, where one row is all there is: it is folded
 
@@ -53,7 +54,7 @@ def by_rows(f, y, *arrays):
             part = slice(i, min(i + n, stop))
             f(cut(y, part), *[cut(a, part) for a in arrays])
     with blas.alone():                               # whose threads would keep ours from work after every product
-        threads.run(work, along, least=max(1, LARGE * along // size))
+        threads.run(work, along, least=max(1, LEAST * along // size))
     return y
 
 

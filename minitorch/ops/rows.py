@@ -136,7 +136,7 @@ def taken(x, index):
     return y
 
 
-LEAST = 1 << 16                                      # numbers that are worth another thread
+LEAST = 1 << 18                                      # numbers that are worth another thread
 
 
 def add_rows(y, index, rows, turns=8):

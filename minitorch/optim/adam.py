@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .. import dtypes, threads
+from .. import dtypes
 from ..autograd import routes
 from ..backend import xp
 from ..tensor import Tensor, wrap
@@ -65,23 +65,19 @@ class Adam(Optimizer):
         self.step_by_numpy(next_step(state), self.arrays(param, grad, state, group), group)
 
     def step_by_numpy(self, t, arrays, group):
-        """Step t of one parameter, in blocks on several threads."""
+        """Step t of one parameter."""
         (beta1, beta2), (step, eps), library = map(number, group["betas"]), self.rates(t, group), xp(arrays[0])
-        pieces = blocks(*arrays)
-
-        def part(start, stop):
-            for x, g, m, v, *largest in pieces[start:stop]:
-                g = decoupled(x, g, group)
-                average(m, g, beta1)
-                average_square(v, g, beta2)
-                for most in largest:
-                    v = library.maximum(most, v, out=most)
-                s = library.sqrt(v)
-                s += eps
-                library.divide(m, s, out=s)
-                s *= step
-                x -= s
-        threads.run(part, len(pieces))
+        for x, g, m, v, *largest in blocks(*arrays):
+            g = decoupled(x, g, group)
+            average(m, g, beta1)
+            average_square(v, g, beta2)
+            for most in largest:
+                v = library.maximum(most, v, out=most)
+            s = library.sqrt(v)
+            s += eps
+            library.divide(m, s, out=s)
+            s *= step
+            x -= s
 
     def arrays(self, param, grad, state, group):
         names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
