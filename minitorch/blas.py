@@ -1,7 +1,9 @@
-"""The library of linear algebra behind NumPy's products: OpenBLAS, in the wheels of NumPy.
+"""The libraries of linear algebra behind products of matrices: OpenBLAS, in the wheels of NumPy, and MKL where it is faster.
 
-It has threads of its own, which wait for each other in busy loops: for small products that costs more than they save, and where
-other programs want the processors it costs everything.  `product` lets a large product be computed in parts by the threads of
+    minitorch.backends.blas = "numpy"                # or "mkl", or "auto": MKL where it is installed and the processor is Intel's
+
+OpenBLAS has threads of its own, which wait for each other in busy loops: for small products that costs more than they save, and
+where other programs want the processors it costs everything.  `product` lets a large product be computed in parts by the threads of
 minitorch.threads, which sleep, and any other by the thread that asks for it.
 """
 import contextlib
@@ -11,21 +13,25 @@ from pathlib import Path
 
 import numpy as np
 
-from . import threads
+from . import mkl, threads
+from .backends import CHOSEN
+from .dtypes import F32
 
-functions = None                                     # (get, set) of its number of threads; () where it is another library
+functions = None                                     # (get, set) of its number of threads, sgemm; () where it is another library
 users, before, lock = 0, 1, threading.Lock()         # how many are within alone(), and what held before the first of them
 TINY, LARGE = 1 << 18, 1 << 24                       # multiplications: OpenBLAS itself uses one thread below; several pay above
+SMALL, COLUMNS = 10 ** 6, 32                         # multiplications that OpenBLAS takes on without copying; columns of a block
 
 
 def find():
-    """OpenBLAS's functions that get and set its number of threads; () where NumPy came with another library."""
+    """OpenBLAS's functions: the two that get and set its number of threads, sgemm; () where NumPy came with another library."""
     global functions
     if functions is None:
         functions = ()
         for path in sorted((Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*")):
             library = ctypes.CDLL(str(path))
-            functions = library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_
+            functions = (library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_,
+                         library.scipy_cblas_sgemm64_)
     return functions
 
 
@@ -65,14 +71,62 @@ def leave():
                 functions[1](before)
 
 
+def with_mkl(dtype):
+    """Whether MKL computes large products of matrices of a dtype."""
+    choice = CHOSEN["blas"]
+    return choice != "numpy" and dtype in mkl.find() and (choice == "mkl" or mkl.suits())
+
+
+def by_mkl(a, b):
+    """Whether MKL computes a @ b, of matrices or stacks of them: where it pays, and what it can."""
+    return a.shape[-2] * a.shape[-1] * b.shape[-1] >= TINY and min(a.shape[-2], b.shape[-1]) > 1 and a.shape[-1] == b.shape[-2] \
+        and a.dtype is b.dtype and with_mkl(a.dtype)
+
+
+def address():
+    """Where in memory the function stands that multiplies float32 matrices, cblas_sgemm with sizes of 64 bits; 0: nowhere known."""
+    function = mkl.find()[F32] if with_mkl(F32) else find()[2] if find() else None
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def matmul(a, b, out=None, add=False):
+    """a @ b of matrices or stacks of them, computed by the thread that asks for it; added to `out` where `add`."""
+    if not by_mkl(a, b):
+        if add:
+            out += a @ b
+            return out
+        return np.matmul(a, b, out=out)
+    if a.ndim == b.ndim == 2:
+        y = np.empty((len(a), b.shape[1]), a.dtype) if out is None else out
+        mkl.product(a, b, y, add)
+        return y
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    y = np.empty((*lead, a.shape[-2], b.shape[-1]), a.dtype) if out is None else out
+    a, b = np.broadcast_to(a, (*lead, *a.shape[-2:])), np.broadcast_to(b, (*lead, *b.shape[-2:]))
+    for i in np.ndindex(lead):
+        mkl.product(a[i], b[i], y[i], add)
+    return y
+
+
+def in_blocks(w, rows):
+    """w (K, M), which `rows` rows at a time are multiplied with, as (B, K, M / B): some columns after the others where that is faster.
+
+    OpenBLAS copies both sides of a product before it begins, but for a small one: for few rows that takes as long as the product.
+    """
+    K, M = w.shape
+    if M % COLUMNS or rows * K * COLUMNS > SMALL or with_mkl(w.dtype):
+        return np.ascontiguousarray(w)[None]
+    return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
+
+
 def product(a, b):
     """a @ b of two matrices, NumPy arrays: in parts, side by side, where it is large."""
     work = a.size * b.shape[1]
     if work < TINY or threads.get_num_threads() == 1 or a.dtype.kind != "f" or a.shape[1] != b.shape[0]:
-        return a @ b
+        return matmul(a, b)
     enter()
     try:
-        return divided(a, b) if work >= LARGE else a @ b
+        return divided(a, b) if work >= LARGE else matmul(a, b)
     finally:
         leave()
 
@@ -81,7 +135,7 @@ def divided(a, b):
     """a @ b in parts, of rows or of columns, whichever there are more of."""
     y = np.empty((len(a), b.shape[1]), np.result_type(a, b))
     if len(a) >= b.shape[1]:
-        threads.run(lambda start, stop: np.matmul(a[start:stop], b, out=y[start:stop]), len(a), least=16)
+        threads.run(lambda start, stop: matmul(a[start:stop], b, out=y[start:stop]), len(a), least=16)
     else:
-        threads.run(lambda start, stop: np.matmul(a, b[:, start:stop], out=y[:, start:stop]), b.shape[1], least=16)
+        threads.run(lambda start, stop: matmul(a, b[:, start:stop], out=y[:, start:stop]), b.shape[1], least=16)
     return y

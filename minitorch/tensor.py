@@ -227,6 +227,18 @@ class Tensor:
         """Whether it was made in inference mode."""
         return type(self.counter) is Inference
 
+    def __reduce_ex__(self, protocol):
+        from .serialization import copying
+        return copying.reduce_tensor(self, protocol)
+
+    def __deepcopy__(self, memo):
+        from .serialization import copying
+        return copying.deepcopy_tensor(self, memo)
+
+    def __copy__(self):
+        from .serialization import copying
+        return copying.copy_tensor(self)
+
     def __array__(self, dtype=None, copy=None):
         array = self.numpy()
         if copy:

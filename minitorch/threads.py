@@ -7,7 +7,6 @@ processors busy.  Handing work over costs some 30 microseconds: `least` says how
 The threads start when they are first needed, and start anew in a forked process.
 """
 import os
-import queue
 import threading
 
 count = None                                         # of threads, the caller's own among them; None: not asked for yet
@@ -48,10 +47,11 @@ def run(part, n, *args, least=1):
     if not others:
         part(*own, *args)
         return
-    done = queue.SimpleQueue()
+    from queue import SimpleQueue
+    done = SimpleQueue()
     with lock:
         while len(helpers) < len(others):
-            helpers.append(queue.SimpleQueue())
+            helpers.append(SimpleQueue())
             threading.Thread(target=work, args=(helpers[-1],), daemon=True, name=f"minitorch-{len(helpers)}").start()
         for todo, (start, stop) in zip(helpers, others):
             todo.put((done, part, start, stop, args))

@@ -60,12 +60,77 @@ def test_an_editable_install_finds_the_kernels(source, tmp_path):
 
 
 def test_an_import_leaves_out_what_few_programs_need():
-    heavy = {"multiprocessing", "numpy.random", "tempfile", "minitorch.func", "minitorch.gradcheck", "minitorch.optim", "minitorch.utils"}
+    heavy = {"dataclasses", "multiprocessing", "numpy.random", "queue", "tempfile", "traceback", "minitorch.func", "minitorch.gradcheck",
+             "minitorch.linalg", "minitorch.nn", "minitorch.ops.conv", "minitorch.optim", "minitorch.serialization", "minitorch.utils"}
     look = f"import sys, minitorch; print(sorted({heavy!r} & set(sys.modules)))"
     assert run(sys.executable, "-c", look, cwd=ROOT) == "[]\n"
     run(sys.executable, "-c", "import minitorch; minitorch.func.grad, minitorch.optim.SGD, minitorch.utils.data.DataLoader", cwd=ROOT)
     with pytest.raises(AttributeError, match="module 'minitorch' has no attribute 'nothing'"):
         minitorch.nothing  # noqa: B018
+
+
+def test_reading_the_files_left_out_adds_no_name():
+    code = """if True:
+        from minitorch import Tensor
+        from minitorch.autograd.op import HOMES
+        from minitorch.ops import later
+        known = {home: {*names, *later.WHERE[home]} for home, names in HOMES.items()}
+        stand_ins = {name: getattr(Tensor, name) for name in later.WHERE["Tensor"]}
+        methods = set(vars(Tensor))
+        later.read_all()
+        print({home: known[home] ^ set(names) for home, names in HOMES.items()}, methods ^ set(vars(Tensor)))
+        print([name for name, method in stand_ins.items() if getattr(Tensor, name) is method])
+    """
+    nothing = {"torch": set(), "functional": set(), "linalg": set()}
+    assert run(sys.executable, "-c", code, cwd=ROOT) == f"{nothing} {set()}\n[]\n"
+
+
+def test_what_goes_on_around_an_op_holds_when_its_file_is_read_meanwhile():
+    code = """if True:
+        import minitorch
+        from minitorch import gradcheck
+        from minitorch.autograd import loops, routes
+        from minitorch.autograd.op import OPS
+        F, x = minitorch.nn.functional, minitorch.randn(2, 3, requires_grad=True)
+        with routes.opened():
+            F.layer_norm(x, (3,))
+            print(type(OPS["normalize_layer"].op.forward) is routes.Route)
+        print(type(OPS["normalize_layer"].op.forward) is loops.Looped)
+        with minitorch.autocast("cpu", minitorch.float16):
+            print(F.linear(x, x).dtype, F.mse_loss(x.half(), x.half()).dtype, minitorch.det(minitorch.eye(2)).dtype)
+        print(F.linear(x, x).dtype)
+        print(gradcheck.blame(lambda: minitorch.einsum("ij,kj->ik", x, x).sum()).unchecked)
+    """
+    said = run(sys.executable, "-c", code, cwd=ROOT)
+    assert said == "True\nTrue\nminitorch.float16 minitorch.float32 minitorch.float32\nminitorch.float32\n[]\n"
+
+
+@pytest.mark.parametrize(("module", "names"), [("linalg", "module.__all__"), ("nn.functional", "module.__all__"),
+                                               ("special", "[*module.NAMES, *module.SAME.split()]")])
+def test_a_home_of_functions_is_whole_where_nothing_was_read_before(module, names):
+    code = f"import minitorch.{module} as module; print([name for name in {names} if not callable(getattr(module, name))])"
+    assert run(sys.executable, "-c", code, cwd=ROOT) == "[]\n"
+
+
+def test_names_left_out_are_listed_and_come_with_a_star():
+    code = """if True:
+        import minitorch
+        print({"nn", "optim", "conv2d", "det", "save", "add"} <= set(dir(minitorch)), {"function", "Function"} <= set(dir(minitorch.autograd)))
+        from minitorch import *
+        print(conv2d is nn.functional.conv2d, save is minitorch.serialization.save, linalg.det is not None)
+        print(minitorch.conv2d is conv2d, minitorch.autograd.Function is minitorch.autograd.function.Function)
+    """
+    assert run(sys.executable, "-c", code, cwd=ROOT) == "True True\nTrue True True\nTrue True\n"
+
+
+def test_tensors_are_read_the_short_way():
+    assert "__getattr__" not in vars(minitorch.Tensor), "it would slow down every read of an attribute"
+    assert not hasattr(minitorch.ones(2), "nothing")
+
+
+def test_a_method_of_a_file_left_out_works_by_its_class_too():
+    code = "from minitorch import Tensor, eye; print(Tensor.trace(eye(2)).item(), eye(3).trace().item(), Tensor.trace.__name__)"
+    assert run(sys.executable, "-c", code, cwd=ROOT) == "2.0 3.0 trace\n"
 
 
 def test_the_version_is_said_once():

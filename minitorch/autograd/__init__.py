@@ -1,11 +1,11 @@
 """Reverse-mode differentiation: `backward`, `grad`, grad modes, hooks, custom functions."""
+import importlib as _importlib
+
 from ..backend import xp
 from ..tensor import Tensor, wrap
 from . import engine
-from .function import Function
 from .gradcheck import gradcheck, gradgradcheck
 from .mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .variable import Variable
 from .watch import detect_anomaly, is_anomaly_check_nan_enabled, is_anomaly_enabled, set_checksums, set_detect_anomaly
 
 __all__ = ["Function", "Variable", "backward", "detect_anomaly", "enable_grad", "function", "functional", "grad", "gradcheck",
@@ -106,4 +106,18 @@ def nodes_of(inputs):
     return nodes
 
 
-from . import function, functional, graph  # noqa: E402  (functional is written with `grad`)
+# Names that many programs do without, by the file that is read when one is first asked for; "" for modules of that name.
+_LATER = {"function": "", "functional": "", "graph": "", "Function": "function", "Variable": "variable"}
+
+
+def __getattr__(name):
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    file = _LATER[name]
+    found = _importlib.import_module(f"{__name__}.{file or name}")
+    globals()[name] = found = getattr(found, name) if file else found
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *_LATER})

@@ -114,8 +114,9 @@ def switch(device, enabled, dtype):
 
 def enter(op):
     """Take an op that has a rule into account."""
-    OPS.append(op)
-    route(op)
+    with lock:                                       # files of ops are read at any time, in any thread
+        OPS.append(op)
+        route(op)
 
 
 def route(op):

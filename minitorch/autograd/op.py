@@ -21,6 +21,7 @@ import numpy as np
 from ..tensor import Tensor
 from . import autocast, loops, routes, views
 from .call import binary, general, nary, single, unary, written
+from .out import at_home
 from .plan import Kept, Plan, keep
 
 __all__ = ["HOMES", "OPS", "Kept", "alias", "composed", "keep", "op", "written"]
@@ -214,7 +215,7 @@ def publish(call, source, home, method, inplace, cases):
         raise NameError(f"two ops are called {key}")
     OPS[key] = call
     for place in call.home:
-        HOMES[place][name] = call
+        HOMES[place][name] = at_home(place, name, call)
     if method and "torch" in call.home:
         setattr(Tensor, name, call)
     if inplace:

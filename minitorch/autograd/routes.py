@@ -67,9 +67,10 @@ def add(op, family, contiguous=True):
     """A decorator that gives `op` a kernel.  contiguous=False: for kernels that read any strides."""
     def enter(kernel):
         route = Route(op, family, kernel, contiguous)
-        ROUTES.append(route)
-        if users:
-            open_route(route)
+        with lock:                                   # files of ops are read at any time, in any thread
+            ROUTES.append(route)
+            if users:
+                open_route(route)
         return kernel
     return enter
 

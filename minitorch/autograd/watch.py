@@ -3,9 +3,7 @@
 Anomaly detection: steps remember the user's lines that made them, and a derivative that fails or gives NaN names them.
 Checksums: steps sum what they save, and backward notices numbers that changed without being counted.
 """
-import traceback
 import warnings
-import zlib
 
 from ..backend import is_array, to_numpy, xp
 
@@ -84,6 +82,7 @@ def is_anomaly_check_nan_enabled():
 
 def remember_place(node):
     """Keep the user's lines that made `node`: the frames outside this package (and outside traceback, which walks them)."""
+    import traceback                                 # here, as zlib below: few programs watch
     passed = (__name__.partition(".")[0], "traceback")
     frames = ((f, line) for f, line in traceback.walk_stack(None) if f.f_globals.get("__name__", "").partition(".")[0] not in passed)
     node.extras().where = list(reversed(traceback.StackSummary.extract(frames, limit=8)))
@@ -93,6 +92,7 @@ def place(node):
     """The lines that made `node`, as text."""
     if node.extra is None or node.extra.where is None:
         return "No forward pass information: enable anomaly detection during the forward pass to see the line that made it."
+    import traceback
     return "Traceback of forward call that caused the error:\n" + "".join(traceback.format_list(node.extra.where))
 
 
@@ -123,6 +123,7 @@ def sum_saved(node):
 
 def checksum(value):
     """A CRC of an array's bytes; None for anything else."""
+    import zlib
     return zlib.crc32(to_numpy(value).tobytes()) if is_array(value) else None
 
 

@@ -12,6 +12,11 @@ On NumPy arrays "kernel" holds within kernels.simulated() only.
 
 Compiled loops, where numba is installed (the extra `fast`): "auto" for large arrays on the CPU, "always" for all sizes.
 
+    minitorch.backends.blas = "numpy"                    # or "auto", or "mkl"
+
+Products of matrices on the CPU: "auto" by Intel's MKL where it is installed (the extra `fast`) and the processor is Intel's, else by
+the library that NumPy came with.
+
 The switches of PyTorch's backends are here too, for programs that set them: cudnn, cuda, mps, mkl, openmp.  They change nothing.
 """
 import contextlib
@@ -20,7 +25,7 @@ import sys
 import types
 
 CHOICES = ("auto", "kernel", "library")
-LOOPS = ("auto", "always", "never")
+ON_CPU = {"loops": ("auto", "always", "never"), "blas": ("auto", "mkl", "numpy")}
 
 ON_GPU = {                                           # what "auto" means for arrays on a GPU
     "softmax": "kernel",                             # one pass over the row in place of five
@@ -60,13 +65,13 @@ def choose(family, choice):
     """Set a family's choice; AttributeError for an unknown family, ValueError for an unknown choice."""
     if family not in CHOSEN:
         raise AttributeError(f"minitorch.backends has no family {family!r}: there are {', '.join(CHOSEN)}")
-    choices = LOOPS if family == "loops" else CHOICES
+    choices = ON_CPU.get(family, CHOICES)
     if choice not in choices:
         raise ValueError(f"minitorch.backends.{family} must be one of {', '.join(choices)}, not {choice!r}")
     CHOSEN[family] = choice
 
 
-CHOSEN = dict.fromkeys([*ON_GPU, "loops"], "auto")
+CHOSEN = dict.fromkeys([*ON_GPU, *ON_CPU], "auto")
 
 
 SWITCHES = ("cuda", "cudnn", "mkl", "mps", "openmp")

@@ -1,6 +1,7 @@
-"""Intel's library, which NumPy may use and minitorch does not know of."""
+"""Intel's library, which multiplies large matrices where the extra `fast` is installed and the processor is Intel's."""
+from .. import mkl
 
 
 def is_available():
-    """False."""
-    return False
+    """Whether minitorch finds it."""
+    return bool(mkl.find())

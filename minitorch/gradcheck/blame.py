@@ -18,6 +18,7 @@ import numpy as np
 from ..autograd import engine, function, watch
 from ..autograd.op import OPS
 from ..backend import is_array, to_numpy, xp
+from ..ops import later
 from ..tensor import Tensor, wrap
 from .check import Check
 from .directions import signed
@@ -42,6 +43,7 @@ class Step:
 def recording():
     """Within this block steps remember their arguments, so that blame() can check them; it copies every argument."""
     recorder = Recorder()
+    later.read_all()                                 # an op that were read within the block would go unseen
     ops = [f.op for f in OPS.values() if f.op is not None and f.op.differentiable]
     plain = [op.forward for op in ops]
     node_of_function = function.FunctionNode

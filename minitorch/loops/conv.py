@@ -114,11 +114,11 @@ def forward(x, w, bias, slide, groups):
     def part(blocks, room):
         for i, k in blocks:
             if images.plain:
-                np.matmul(filters, x[i:k].reshape(k - i, groups, -1, images.P), out=flat[i:k].reshape(k - i, groups, -1, images.P))
+                blas.matmul(filters, x[i:k].reshape(k - i, groups, -1, images.P), out=flat[i:k].reshape(k - i, groups, -1, images.P))
                 if bias is not None:
                     flat[i:k] += bias[:, None]
                 continue
-            found = (filters @ images.columns(x[i:k], room)).reshape(images.M, k - i, images.P).swapaxes(0, 1)
+            found = blas.matmul(filters, images.columns(x[i:k], room)).reshape(images.M, k - i, images.P).swapaxes(0, 1)
             if bias is None:
                 flat[i:k] = found
             else:
@@ -139,10 +139,10 @@ def input_gradient(g, w, bias, size, slide, groups):
     def part(blocks, room):
         for i, k in blocks:
             if images.plain:
-                np.matmul(filters, g[i:k].reshape(k - i, groups, -1, images.P), out=x[i:k].reshape(k - i, groups, -1, images.P))
+                blas.matmul(filters, g[i:k].reshape(k - i, groups, -1, images.P), out=x[i:k].reshape(k - i, groups, -1, images.P))
             else:
                 c = room[:images.K * (k - i) * images.P]
-                np.matmul(filters, images.by_channel(g[i:k]), out=c.reshape(groups, -1, (k - i) * images.P))
+                blas.matmul(filters, images.by_channel(g[i:k]), out=c.reshape(groups, -1, (k - i) * images.P))
                 unfill(c, x[i:k].reshape(-1), x[i:k].shape, images.kernel, images.out, slide.stride, images.padding, slide.dilation)
             if bias is not None:
                 x[i:k] += bias[:, None, None]
@@ -162,7 +162,7 @@ def weight_gradient(x, g, kernel, slide, groups):
     def part(blocks, room):
         for i, k in blocks:
             c = np.ascontiguousarray(x[i:k].swapaxes(0, 1)).reshape(groups, -1, (k - i) * images.P) if images.plain else images.columns(x[i:k], room)
-            found = images.by_channel(g[i:k]) @ c.swapaxes(1, 2) if wide else c @ images.by_channel(g[i:k]).swapaxes(1, 2)
+            found = blas.matmul(images.by_channel(g[i:k]), c.swapaxes(1, 2)) if wide else blas.matmul(c, images.by_channel(g[i:k]).swapaxes(1, 2))
             if blocks[0][0] in sums:
                 sums[blocks[0][0]] += found
             else:

@@ -1,50 +1,34 @@
-"""The LSTM and the GRU, for float32: the gates of one step in one pass, and whole sequences of small cells.
+"""The LSTM and the GRU, for float32: the gates of one step in one pass, and whole sequences.
 
-Each inner loop has few arrays, for the compiler must rule out that one it writes overlaps another.  Of a small cell the products
-with the weights are loops too, as a call of the library of linear algebra would take longer than the product; then every
-sequence of the batch goes on by itself, and threads share them out.
+Each inner loop has few arrays, for the compiler must rule out that one it writes overlaps another.  The products with the weights
+are the library's of linear algebra, but of a small cell loops too, as a call would take longer than the product.  The sequences of a
+batch go on by themselves: threads share them out, and meet at the end.
 """
 import numpy as np
 
-from .. import threads
+from .. import blas, threads
 from ..autograd.plan import keep
 from . import inline, loop
 from .functions import F, ONE, sigmoid, tanh
+from .gemm import multiply, prepared
 
 LEAST = 1 << 17                                      # multiplications that are worth another thread
-ZERO, UNROLLED = F(0), 8                                         # rows of a matrix that one inner loop reads
-
-
-@inline
-def multiply(x, w, y):
-    """y += x w: (K,), (K, M), (M,)."""
-    whole = x.size - x.size % UNROLLED
-    for k in range(0, whole, UNROLLED):
-        a, b, c, d, e, f, g, h = x[k], x[k + 1], x[k + 2], x[k + 3], x[k + 4], x[k + 5], x[k + 6], x[k + 7]
-        wa, wb, wc, wd, we, wf, wg, wh = w[k], w[k + 1], w[k + 2], w[k + 3], w[k + 4], w[k + 5], w[k + 6], w[k + 7]
-        for j in range(y.size):
-            y[j] += ((a * wa[j] + b * wb[j]) + (c * wc[j] + d * wd[j])) + ((e * we[j] + f * wf[j]) + (g * wg[j] + h * wh[j]))
-    for k in range(whole, x.size):
-        a, wa = x[k], w[k]
-        for j in range(y.size):
-            y[j] += a * wa[j]
+ZERO = F(0)
 
 
 # ---- one row of a step --------------------------------------------------------------------------------------------
 
 @inline
-def lstm_row(x, c, gates, h, new_c):
-    """gates become activated(gates + x), h and new_c the new state."""
+def lstm_row(c, gates, h, new_c):
+    """gates become what they are after their activation, h and new_c the new state."""
     H = c.size
-    xs, both = x[:2 * H], gates[:2 * H]
+    both, g, o = gates[:2 * H], gates[2 * H:3 * H], gates[3 * H:]
     for j in range(both.size):
-        both[j] = sigmoid(both[j] + xs[j])
-    xs, g = x[2 * H:3 * H], gates[2 * H:3 * H]
+        both[j] = sigmoid(both[j])
     for j in range(g.size):
-        g[j] = tanh(g[j] + xs[j])
-    xs, o = x[3 * H:], gates[3 * H:]
+        g[j] = tanh(g[j])
     for j in range(o.size):
-        o[j] = sigmoid(o[j] + xs[j])
+        o[j] = sigmoid(o[j])
     i, f = gates[:H], gates[H:2 * H]
     for j in range(c.size):
         new_c[j] = f[j] * c[j] + i[j] * g[j]
@@ -111,10 +95,10 @@ def gru_row_back(g, kept, by_h, h, x_gates, h_gates, past):
 # ---- a step of all rows -------------------------------------------------------------------------------------------
 
 @loop
-def lstm_step(x, c, gates, h, new_c):
-    """lstm_row for all rows: (N, 4H), (N, H), (N, 4H), (N, H), (N, H)."""
+def lstm_step(c, gates, h, new_c):
+    """lstm_row for all rows: (N, H), (N, 4H), (N, H), (N, H)."""
     for n in range(len(c)):
-        lstm_row(x[n], c[n], gates[n], h[n], new_c[n])
+        lstm_row(c[n], gates[n], h[n], new_c[n])
 
 
 @loop
@@ -141,8 +125,8 @@ def gru_step_back(g, kept, by_h, h, x_gates, h_gates, past):
 
 def lstm_gates(gates, c):
     """((h, c'), the gates after their activation): (..., 4H), (..., H)."""
-    kept, h, new_c = np.zeros_like(gates), np.empty_like(c), np.empty_like(c)
-    lstm_step(*map(matrix, (gates, c, kept, h, new_c)))
+    kept, h, new_c = gates.copy(), np.empty_like(c), np.empty_like(c)
+    lstm_step(*map(matrix, (c, kept, h, new_c)))
     return keep((h, new_c), kept=kept)
 
 
@@ -172,64 +156,62 @@ def matrix(x):
     return x.reshape(-1, x.shape[-1])
 
 
-# ---- whole sequences of small cells: those of rows start to stop, independent of each other -----------------------------
+# ---- whole sequences: those of rows start to stop, independent of each other -----------------------------------------------
 
 @loop
-def lstm_sequences(start, stop, x, h, cs, w, kept, hs, backwards):
-    """kept and hs of every step, and cs after its first, c: (T, N, 4H), (N, H), (T + 1, N, H), (H, 4H), (T, N, 4H), (T, N, H)."""
-    T = len(x)
-    for n in range(start, stop):
-        before = h[n]
-        for step in range(T):
-            t = T - 1 - step if backwards else step
-            kept[t, n] = ZERO
-            multiply(before, w, kept[t, n])
-            lstm_row(x[t, n], cs[step, n], kept[t, n], hs[t, n], cs[step + 1, n])
-            before = hs[t, n]
-
-
-@loop
-def lstm_sequences_back(start, stop, g, gh, gc, kept, cs, w, gx, backwards):
-    """gx of every step, and gh and gc, first those after the last step, as they were before the first; w (4H, H)."""
-    T, t_ = len(g), np.empty(gc.shape[1], gc.dtype)
-    for n in range(start, stop):
-        for step in range(T - 1, -1, -1):
-            t = T - 1 - step if backwards else step
-            for j in range(gh.shape[1]):
-                gh[n, j] += g[t, n, j]
-            lstm_row_back(gh[n], gc[n], kept[t, n], cs[step, n], cs[step + 1, n], gx[t, n], t_)
-            gh[n] = ZERO
-            multiply(gx[t, n], w, gh[n])
+def lstm_sequences(start, stop, way, function, w, x, h, cs, kept, hs, backwards):
+    """kept and hs of every step, and cs after its first, c: w (B, H, 4H / B), (T, N, 4H), (N, H), (T + 1, N, H), (T, N, 4H), (T, N, H)."""
+    T, before = len(x), h
+    for step in range(T):
+        t = T - 1 - step if backwards else step
+        kept[t, start:stop] = x[t, start:stop]
+        multiply(way, function, before[start:stop], w, kept[t, start:stop])
+        for n in range(start, stop):
+            lstm_row(cs[step, n], kept[t, n], hs[t, n], cs[step + 1, n])
+        before = hs[t]
 
 
 @loop
-def gru_sequences(start, stop, x, h, w, b, by_h, kept, hs, backwards):
-    """by_h, kept and hs of every step; b (3H,)."""
-    T = len(x)
-    for n in range(start, stop):
-        before = h[n]
-        for step in range(T):
-            t = T - 1 - step if backwards else step
-            by_h[t, n] = b
-            multiply(before, w, by_h[t, n])
-            gru_row(x[t, n], by_h[t, n], before, kept[t, n], hs[t, n])
-            before = hs[t, n]
+def lstm_sequences_back(start, stop, way, function, w, g, gh, gc, kept, cs, gx, backwards):
+    """gx of every step, and gh and gc, first those after the last step, as they were before the first; w (B, 4H, H / B)."""
+    T, room = len(g), np.empty(gc.shape[1], gc.dtype)
+    for step in range(T - 1, -1, -1):
+        t = T - 1 - step if backwards else step
+        gh[start:stop] += g[t, start:stop]
+        for n in range(start, stop):
+            lstm_row_back(gh[n], gc[n], kept[t, n], cs[step, n], cs[step + 1, n], gx[t, n], room)
+        gh[start:stop] = ZERO
+        multiply(way, function, gx[t, start:stop], w, gh[start:stop])
 
 
 @loop
-def gru_sequences_back(start, stop, g, gh, kept, by_h, states, w, gx, gates, backwards):
-    """gx and gates, the gradients of the gates' parts by x and by h, of every step; gh becomes that of the first state; w (3H, H)."""
-    T, past = len(g), np.empty(gh.shape[1], gh.dtype)
-    for n in range(start, stop):
-        for step in range(T - 1, -1, -1):
-            t = T - 1 - step if backwards else step
-            for j in range(gh.shape[1]):
-                gh[n, j] += g[t, n, j]
-            gru_row_back(gh[n], kept[t, n], by_h[t, n], states[t, n], gx[t, n], gates[t, n], past)
-            gh[n] = past
-            multiply(gates[t, n], w, gh[n])
+def gru_sequences(start, stop, way, function, w, x, h, b, by_h, kept, hs, backwards):
+    """by_h, kept and hs of every step; w (B, H, 3H / B), b (3H,)."""
+    T, before = len(x), h
+    for step in range(T):
+        t = T - 1 - step if backwards else step
+        by_h[t, start:stop] = b
+        multiply(way, function, before[start:stop], w, by_h[t, start:stop])
+        for n in range(start, stop):
+            gru_row(x[t, n], by_h[t, n], before[n], kept[t, n], hs[t, n])
+        before = hs[t]
+
+
+@loop
+def gru_sequences_back(start, stop, way, function, w, g, gh, kept, by_h, states, gx, gates, backwards):
+    """gx and gates, the gradients of the gates' parts by x and by h, of every step; gh becomes that of the first state; w (B, 3H, H / B)."""
+    T, past = len(g), np.empty((stop - start, gh.shape[1]), gh.dtype)
+    for step in range(T - 1, -1, -1):
+        t = T - 1 - step if backwards else step
+        gh[start:stop] += g[t, start:stop]
+        for n in range(start, stop):
+            gru_row_back(gh[n], kept[t, n], by_h[t, n], states[t, n], gx[t, n], gates[t, n], past[n - start])
+        gh[start:stop] = past
+        multiply(way, function, gates[t, start:stop], w, gh[start:stop])
 
 
 def share(sequences, w, x, *args):
-    """The sequences of x (T, N, ...) shared out among threads."""
-    threads.run(sequences, x.shape[1], x, *args, least=1 + LEAST // (len(x) * w.size))
+    """The sequences of x (T, N, ...), whose states are multiplied with w (K, M), shared out among threads."""
+    N, least = x.shape[1], 1 + LEAST // (len(x) * w.size)
+    with blas.alone():
+        threads.run(sequences, N, *prepared(w, N // len(threads.pieces(N, least))), x, *args, least=least)

@@ -128,37 +128,3 @@ def cross_entropy_gradient(g, target, exps, totals):
     gx = np.empty_like(exps)
     threads.run(losses_back, len(exps), g, target, exps, totals, gx, least=1 + LEAST // exps.shape[1])
     return gx
-
-
-# ---- strips of attention scores: row r of a causal strip sees `first` + r keys; first = 0: all ---------------------------
-
-@loop
-def strip(s, lse, total, first):
-    """s = e^(s - its row's largest), zeros for what is not seen; total (n, 1): the rows' sums; lse (n,): of e^s, their logarithms."""
-    for i in range(s.shape[0]):
-        x = s[i]
-        if first:
-            x = x[:first + i]
-            s[i, first + i:] = F(0)
-        most = largest(x)
-        most = F(0) if most == F(-np.inf) else most
-        sum_ = F(0)
-        for j in range(x.size):
-            x[j] = decay(x[j] - most)
-            sum_ += x[j]
-        total[i, 0], lse[i] = sum_, np.log(sum_) + most
-
-
-@loop
-def strip_back(p, gp, lse, delta, first):
-    """p = e^(p - lse), gp = p (gp - delta): the probabilities, and the gradient of the scores."""
-    for i in range(p.shape[0]):
-        x, g, shift, d = p[i], gp[i], lse[i, 0], delta[i, 0]
-        if first:
-            x, g = x[:first + i], g[:first + i]
-            p[i, first + i:] = F(0)
-            gp[i, first + i:] = F(0)
-        shift = F(0) if shift == F(-np.inf) else shift
-        for j in range(x.size):
-            x[j] = decay(x[j] - shift)
-            g[j] = x[j] * (g[j] - d)

@@ -1,8 +1,6 @@
-"""The op table: one family per file, one block per op."""
+"""The op table: one family per file, one block per op; those that many programs do without are named in later.py."""
 from . import (
-    creation, dropout, dtype, elementwise, division, exponential, powers, trigonometric, special, gamma, rounding, compare, activation,
-    sigmoid, operators, from_data, reduce, variance, logsumexp, shape, random, windows, conv, pool, adaptive, softmax, standardize, normalize, loss,
-    cross_entropy, margin, fold, pixels, attention, transpose, strides, memory, diagonal, join, arrange, pad, scan,
-    extreme, norms, rows, index, gather, masks, attributes, scatter_reduce, select, embedding, search, sort, unique, matmul, linear, einsum,
-    linalg, decompose, vectors, matrix_norms, out,
+    creation, dtype, elementwise, division, exponential, powers, trigonometric, special, rounding, compare, activation, sigmoid, operators,
+    from_data, reduce, variance, logsumexp, shape, random, softmax, transpose, strides, memory, diagonal, join, arrange, pad, scan, extreme, norms,
+    rows, index, gather, masks, attributes, select, sort, unique, matmul, later,
 )

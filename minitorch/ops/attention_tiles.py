@@ -31,7 +31,12 @@ class Heads:
         self.L, self.S = query.shape[-2], key.shape[-2]
         self.mask = None if mask is None else np.broadcast_to(mask, (*query.shape[:-1], self.S))
         self.rows = max(16, min(CAUSAL_ROWS if causal else ROWS, STRIP // max(1, self.S)))
-        self.loops = loops.module("softmax") if loops.wanted(query, 4000, single=True) else None
+        self.loops = loops.module("attention") if loops.wanted(query, 4000, single=True) else None
+
+    def whole(self):
+        """Whether compiled loops take heads as a whole."""
+        arrays = (self.query, self.key, self.value)
+        return self.loops is not None and self.mask is None and all([a.ndim < 5 and a.strides[-1] == a.itemsize for a in arrays]) and blas.address()
 
     def strips(self):
         """(rows, how many keys they see) for the strips of one head, the last one first: of causal attention it sees the most."""
@@ -45,7 +50,7 @@ class Heads:
 
     def product(self, a, b, room):
         """a b^T, in `room`."""
-        return np.matmul(a, b.T, out=room[:len(a) * len(b)].reshape(len(a), len(b)))
+        return blas.matmul(a, b.T, out=room[:len(a) * len(b)].reshape(len(a), len(b)))
 
     def scores(self, q, k, head, rows, stop, room):
         """q k^T + mask for a strip, q scaled before, -inf for what is not seen: (n, stop)."""
@@ -70,9 +75,19 @@ class Heads:
             rooms = [np.empty(self.rows * self.S, self.query.dtype) for _ in range(2)]         # of one strip after another: in the cache
             for head in range(start, stop):
                 part(head, *rooms)
+        self.share(some)
+
+    def share(self, part, *args):
+        """part(start, stop, *args) for the heads of keys."""
         n, least = math.prod(self.key.shape[:-2]), 1 + (1 << 18) // max(1, self.L * self.S * self.groups)
-        with blas.alone() if len(threads.pieces(n, least)) > 1 else contextlib.nullcontext():
-            threads.run(some, n, least=least)
+        with blas.alone() if len(threads.pieces(n, least)) > 1 or args else contextlib.nullcontext():
+            threads.run(part, n, *args, least=least)
+
+    def by_loop(self, loop, inputs, *outputs):
+        """The loop over whole heads, in four axes; inputs whose rows overlap in memory are copied."""
+        inputs = [x if x.strides[-1] == x.itemsize and x.strides[-2] >= x.itemsize * x.shape[-1] else np.ascontiguousarray(x) for x in inputs]
+        arrays = [x if x.ndim == 4 else x[None] for x in inputs + list(outputs)]
+        self.share(loop, blas.address(), *arrays, self.scale, self.causal, self.groups, self.rows)
 
 
 def of(x, head):
@@ -102,6 +117,9 @@ def forward(query, key, value, mask, causal, scale, groups):
     """
     heads = Heads(query, key, value, mask, causal, scale, groups)
     y, lse = np.empty_like(query, shape=(*query.shape[:-1], value.shape[-1])), np.empty((*query.shape[:-1], 1), query.dtype)
+    if heads.whole():
+        heads.by_loop(heads.loops.heads, [query, key, value], y, lse)
+        return y, lse[..., 0]
 
     def part(of_key, room, _):
         k, v = np.ascontiguousarray(of(key, of_key)), np.ascontiguousarray(of(value, of_key))
@@ -114,7 +132,7 @@ def forward(query, key, value, mask, causal, scale, groups):
                 else:
                     total = np.empty((len(s), 1), s.dtype)
                     heads.loops.strip(s, sums[rows, 0], total, heads.first(rows))
-                np.matmul(s, v[:stop], out=out[rows])
+                blas.matmul(s, v[:stop], out=out[rows])
                 total[total == 0] = 1
                 out[rows] /= total
     heads.each(part)
@@ -125,12 +143,15 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
     """The gradients of query, key and value from that of y, each in memory as what it is the gradient of."""
     heads = Heads(query, key, value, mask, causal, scale, groups)
     lse, (gq, gk, gv) = lse[..., None], [np.empty_like(t) for t in (query, key, value)]
+    if heads.whole():
+        heads.by_loop(heads.loops.heads_back, [g, query, key, value, lse], gq, gk, gv)
+        return gq, gk, gv
 
     def part(of_key, room, other):
         k, v, by_k, by_v = np.ascontiguousarray(of(key, of_key)), np.ascontiguousarray(of(value, of_key)), of(gk, of_key), of(gv, of_key)
         for head in heads.of_key(of_key):
             q, by_q, by_y, sums = of(query, head) * heads.scale, of(gq, head), of(g, head), of(lse, head)
-            delta = np.einsum("ij,ij->i", by_y, of(y, head))[:, None]
+            delta = np.einsum("ij,ij->i", by_y, of(y, head))[:, None] if heads.loops is None else None
             for rows, stop in heads.strips():
                 p = heads.scores(q, k, head, rows, stop, room)
                 gp = heads.product(by_y[rows], v[:stop], other)
@@ -140,15 +161,15 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
                     gp -= delta[rows]
                     gp *= p
                 else:
-                    heads.loops.strip_back(p, gp, sums[rows], delta[rows], heads.first(rows))
-                np.matmul(gp, k[:stop], out=by_q[rows])
+                    heads.loops.strip_back(p, gp, sums[rows, 0], heads.first(rows))
+                blas.matmul(gp, k[:stop], out=by_q[rows])
                 if head % groups == 0 and rows.stop == heads.L:            # the first
-                    np.matmul(p.T, by_y[rows], out=by_v[:stop])
-                    np.matmul(gp.T, q[rows], out=by_k[:stop])
+                    blas.matmul(p.T, by_y[rows], out=by_v[:stop])
+                    blas.matmul(gp.T, q[rows], out=by_k[:stop])
                     by_v[stop:], by_k[stop:] = 0, 0
                 else:
-                    by_v[:stop] += p.T @ by_y[rows]
-                    by_k[:stop] += gp.T @ q[rows]
+                    blas.matmul(p.T, by_y[rows], out=by_v[:stop], add=True)
+                    blas.matmul(gp.T, q[rows], out=by_k[:stop], add=True)
             by_q *= heads.scale
     heads.each(part)
     return gq, gk, gv

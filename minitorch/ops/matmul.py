@@ -83,13 +83,13 @@ def stacked(a, b):
     """a @ b of many matrices: an outer product without the library of linear algebra, others shared out among threads."""
     if a.shape[-1] == b.shape[-2] == 1 and a.dtype == b.dtype:
         return a * b
-    if type(a) is not np.ndarray or not a.size or not b.size or threads.get_num_threads() == 1:
+    if type(a) is not np.ndarray or not a.size or not b.size:
         return a @ b
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     each, n = a.shape[-2] * a.shape[-1] * b.shape[-1], max(lead)           # multiplications of a pair; the axis that is cut
     least = 1 + n * LEAST // (math.prod(lead) * each)
-    if each > LARGE or len(threads.pieces(n, least)) == 1:
-        return a @ b
+    if len(threads.pieces(n, least)) == 1:
+        return blas.matmul(a, b)
     axis, y = lead.index(n) - len(lead) - 2, np.empty((*lead, a.shape[-2], b.shape[-1]), a.dtype)
 
     def cut(x, start, stop):
@@ -97,13 +97,13 @@ def stacked(a, b):
         return x if whole else x[(..., slice(start, stop), *[slice(None)] * (-axis - 1))]
 
     def part(start, stop):
-        np.matmul(cut(a, start, stop), cut(b, start, stop), out=cut(y, start, stop))
+        blas.matmul(cut(a, start, stop), cut(b, start, stop), out=cut(y, start, stop))
     with blas.alone():
         threads.run(part, n, least=least)
     return y
 
 
-LEAST, LARGE = 1 << 22, 1 << 26                      # multiplications that are worth another thread; of a pair that is shared out by BLAS itself
+LEAST = 1 << 22                                      # multiplications that are worth another thread
 
 matmul.vjp(lambda g, other: left_gradient(g, other),
            lambda g, input, other_shape: right_gradient(g, input, len(other_shape)))

@@ -142,7 +142,8 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     if isinstance(ord, str) or len(dims if dims is not None else A.shape) == 2:
         if dims is not None and len(dims) == 1:
             raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
-        return matrix_norms.matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
+        from .matrix_norms import matrix_norm
+        return matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
     return vector_norm(A, ord, dims, keepdim, dtype=dtype)
 
 norm.case(normal(2, 3, 4))
@@ -158,7 +159,8 @@ linalg_norm = norm
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):  # noqa: F811  (torch.norm beside torch.linalg.norm)
     """The p-norm over `dim`: an int, several, or None for all.  p: a number, "fro" (2), or "nuc" (of matrices)."""
     if p == "nuc":
-        return matrix_norms.matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+        from .matrix_norms import matrix_norm
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     return vector_norm(input, 2 if p == "fro" or p is None else p, dim, keepdim, dtype=dtype)
 
 norm.case(normal(3, 4))
@@ -181,4 +183,4 @@ dist.case(normal(3), normal(3), p=inf)
 dist.case(normal(3), normal(3), 3)
 
 
-from . import elementwise, matrix_norms  # noqa: E402  (last: the modules of ops name each other)
+from . import elementwise  # noqa: E402  (last: the modules of ops name each other)

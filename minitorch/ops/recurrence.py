@@ -11,6 +11,7 @@ from ..cases import normal
 from . import recurrence_steps
 from .join import stack
 from .linear import linear
+from .matmul import times
 from .recurrence_steps import order
 from .recurrent import check_states, gru_gates, gru_gates_gradient, lstm_gates, lstm_gates_gradient
 
@@ -32,10 +33,10 @@ def flat(x):
 
 def weights_gradient(gx, first, states, backwards):
     """The gradient of the weights that the state before each step is multiplied with, from that of the products: gx^T states."""
-    gw = gx[-1 if backwards else 0].swapaxes(0, 1) @ first
+    gw = times(gx[-1 if backwards else 0].swapaxes(0, 1), first)
     if len(gx) > 1:
         later, before = (gx[:-1], states[1:]) if backwards else (gx[1:], states[:-1])
-        gw += flat(later).swapaxes(0, 1) @ flat(before)
+        gw += times(flat(later).swapaxes(0, 1), flat(before))
     return gw
 
 
@@ -128,7 +129,7 @@ def _(g, h, w, y, kept, by_h, backwards, wanted):
             by_state = gates[t] @ w
             by_state += past
     gates, before = flat(gates), flat(before)
-    return gx, by_state, gates.swapaxes(0, 1) @ before, gates.sum(axis=0) if 3 in wanted else None
+    return gx, by_state, times(gates.swapaxes(0, 1), before), gates.sum(axis=0) if 3 in wanted else None
 
 
 gru_over.case(normal(3, 2, 6), normal(2, 2), normal(6, 2), normal(6))

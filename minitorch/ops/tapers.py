@@ -2,9 +2,10 @@
 import numpy as np
 
 from .. import backend
-from ..autograd.op import op
+from ..autograd.op import HOMES, op
 from ..backend import xp
 from ..cases import integers, normal
+from ..tensor import Tensor
 from .creation import chosen, finished, public
 
 
@@ -72,6 +73,8 @@ def lcm(input, other, /):
 
 gcd.case(integers(3, 4, low=-20, high=20), integers(4, low=-20, high=20))
 lcm.case(integers(3, 4, low=-20, high=20), integers(4, low=-20, high=20))
+
+HOMES["torch"].update(gcd_=Tensor.gcd_, lcm_=Tensor.lcm_)
 
 
 @op(numbers="half", differentiable=False)

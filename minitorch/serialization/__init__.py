@@ -6,8 +6,6 @@ file of ours carries checksums of all it holds, and loading executes nothing unl
 """
 import os
 
-from ..autograd.op import HOMES
-from . import copying
 from .files import CallersMistake, Foreign, blamed, reading, replacing
 from .trust import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
 
@@ -112,6 +110,3 @@ def get_unsafe_globals_in_checkpoint(f):
         from .archive import Reader
         from .unpickler import refused_names
         return refused_names(Reader(file).read("data.pkl").tobytes())
-
-
-HOMES["torch"].update(save=save, load=load)

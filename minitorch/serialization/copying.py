@@ -65,6 +65,3 @@ def copied(array, memo):
         flat = (again if again.flags.c_contiguous else again.T).reshape(-1)
         again = strided(flat[start:], array.shape, array.strides) if array.size else library.empty(array.shape, array.dtype)
     return again, counter
-
-
-Tensor.__reduce_ex__, Tensor.__deepcopy__, Tensor.__copy__ = reduce_tensor, deepcopy_tensor, copy_tensor

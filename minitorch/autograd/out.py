@@ -4,19 +4,19 @@ Ops take it by themselves.  As in PyTorch it belongs to the functions, not to th
 """
 import functools
 
-from ..autograd.call import written
-from ..autograd.op import HOMES
+from .call import written
 
-NAMES = {
+NAMES = {home: frozenset(names.split()) for home, names in {
     "torch": """addbmm addmm addmv addr aminmax baddbmm bernoulli bmm bucketize chain_matmul cholesky_inverse cholesky_solve clamp_max
                 clamp_min count_nonzero cross cummax cummin diag diff dot float_power gather ger heaviside histc index_add index_copy
                 index_select inner inverse kron kthvalue log_softmax masked_select matrix_power max median min mm mode msort multinomial mv
                 nanmean nanmedian nanquantile nansum nonzero norm outer polygamma prod quantile renorm scatter scatter_add scatter_reduce
                 searchsorted softmax sort std std_mean take take_along_dim tensordot topk var var_mean vdot""",
+    "functional": "",
     "linalg": """cond cross matrix_norm matrix_power matrix_rank multi_dot norm pinv qr slogdet solve solve_triangular vecdot
                  vector_norm""",
-}
-MADE = "arange empty eye full linspace logspace normal ones rand randint randn randperm zeros"
+}.items()}
+MADE = frozenset("arange empty eye full linspace logspace normal ones rand randint randn randperm zeros".split())
 
 
 def with_out(f):
@@ -46,8 +46,6 @@ def made_into(f):
     return call
 
 
-for _home, _names in NAMES.items():
-    for _name in _names.split():
-        HOMES[_home][_name] = with_out(HOMES[_home][_name])
-for _name in MADE.split():
-    HOMES["torch"][_name] = made_into(HOMES["torch"][_name])
+def at_home(place, name, f):
+    """`f` as users find it at `place`: with out= where PyTorch's function takes it."""
+    return with_out(f) if name in NAMES[place] else made_into(f) if place == "torch" and name in MADE else f
