@@ -114,7 +114,8 @@ def divided(y, x, value, g):
 
 @loop
 def signed(y, x, g):
-    """y = g sign(x) for x (N, D), g (N, 1)."""
+    """y = g sign(x) for x (N, D), g (N, 1); the sign of NaN is 0, as in PyTorch."""
     for i in range(x.shape[0]):
+        none = g[i, 0] * x.dtype.type(0)
         for j in range(x.shape[1]):
-            y[i, j] = g[i, 0] * np.sign(x[i, j])
+            y[i, j] = g[i, 0] if x[i, j] > 0 else -g[i, 0] if x[i, j] < 0 else none

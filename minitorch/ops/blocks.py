@@ -15,12 +15,12 @@ BLOCK = 1 << 18                                      # numbers of a block; small
 PIECE = 1 << 12                                      # numbers of a row, where one row is all there is: it is folded
 
 
-def matrix(x, axis, least=LARGE, shortest=8):
+def matrix(x, axis, least=None, shortest=8):
     """x as (N, D) for a reduction over `axis`: the last axes, or None for all; None where it is not laid out so, or not worth it.
 
-    least: numbers of x; shortest: of a row.
+    least: numbers of x, LARGE if left out; shortest: of a row.
     """
-    if type(x) is not np.ndarray or x.size < max(least, 1) or not x.flags.c_contiguous:
+    if type(x) is not np.ndarray or x.size < (LARGE if least is None else least) or not x.size or not x.flags.c_contiguous:
         return None
     last = reduced(x, axis)
     if type(axis) is tuple and sorted([d % x.ndim for d in axis]) != list(range(x.ndim - last, x.ndim)) \
