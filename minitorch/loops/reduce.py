@@ -91,20 +91,6 @@ def given_to_ties(y, x, value, g):
 
 
 @loop
-def given_to_ties_and_nan(y, x, value, g):
-    """given_to_ties where a NaN equals NaN."""
-    for i in range(x.shape[0]):
-        if value[i, 0] == value[i, 0]:
-            given_to_ties(y[i:i + 1], x[i:i + 1], value[i:i + 1], g[i:i + 1])
-        else:
-            k = 0
-            for j in range(x.shape[1]):
-                k += x[i, j] != x[i, j]
-            for j in range(x.shape[1]):
-                y[i, j] = g[i, 0] / k if x[i, j] != x[i, j] else x.dtype.type(0)
-
-
-@loop
 def divided(y, x, value, g):
     """y = x / value g for x (N, D), value and g (N, 1)."""
     for i in range(x.shape[0]):

@@ -10,7 +10,7 @@ from ..cases import normal, positive
 from . import blocks
 from .dims import axes, kept, over
 from .dtype import cast
-from .extreme import shared
+from .ties import shared
 
 
 @op(home="", numbers="half", called="linalg_vector_norm")
