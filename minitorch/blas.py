@@ -119,23 +119,36 @@ def in_blocks(w, rows):
     return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
 
 
-def product(a, b):
-    """a @ b of two matrices, NumPy arrays: in parts, side by side, where it is large."""
+def product(a, b, bias=None):
+    """a @ b, + bias, of two matrices, NumPy arrays: in parts, side by side, where it is large."""
     work = a.size * b.shape[1]
     if work < TINY or threads.get_num_threads() == 1 or a.dtype.kind != "f" or a.shape[1] != b.shape[0]:
-        return matmul(a, b)
+        return with_bias(a, b, bias)
     enter()
     try:
-        return divided(a, b) if work >= LARGE else matmul(a, b)
+        return divided(a, b, bias) if work >= LARGE else with_bias(a, b, bias)
     finally:
         leave()
 
 
-def divided(a, b):
-    """a @ b in parts, of rows or of columns, whichever there are more of."""
+def with_bias(a, b, bias, out=None):
+    """a @ b + bias, by the thread that asks for it."""
+    if bias is not None and bias.dtype is a.dtype and by_mkl(a, b):
+        y = np.empty((len(a), b.shape[1]), a.dtype) if out is None else out
+        y[...] = bias
+        return matmul(a, b, out=y, add=True)
+    y = matmul(a, b, out=out)
+    if bias is not None:
+        y += bias
+    return y
+
+
+def divided(a, b, bias):
+    """a @ b + bias in parts, of rows or of columns, whichever there are more of."""
     y = np.empty((len(a), b.shape[1]), np.result_type(a, b))
     if len(a) >= b.shape[1]:
-        threads.run(lambda start, stop: matmul(a[start:stop], b, out=y[start:stop]), len(a), least=16)
+        threads.run(lambda start, stop: with_bias(a[start:stop], b, bias, y[start:stop]), len(a), least=16)
     else:
-        threads.run(lambda start, stop: matmul(a, b[:, start:stop], out=y[:, start:stop]), b.shape[1], least=16)
+        one = bias is None or bias.size == 1         # for all columns
+        threads.run(lambda start, stop: with_bias(a, b[:, start:stop], bias if one else bias[start:stop], y[:, start:stop]), b.shape[1], least=16)
     return y

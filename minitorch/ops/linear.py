@@ -12,13 +12,16 @@ def linear(input, weight, bias=None, /):
     """
     if input.dtype.itemsize == 2 and in_steps(input, weight):
         return in_float32(linear.op.forward, input, weight, bias)
+    shape = input.shape[:-1] + weight.shape[:-1]
+    if bias is not None and (bias.ndim > 1 or bias.shape not in ((), (1,), shape[-1:])):
+        raise RuntimeError(f"linear: bias of shape {tuple(bias.shape)} for outputs of shape {tuple(shape)}")
     try:
-        y = times(input, weight.T) if weight.ndim == 2 and input.ndim > 1 else input @ weight.T
+        if weight.ndim == 2 and input.ndim > 1:
+            return times(input, weight.T, bias)
+        y = input @ weight.T
     except ValueError:
         raise mismatch("linear", input, weight.T) from None
     if bias is not None:
-        if bias.ndim > 1 or bias.shape not in ((), (1,), y.shape[-1:]):
-            raise RuntimeError(f"linear: bias of shape {tuple(bias.shape)} for outputs of shape {tuple(y.shape)}")
         y += bias
     return y
 

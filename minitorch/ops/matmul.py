@@ -72,10 +72,15 @@ def matmul(input, other, /):
         raise mismatch("matmul", input, other) from None
 
 
-def times(a, b):
-    """a @ b for a (..., K) and a matrix b (K, M)."""
+def times(a, b, bias=None):
+    """a @ b + bias for a (..., K) and a matrix b (K, M)."""
     rows = tall(a)
-    y = blas.product(rows, b) if type(a) is np.ndarray else rows @ b
+    if type(a) is np.ndarray:
+        y = blas.product(rows, b, bias)
+    else:
+        y = rows @ b
+        if bias is not None:
+            y += bias
     return y if a.ndim == 2 else y.reshape(a.shape[:-1] + b.shape[1:])
 
 
