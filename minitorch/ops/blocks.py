@@ -45,6 +45,9 @@ def by_rows(f, y, *arrays):
     size = max([a.size for a in (y, *arrays)])
     along = len(y) if len(y) > 1 else y.shape[1]
     n = max(1, BLOCK * along // size)
+    if along <= n and size < 2 * LEAST:
+        f(y, *arrays)
+        return y
 
     def cut(a, part):
         return a[part] if len(y) > 1 else a[:, part] if a.shape[1] > 1 else a
@@ -76,7 +79,7 @@ def folded(f, whole, x, *columns):
         pieces = x[0, :end].reshape(-1, PIECE)
         found = folded(f, whole, pieces, *[np.full((len(pieces), 1), c[0, 0]) for c in columns])
         return whole(np.append(found, f(x[:, end:], *columns)) if end < D else found).reshape(1)
-    if len(x) == 1:
+    if len(x) == 1 or x.size < LARGE:
         return f(x, *columns)
 
     def fill(y, *arrays):

@@ -51,7 +51,7 @@ def added(x, axis, keepdim):
     """The sum of floats."""
     if type(axis) is int and x.size > FEW and type(x) is np.ndarray and x.shape[axis] <= 8:
         return sum_of_few(x, axis, keepdim)
-    rows = blocks.matrix(x, axis, FEW)
+    rows = blocks.matrix(x, axis, FEW if type(axis) is int else None)
     return blocks.shaped(blocks.folded(blocks.sums, np.sum, rows), x, axis, keepdim) if rows is not None else x.sum(axis, None, None, keepdim)
 
 
