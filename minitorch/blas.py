@@ -17,21 +17,22 @@ from . import mkl, threads
 from .backends import CHOSEN
 from .dtypes import F32
 
-functions = None                                     # (get, set) of its number of threads, sgemm; () where it is another library
+functions = None                                     # (get, set) of its number of threads, sgemm, dgemm; () where it is another library
 users, before, lock = 0, 1, threading.Lock()         # how many are within alone(), and what held before the first of them
 TINY, LARGE = 1 << 18, 1 << 24                       # multiplications: OpenBLAS itself uses one thread below; several pay above
+NARROW = 1 << 12                                     # numbers in the smallest of three matrices below which OpenBLAS is the faster one
 SMALL, COLUMNS = 10 ** 6, 32                         # multiplications that OpenBLAS takes on without copying; columns of a block
 
 
 def find():
-    """OpenBLAS's functions: the two that get and set its number of threads, sgemm; () where NumPy came with another library."""
+    """OpenBLAS's functions: the two that get and set its number of threads, sgemm, dgemm; () where NumPy came with another library."""
     global functions
     if functions is None:
         functions = ()
         for path in sorted((Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*")):
             library = ctypes.CDLL(str(path))
             functions = (library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_,
-                         library.scipy_cblas_sgemm64_)
+                         library.scipy_cblas_sgemm64_, library.scipy_cblas_dgemm64_)
     return functions
 
 
@@ -79,13 +80,16 @@ def with_mkl(dtype):
 
 def by_mkl(a, b):
     """Whether MKL computes a @ b, of matrices or stacks of them: where it pays, and what it can."""
-    return a.shape[-2] * a.shape[-1] * b.shape[-1] >= TINY and min(a.shape[-2], b.shape[-1]) > 1 and a.shape[-1] == b.shape[-2] \
-        and a.dtype is b.dtype and with_mkl(a.dtype)
+    (n, k), (l, m) = a.shape[-2:], b.shape[-2:]
+    return n * k * m >= TINY and min(n * k, k * m, n * m) >= NARROW and k == l and a.dtype is b.dtype and with_mkl(a.dtype)
 
 
-def address():
-    """Where in memory the function stands that multiplies float32 matrices, cblas_sgemm with sizes of 64 bits; 0: nowhere known."""
-    function = mkl.find()[F32] if with_mkl(F32) else find()[2] if find() else None
+def address(dtype, smallest=NARROW):
+    """Where in memory the function stands that multiplies matrices of float32 or float64, CBLAS's with sizes of 64 bits; 0: nowhere known.
+
+    smallest: how many numbers the smallest of the three matrices has.
+    """
+    function = mkl.find()[dtype] if with_mkl(dtype) and smallest >= NARROW else find()[2 if dtype is F32 else 3] if find() else None
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 

@@ -1,7 +1,7 @@
-"""Products of float32 matrices inside compiled loops: of small ones loops too, else by the library of linear algebra.
+"""Products of matrices inside compiled loops: of small ones loops too, else by the library of linear algebra.
 
-The loops are given the address of its function cblas_sgemm with sizes of 64 bits, since an address written into compiled code would
-not hold in the next process, which reads that code from disk.
+The loops are given the address of its function, cblas_sgemm or cblas_dgemm with sizes of 64 bits, since an address written into
+compiled code would not hold in the next process, which reads that code from disk.
 """
 import numpy as np
 from llvmlite import ir
@@ -12,7 +12,7 @@ from .. import blas, mkl
 from . import inline
 from .functions import ONE
 
-INT, LONG, FLOAT, POINTER = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.IntType(8).as_pointer()
+INT, LONG, POINTER = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
 MATRIX = [POINTER, LONG]                             # where it begins, the distance of its rows
 AS_IT_IS, TURNED, PACKED = 111, 112, 151             # CBLAS's words for how a matrix lies in memory
 SMALL, UNROLLED = 1 << 17, 8                         # multiplications that are a loop, not a call; rows of a matrix that one loop reads
@@ -20,37 +20,38 @@ ROW_BY_ROW, BY_SGEMM, BY_PACKED = 0, 1, 2            # ways to multiply
 
 
 def call(name, factor):
-    """An intrinsic (function, ways, sizes n, m, k, factor, a, its row, b, its row, factor of y, y, its row) that calls it; a factor of a b is passed on or not."""
-    parameters = [INT] * 3 + [LONG] * 3 + [FLOAT] * factor + [*MATRIX, *MATRIX, FLOAT, *MATRIX]
-
+    """An intrinsic that calls the function at an address; `factor`: whether it is one that takes a factor of a b."""
     @intrinsic
     def cblas(typing, function, a_way, b_way, n, m, k, alpha, a, a_row, b, b_row, beta, y, y_row):
+        number = ir.FloatType() if alpha == types.float32 else ir.DoubleType()
+        parameters = [INT] * 3 + [LONG] * 3 + [number] * factor + [*MATRIX, *MATRIX, number, *MATRIX]
+
         def compile_call(context, builder, signature, args):
             function, a_way, b_way, n, m, k, alpha, a, a_row, b, b_row, beta, y, y_row = args
             a, b, y = (builder.inttoptr(x, POINTER) for x in (a, b, y))
             function = builder.inttoptr(function, ir.FunctionType(ir.VoidType(), parameters).as_pointer())
             builder.call(function, [INT(101), a_way, b_way, n, m, k, *[alpha] * factor, a, a_row, b, b_row, beta, y, y_row])         # 101: by rows
             return context.get_dummy_value()
-        return types.void(types.uintp, *[types.int32] * 2, *[types.int64] * 3, types.float32, *[types.uintp, types.int64] * 2,
-                          types.float32, types.uintp, types.int64), compile_call
+        return types.void(types.uintp, *[types.int32] * 2, *[types.int64] * 3, alpha, *[types.uintp, types.int64] * 2,
+                          alpha, types.uintp, types.int64), compile_call
     cblas.__name__ = name
     return cblas
 
 
-sgemm, sgemm_compute = call("sgemm", factor=True), call("sgemm_compute", factor=False)
+gemm, sgemm_compute = call("gemm", factor=True), call("sgemm_compute", factor=False)
 
 
 @inline
 def product(function, alpha, a, a_way, b, b_way, beta, y):
-    """y = alpha a b + beta y, where a matrix may be taken TURNED; rows lie in memory as wholes."""
-    sgemm(function, a_way, b_way, y.shape[0], y.shape[1], a.shape[1] if a_way == AS_IT_IS else a.shape[0], alpha,
+    """y = alpha a b + beta y, all of the type of alpha, where a matrix may be taken TURNED; rows lie in memory as wholes."""
+    gemm(function, a_way, b_way, y.shape[0], y.shape[1], a.shape[1] if a_way == AS_IT_IS else a.shape[0], alpha,
           a.ctypes.data, row(a), b.ctypes.data, row(b), beta, y.ctypes.data, row(y))
 
 
 @inline
 def row(x):
     """The distance of the rows of x; of a single one the array may say anything."""
-    return max(x.strides[0] // 4, x.shape[1])
+    return max(x.strides[0] // x.itemsize, x.shape[1])
 
 
 @inline
@@ -90,4 +91,4 @@ def prepared(w, rows):
     if blas.with_mkl(w.dtype):
         function, w = mkl.packed(w, rows)
         return BY_PACKED, function, w[None, None]
-    return BY_SGEMM, blas.address(), blas.in_blocks(w, rows)
+    return BY_SGEMM, blas.address(w.dtype), blas.in_blocks(w, rows)

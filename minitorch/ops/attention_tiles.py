@@ -36,7 +36,8 @@ class Heads:
     def whole(self):
         """Whether compiled loops take heads as a whole."""
         arrays = (self.query, self.key, self.value)
-        return self.loops is not None and self.mask is None and all([a.ndim < 5 and a.strides[-1] == a.itemsize for a in arrays]) and blas.address()
+        return self.loops is not None and self.mask is None and all([a.ndim < 5 and a.strides[-1] == a.itemsize for a in arrays]) \
+            and blas.address(self.query.dtype)
 
     def strips(self):
         """(rows, how many keys they see) for the strips of one head, the last one first: of causal attention it sees the most."""
@@ -87,7 +88,7 @@ class Heads:
         """The loop over whole heads, in four axes; inputs whose rows overlap in memory are copied."""
         inputs = [x if x.strides[-1] == x.itemsize and x.strides[-2] >= x.itemsize * x.shape[-1] else np.ascontiguousarray(x) for x in inputs]
         arrays = [x if x.ndim == 4 else x[None] for x in inputs + list(outputs)]
-        self.share(loop, blas.address(), *arrays, self.scale, self.causal, self.groups, self.rows)
+        self.share(loop, blas.address(self.query.dtype), *arrays, self.scale, self.causal, self.groups, self.rows)
 
 
 def of(x, head):

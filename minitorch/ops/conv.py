@@ -9,6 +9,7 @@ small enough to stay in the processor's cache.
 """
 from math import prod
 
+from .. import blas
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
@@ -170,8 +171,8 @@ convolution_weight.vjp(
 
 
 def for_loops(slide, *arrays):
-    """Whether arrays are of images, some of which there are, with nothing cut off."""
-    return all([a.ndim == 4 and a.size for a in arrays]) and min([min(p) for p in slide.padding]) >= 0
+    """Whether arrays are of images, some of which there are, with nothing cut off, and loops can multiply matrices."""
+    return all([a.ndim == 4 and a.size for a in arrays]) and min([min(p) for p in slide.padding]) >= 0 and blas.address(arrays[0].dtype)
 
 
 @convolution.loop("conv", least=2000)

@@ -25,7 +25,7 @@ def order(T, backwards):
 
 def prepared(*arrays):
     """(minitorch.loops.recurrent, arrays row by row) where the loops are to work on arrays like the first; (None, *arrays)."""
-    if loops.wanted(arrays[0], 5000, single=True) and all([a.dtype == dtypes.F32 for a in arrays]) and blas.address():
+    if loops.wanted(arrays[0], 5000, single=True) and all([a.dtype == dtypes.F32 for a in arrays]) and blas.address(dtypes.F32):
         return loops.module("recurrent"), *[np.ascontiguousarray(a) for a in arrays]
     return None, *arrays
 
