@@ -13,7 +13,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, threads
 from ..backend import xp
 from .mode import Setting
 from .watch import made, watched_vjp, watchers
@@ -151,7 +151,7 @@ def run(roots, gradients, inputs=None, create_graph=False, retain_graph=False):
         needed = leading_to(inputs, order)
         order = [node for node in order if node in needed]
         captured = {}
-    pending, owned = {}, set()                       # node -> gradient so far; nodes whose sum is ours to add to
+    pending = {}                                     # node -> gradient so far
     for root, g in zip(roots, gradients):
         pending[root] = pending[root] + g if root in pending else g
     with Setting(grad=create_graph):
@@ -184,11 +184,8 @@ def run(roots, gradients, inputs=None, create_graph=False, retain_graph=False):
                     gp = fit(gp, p)
                 if p not in pending:
                     pending[p] = gp
-                elif p not in owned or create_graph:
-                    pending[p] = pending[p] + gp
-                    owned.add(p)
                 else:
-                    pending[p] += gp
+                    pending[p] = pending[p] + gp if create_graph else total(pending, p, gp)
             if node.saved and not retain_graph:
                 node.release()
             results = gp = g = None                  # no gradient outlives its use
@@ -211,6 +208,32 @@ def fit(g, node):
         return g
     from ..ops.dtype import cast
     return cast(g, dtype=node.dtype)
+
+
+def total(pending, node, g):
+    """The gradient that waited for `node`, taken out of `pending`, and `g`: added in place where nobody else has that array."""
+    old = pending.pop(node)
+    if type(old) is not np.ndarray or sys.getrefcount(old) > POPPED_ALONE or old.base is not None or not old.flags.carray:
+        return old + g
+    threads.run(lambda start, stop: np.add(old[start:stop], g[start:stop], out=old[start:stop]), len(old),
+                least=1 + LARGE * len(old) // old.size) if old.size > LARGE and old.ndim else np.add(old, g, out=old)
+    return old
+
+
+LARGE = 1 << 18                                      # numbers that are worth another thread
+
+
+def references_when_popped():
+    """What sys.getrefcount says of a value that a table held, alone, until a function took it out."""
+    table = {0: np.empty(1)}
+
+    def inner(table):
+        old = table.pop(0)
+        return sys.getrefcount(old)
+    return inner(table)
+
+
+POPPED_ALONE = references_when_popped()
 
 
 def accumulate(leaf, g, create_graph):

@@ -5,7 +5,7 @@ from .. import threads
 from . import loop
 from .functions import ONE, exp, sigmoid
 
-LEAST = 1 << 15                                      # numbers that are worth another thread
+LEAST = 1 << 17                                      # numbers that are worth another thread: handing work over takes as long as 100000
 
 
 @loop

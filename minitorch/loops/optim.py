@@ -7,7 +7,7 @@ import numpy as np
 from .. import threads
 from . import loop
 
-LEAST = 1 << 16                                      # numbers that are worth another thread
+LEAST = 1 << 17                                      # numbers that are worth another thread
 BLOCK = 2048                                         # numbers of each array that the first cache holds
 
 
@@ -29,12 +29,25 @@ def adam_step(start, stop, x, g, m, v, most, sign, decay, shrink, beta1, rest1, 
             xs[i] = shrink * xs[i] - step * ms[i] / (np.sqrt(vs[i]) + eps)
 
 
-def adam(x, g, m, v, most, *, maximize, decay, shrink, betas, step, eps):
-    """m and v take in g, or -g to maximize, plus decay x; x = shrink x - step m / (sqrt(v) + eps), of `most` = max(most, v) unless None."""
-    T, n = x.dtype.type, x.size
-    arrays = [a.reshape(n) for a in (x, g, m, v)] + [np.empty(0, x.dtype) if most is None else most.reshape(n)]
-    rates = betas[0], 1 - betas[0], betas[1], 1 - betas[1]
-    threads.run(adam_step, n, *arrays, *map(T, (-1 if maximize else 1, decay, shrink, *rates, step, eps)), least=LEAST)
+def adam(parameters, *, maximize, decay, shrink, betas):
+    """Steps of several parameters (x, g, m, v, most, step, eps), the threads sharing all of their numbers.
+
+    m and v take in g, or -g to maximize, plus decay x; x = shrink x - step m / (sqrt(v) + eps), of `most` = max(most, v) unless None.
+    """
+    calls, size = [], 0
+    for x, g, m, v, most, step, eps in parameters:
+        T, n = x.dtype.type, x.size
+        arrays = [a.reshape(n) for a in (x, g, m, v)] + [np.empty(0, x.dtype) if most is None else most.reshape(n)]
+        rates = betas[0], 1 - betas[0], betas[1], 1 - betas[1]
+        calls.append((size, n, arrays + list(map(T, (-1 if maximize else 1, decay, shrink, *rates, step, eps)))))
+        size += n
+
+    def part(start, stop):
+        for before, n, call in calls:
+            first, end = max(0, start - before), min(n, stop - before)
+            if first < end:
+                adam_step(first, end, *call)
+    threads.run(part, size, least=LEAST)
 
 
 @loop

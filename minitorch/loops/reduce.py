@@ -1,4 +1,7 @@
-"""logsumexp of the rows of a matrix, and its derivative, for float32: each row is read while it is in the cache."""
+"""Reductions of the rows of a matrix, and their derivatives: each row is read while it is in the cache.
+
+logsumexp is for float32, and shares its rows among threads itself; the others are called on blocks of rows (ops/blocks.py).
+"""
 import numpy as np
 
 from .. import threads
@@ -6,7 +9,7 @@ from . import loop
 from .functions import exp
 from .softmax import exponentials
 
-LEAST = 1 << 14                                      # numbers that are worth another thread
+LEAST = 1 << 17                                      # numbers that are worth another thread
 
 
 @loop
@@ -37,7 +40,68 @@ def back(start, stop, g, x, y, out):
 
 
 def logsumexp_gradient(g, x, y):
-    """g e^(x - y): (N,), (N, D), (N,) -> (N, D)."""
-    out = np.empty_like(x)
-    threads.run(back, len(x), g, x, y, out, least=1 + LEAST // x.shape[1])
+    """g e^(x - y): (N,), (..., D), (N,) -> (..., D), N the number of x's rows."""
+    out, D = np.empty_like(x), x.shape[-1]
+    threads.run(back, len(y), g, x.reshape(-1, D), y, out.reshape(-1, D), least=1 + LEAST // D)
     return out
+
+
+@loop
+def products(x):
+    """The product of each row: (N, D) -> (N,)."""
+    y = np.empty(x.shape[0], x.dtype)
+    for i in range(x.shape[0]):
+        total = x.dtype.type(1)
+        for j in range(x.shape[1]):
+            total *= x[i, j]
+        y[i] = total
+    return y
+
+
+@loop
+def squared_distances(x, mean):
+    """The sum over each row of (x - mean)^2: (N, D), (N, 1) -> (N,)."""
+    y = np.empty(x.shape[0], x.dtype)
+    for i in range(x.shape[0]):
+        total = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            total += (x[i, j] - mean[i, 0]) * (x[i, j] - mean[i, 0])
+        y[i] = total
+    return y
+
+
+@loop
+def scaled_distances(y, x, mean, g):
+    """y = g (x - mean) for x (N, D), g and mean (N, 1)."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = g[i, 0] * (x[i, j] - mean[i, 0])
+
+
+@loop
+def given_to_ties(y, x, value, g):
+    """y = g / k where x = value, which it is k times in its row; else 0: for x (N, D), value and g (N, 1)."""
+    for i in range(x.shape[0]):
+        k = x.dtype.type(0)
+        for j in range(x.shape[1]):
+            k += x.dtype.type(x[i, j] == value[i, 0])
+        share, none = g[i, 0] / k, g[i, 0] / k * x.dtype.type(0)           # NaN where no number is equal, for one was NaN
+        for j in range(x.shape[1]):
+            y[i, j] = share if x[i, j] == value[i, 0] else none
+
+
+@loop
+def divided(y, x, value, g):
+    """y = x / value g for x (N, D), value and g (N, 1)."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] / value[i, 0] * g[i, 0]
+
+
+@loop
+def signed(y, x, g):
+    """y = g sign(x) for x (N, D), g (N, 1); the sign of NaN is 0, as in PyTorch."""
+    for i in range(x.shape[0]):
+        none = g[i, 0] * x.dtype.type(0)
+        for j in range(x.shape[1]):
+            y[i, j] = g[i, 0] if x[i, j] > 0 else -g[i, 0] if x[i, j] < 0 else none

@@ -1,10 +1,15 @@
-"""Rows added to a table at the places that an index names, each in its turn: the same sums by any number of threads."""
+"""Rows added to a table at the places that an index names, in the index's order: the same sums by any number of threads.
+
+Long rows are brought in the order of their places first, so that every row of the table is written once, whole.
+"""
 import numpy as np
 
 from .. import threads
 from . import loop
 
-LEAST = 1 << 16                                      # numbers that are worth another thread
+LEAST = 1 << 18                                      # numbers that are worth another thread
+LONG = 16                                            # numbers of a row that is worth sorting
+PARTS = 64                                           # of the table, with about the same work each
 
 
 @loop
@@ -32,10 +37,49 @@ def add(start, stop, axis, rows, index, y):
                 y[l, k, left:right] = y.dtype.type(0)
 
 
+@loop
+def sort(index, n):
+    """(the numbers of the rows in the order of their places, where those of each of the n places begin, and the end)"""
+    starts, order = np.zeros(n + 2, np.int64), np.empty(index.size, np.int64)
+    for i in range(index.size):
+        starts[(index[i] if index[i] >= 0 else index[i] + n) + 2] += 1
+    for k in range(2, n + 2):
+        starts[k] += starts[k - 1]
+    for i in range(index.size):
+        k = (index[i] if index[i] >= 0 else index[i] + n) + 1
+        order[starts[k]] = i
+        starts[k] += 1
+    return order, starts[:n + 1]
+
+
+@loop
+def add_sorted(start, stop, parts, order, starts, rows, y):
+    """y[k] = the sum of the rows order[starts[k]], ..., for the parts from start to stop of y (n, tail)."""
+    for k in range(parts[start], parts[stop]):
+        to, first, end = y[k], starts[k], starts[k + 1]
+        if first == end:
+            for j in range(to.size):
+                to[j] = y.dtype.type(0)
+        else:
+            row = rows[order[first]]
+            for j in range(to.size):
+                to[j] = row[j]
+            for i in range(first + 1, end):
+                row = rows[order[i]]
+                for j in range(to.size):
+                    to[j] += row[j]
+
+
 def into(rows, index, n):
     """Zeros (lead, n, tail) with rows (lead, i, tail) added where index (i,), from -n to n - 1, says."""
     lead, _, tail = rows.shape
     y = np.empty((lead, n, tail), rows.dtype)
+    if lead == 1 and tail >= LONG and n >= PARTS:
+        order, starts = sort(index, n)
+        work = starts + np.arange(n + 1)             # rows read and written until there
+        parts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1))
+        threads.run(add_sorted, PARTS, parts, order, starts, rows[0], y[0], least=1 + LEAST * PARTS // y.size)
+        return y
     axis = 0 if lead >= 8 else 2 if tail >= 64 else 1
     threads.run(add, y.shape[axis], axis, rows, index, y, least=1 + LEAST * y.shape[axis] // max(1, rows.size))
     return y

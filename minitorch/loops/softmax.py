@@ -6,7 +6,7 @@ from . import inline, loop
 from .functions import F, decay, exp
 
 LOWEST, GREATEST = np.int32(-0x7f800001), np.int32(0x7fffffff)             # minus infinity among floats' bits, in the order of numbers
-LEAST = 1 << 14                                      # numbers that are worth another thread
+LEAST = 1 << 17                                      # numbers that are worth another thread
 
 
 @inline

@@ -6,7 +6,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
 from ..tensor import wrap
-from .rows import POSITIONS, in_range, rows_into
+from .rows import POSITIONS, in_range, rows_into, taken
 from .scatter_reduce import scatter_reduce
 
 
@@ -16,7 +16,7 @@ def lookup(weight, index, /, padding=None, by_frequency=False):
 
     by_frequency: a row's gradient is divided by the number of times it was named.
     """
-    return weight.take(index, axis=0)
+    return taken(weight, index)
 
 lookup.vjp(lambda g, index, weight_shape, padding, by_frequency:
            table_gradient(g, index, shape=weight_shape, padding=padding, by_frequency=by_frequency))
@@ -52,7 +52,7 @@ table_gradient.case(normal(6, 3), integers(6), shape=(5, 3), by_frequency=True)
 @op(home="", numbers="half", called="embedding")
 def vectors_back(input, index, /, padding=None, by_frequency=False):
     """The transpose of table_gradient: lookup, with zeros for row `padding`, each row divided by how often it is named."""
-    y = input.take(index, axis=0)
+    y = taken(input, index)
     if by_frequency:
         y /= counts(index, input.shape[0], y).take(index, axis=0)
     if padding is not None:

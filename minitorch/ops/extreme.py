@@ -12,10 +12,11 @@ from ..backend import xp
 from ..cases import booleans, distinct, integers, normal
 from ..dtypes import I64, is_float
 from ..tensor import Tensor
+from . import blocks
 from .choose import maximum, minimum
 from .dims import count, kept, one, over
-from .reduce import spread
 from .scan import Found, running
+from .ties import shared, to_place
 
 
 class Extremes(NamedTuple):
@@ -35,56 +36,6 @@ def require_elements(name, input, dim, error=RuntimeError):
         raise IndexError(f"{name}: Expected reduction dim {empty[0]} to have non-zero size.")
 
 
-# ---- sharing a gradient among ties, giving it to one place -----------------------------------------------------
-
-@op(home="", differentiable=False)
-def shares_of_ties(input, value, /, dim=None, nan=False):
-    """1 / k where an element equals the `value` that the axes `dim` were reduced to, k the number of such; else 0.
-
-    nan: a NaN equals NaN too.
-    """
-    value = value.reshape(kept(input.shape, dim))
-    ties = input == value
-    if nan:
-        ties = ties | (input != input) & (value != value)
-    return ties.astype(input.dtype) / ties.sum(over(dim, True, input.ndim), None, None, True).astype(input.dtype)
-
-shares_of_ties.case(np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 1.0]]), np.array([[2.0], [3.0]]), 1)
-
-
-@op(home="")
-def at_index(input, index, /, dim):
-    """Along `dim` the one element that `index`, of size 1 there, points to."""
-    return xp(input).take_along_axis(input, index, dim)
-
-
-@op(home="")
-def into_index(input, index, /, dim, size):
-    """The transpose of `at_index`: along `dim`, of the given size, zeros but for `input` at the place `index`."""
-    if type(input) is np.ndarray:
-        y = np.zeros((*input.shape[:dim], size, *input.shape[dim + 1:]), input.dtype)
-        np.put_along_axis(y, index, input, dim)
-        return y
-    here = xp(input).arange(size).reshape((-1,) + (1,) * (input.ndim - dim - 1))
-    return xp(input).where(here == index, input, input.dtype.type(0))
-
-
-at_index.vjp(lambda g, index, input_shape, dim: into_index(g, index, dim, input_shape[dim]))
-into_index.vjp(lambda g, index, dim: at_index(g, index, dim))
-at_index.case(normal(3, 4), integers(3, 1, high=4), 1)
-at_index.case(normal(3, 4, 2), integers(1, 4, 2, high=3), 0)
-into_index.case(normal(3, 1), integers(3, 1, high=4), 1, 4)
-into_index.case(normal(1, 4, 2), integers(1, 4, 2, high=3), 0, 3)
-
-
-def to_place(g, indices, dim, shape):
-    """The gradient `g` of elements that stood at `indices` along `dim` in an array of `shape`."""
-    if not shape:
-        return g
-    dim, small = dim % len(shape), kept(shape, dim)
-    return into_index(g.reshape(small), indices.reshape(small), dim, shape[dim])
-
-
 # ---- the values alone ----------------------------------------------------------------------------------------------
 
 @op
@@ -92,7 +43,7 @@ def amax(input, /, dim=None, keepdim=False):
     """Largest element over `dim`: an int, several, or None for all.  Ties share the gradient evenly."""
     axes = over(dim, keepdim, input.ndim)
     require_elements("amax", input, axes)
-    return input.max(axes, None, keepdim)
+    return extreme_over("max", input, axes, keepdim)
 
 
 @op
@@ -100,11 +51,20 @@ def amin(input, /, dim=None, keepdim=False):
     """Smallest element over `dim`: an int, several, or None for all.  Ties share the gradient evenly."""
     axes = over(dim, keepdim, input.ndim)
     require_elements("amin", input, axes)
-    return input.min(axes, None, keepdim)
+    return extreme_over("min", input, axes, keepdim)
 
 
-amax.vjp(lambda g, input, y, dim: spread(g, dim, input.shape) * shares_of_ties(input, y, dim))
-amin.vjp(lambda g, input, y, dim: spread(g, dim, input.shape) * shares_of_ties(input, y, dim))
+def extreme_over(name, x, axis, keepdim=False):
+    """x.max or x.min over `axis`."""
+    rows = blocks.matrix(x, axis)
+    if rows is None:
+        return getattr(x, name)(axis, None, keepdim)
+    f = getattr(np, name)
+    return blocks.shaped(blocks.folded(lambda x: f(x, 1), f, rows), x, axis, keepdim)
+
+
+amax.vjp(lambda g, input, y, dim: shared(g, input, y, dim))
+amin.vjp(lambda g, input, y, dim: shared(g, input, y, dim))
 for _f in (amax, amin):
     _f.case(distinct(3, 4))
     _f.case(distinct(3, 4), 1)
@@ -133,14 +93,14 @@ aminmax.case(distinct(2, 3), dim=-2, keepdim=True)
 def max_of_all(input, /):
     """Largest element.  Ties share the gradient evenly."""
     require_elements("max", input, None)
-    return input.max()
+    return extreme_over("max", input, None)
 
 
 @op(home="", called="min")
 def min_of_all(input, /):
     """Smallest element.  Ties share the gradient evenly."""
     require_elements("min", input, None)
-    return input.min()
+    return extreme_over("min", input, None)
 
 
 @op(home="", called="max")
@@ -160,11 +120,15 @@ def found_along(name, x, dim, keepdim):
     if d is None:                                    # 0-d
         return Found(x.copy(), xp(x).zeros((), I64))
     require_elements(name, x, d)
+    if type(x) is np.ndarray and x.size > 10000:     # read once
+        indices = getattr(x, "arg" + name)(d, None, keepdims=True)
+        found = Found(np.take_along_axis(x, indices, d), indices)
+        return found if keepdim else Found(*[y.squeeze(d) for y in found])
     return Found(getattr(x, name)(d, None, keepdim), getattr(x, "arg" + name)(d, None, keepdims=keepdim))
 
 
 for _f in (max_of_all, min_of_all):
-    _f.vjp(lambda g, input, y: g * shares_of_ties(input, y, None, True))
+    _f.vjp(lambda g, input, y: shared(g, input, y, None, True))
     _f.case(distinct(3, 4))
     _f.case(np.array([[0.5, 1.7], [0.2, -0.4]]))     # both in the last column
 for _f in (max_along, min_along):
@@ -262,7 +226,7 @@ def middle(input, /, skip_nan):
         k = (x.size - nans - 1) // 2
     return xp(x).partition(x, k)[k]
 
-middle.vjp(lambda g, input, y: g * shares_of_ties(input, y, None, True))
+middle.vjp(lambda g, input, y: shared(g, input, y, None, True))
 middle.case(distinct(3, 4), False)
 middle.case(distinct(3, 3), True)
 middle.case(np.array([[0.5, 0.2], [1.7, -0.4]]), False)

@@ -1,7 +1,10 @@
 """The logarithm of a sum of exponentials, without overflow: largest + log(sum of e^(x - largest))."""
+import numpy as np
+
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal
+from . import blocks
 from .dims import count, kept, over
 from .exponential import exp
 from .reduce import added, spread
@@ -13,10 +16,22 @@ def logsumexp(input, /, dim, keepdim=False):
     axis, library = over(dim, keepdim, input.ndim), xp(input)
     if not count(input.shape, axis):
         return library.log(input.sum(axis, None, None, keepdim))
+    if (rows := blocks.matrix(input, axis)) is not None:
+        y = blocks.folded(of_rows, lambda y: of_rows(y[None])[0], rows)
+        return blocks.shaped(y, input, axis, keepdim)
     m = input.max(axis, None, True)
     m = library.where(library.isfinite(m), m, m.dtype.type(0))
     e = library.asarray(input - m)
     return library.log(added(library.exp(e, out=e), axis, keepdim)) + (m if keepdim else m.squeeze(axis))
+
+
+def of_rows(x):
+    """logsumexp of each row of a matrix."""
+    m = x.max(1)
+    m[~np.isfinite(m)] = 0
+    e = x - m[:, None]
+    return np.log(blocks.sums(np.exp(e, out=e))) + m
+
 
 logsumexp.vjp(lambda g, input, y, dim: logsumexp_gradient(g, input, y, dim=dim))
 
@@ -42,6 +57,8 @@ def gradient_reference(input, x, total, dim):
 @op(home="", numbers="half", reference=gradient_reference, called="logsumexp_backward")
 def logsumexp_gradient(input, x, total, /, dim):
     """The gradient `input` of logsumexp's result `total` times e^(x - total), logsumexp's derivative at x."""
+    if (rows := blocks.matrix(x, over(dim, False, x.ndim))) is not None:
+        return blocks.like(x, gradient_of_rows, rows, total.reshape(-1, 1), input.reshape(-1, 1))
     form = kept(x.shape, dim)
     e = xp(x).asarray(x - total.reshape(form))
     xp(x).exp(e, out=e)
@@ -49,11 +66,18 @@ def logsumexp_gradient(input, x, total, /, dim):
     return e
 
 
+def gradient_of_rows(y, x, total, g):
+    """y = g e^(x - total)"""
+    np.subtract(x, total, out=y)
+    np.exp(y, out=y)
+    y *= g
+
+
 @logsumexp_gradient.loop("reduce", least=5000, single=True, by=1)
 def _(loops, input, x, total, dim):
     if not x.size or not last_alone(dim, False, x.ndim):
         return NotImplemented
-    return loops.logsumexp_gradient(input.reshape(-1), x.reshape(-1, x.shape[-1]), total.reshape(-1)).reshape(x.shape)
+    return loops.logsumexp_gradient(input.reshape(-1), x, total.reshape(-1))
 
 
 logsumexp.case(normal(3, 4), 1)

@@ -1,33 +1,42 @@
 """Norms of vectors.  Their gradient at zero is the subgradient 0, as in PyTorch."""
 from math import inf, isinf
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
-from ..cases import normal
+from ..cases import normal, positive
+from . import blocks
 from .dims import axes, kept, over
 from .dtype import cast
-from .extreme import shares_of_ties
-from .reduce import spread
+from .ties import shared
 
 
 @op(home="", numbers="half", called="linalg_vector_norm")
 def norm_over(input, /, ord, dim, keepdim):
     """(sum |x|^ord)^(1/ord) over the axes `dim`; for ord 0 the number of nonzeros, for inf and -inf the extreme |x|."""
     axes = over(dim, keepdim, input.ndim)
-    library = xp(input)
-    if ord == 2:
-        return library.sqrt((input * input).sum(axes, None, None, keepdim))
-    size = library.abs(input)
-    if isinf(ord):
-        return size.max(axes, None, keepdim) if ord > 0 else size.min(axes, None, keepdim)
-    if ord == 0:
-        return (size != 0).sum(axes, input.dtype, None, keepdim)
-    if ord == 1:
-        return size.sum(axes, None, None, keepdim)
-    return library.power(size, ord).sum(axes, None, None, keepdim) ** (1 / ord)
+    reduction = "sum" if not isinf(ord) else "max" if ord > 0 else "min"
+    if (rows := blocks.matrix(input, axes)) is not None:
+        of_rows = blocks.squares if ord == 2 else lambda x: getattr(np, reduction)(powers(x, ord), 1)
+        y = blocks.shaped(blocks.folded(of_rows, getattr(np, reduction), rows), input, axes, keepdim)
+    else:
+        y = getattr(powers(input, ord), reduction)(axis=axes, keepdims=keepdim)
+    return xp(input).sqrt(y) if ord == 2 else y if ord in (0, 1) or isinf(ord) else y ** (1 / ord)
 
-norm_over.vjp(lambda g, input, y, ord, dim: norm_vjp(g, input, y, ord, dim))
+
+def powers(x, ord):
+    """What a norm adds up: |x|^ord; for inf and -inf |x|."""
+    if ord == 2:
+        return x * x
+    if ord == 0:
+        return (x != 0).astype(x.dtype)
+    size = xp(x).abs(x)
+    return size if ord == 1 or isinf(ord) else xp(x).power(size, ord)
+
+
+norm_over.vjp(lambda g, input, y, ord, dim: norm_gradient(g, input, y, ord=ord, dim=dim) if ord else None)
 norm_over.case(normal(3, 4), 2, None, False)
 norm_over.case(normal(2, 3, 4), 3, (0, -1), True)
 norm_over.case(normal(3, 4), 1, 1, False)
@@ -36,19 +45,47 @@ norm_over.case(normal(3, 4), -inf, None, True)
 norm_over.case(normal(3, 4), 1.7, 1, True)
 
 
-def norm_vjp(g, x, y, ord, dim):
-    """g sign(x) |x|^(ord - 1) / y^(ord - 1), and 0 where x or y is 0, in derivatives of every order."""
-    if ord == 0:
-        return None
-    g, y = spread(g, dim, x.shape), y.reshape(kept(x.shape, dim))
-    if ord == 2:
-        return g * x * (y != 0) / (y + (y == 0))
-    g, size = g * elementwise.sign(x), elementwise.abs(x)
-    if ord == 1:
-        return g
+def norm_gradient_reference(input, x, value, ord, dim):
+    form = kept(x.shape, dim)
     if isinf(ord):
-        return g * shares_of_ties(size, y, dim)
-    return g * (size + (size == 0)) ** (ord - 1) * (y + (y == 0) if ord > 1 else y) ** (1 - ord)
+        return elementwise.sign(x) * shared(input, elementwise.abs(x), value, dim)
+    return derivative(input.reshape(form), x, value.reshape(form), ord)
+
+
+def derivative(g, x, y, ord):
+    """g sign(x) |x|^(ord - 1) / y^(ord - 1), and 0 where x or y is 0, in derivatives of every order."""
+    if ord == 2:
+        return x / (y + (y == 0)) * (g * (y != 0))
+    if ord == 1:
+        return g * elementwise.sign(x)
+    size = elementwise.abs(x)
+    return elementwise.sign(x) * (size + (size == 0)) ** (ord - 1) * (g * (y + (y == 0) if ord > 1 else y) ** (1 - ord))
+
+
+@op(home="", numbers="half", reference=norm_gradient_reference, called="linalg_vector_norm_backward")
+def norm_gradient(input, x, value, /, ord, dim):
+    """The gradient `input` of norm_over's result `value` times its derivative at x."""
+    rows = blocks.matrix(x, over(dim, False, x.ndim))
+    if rows is None or isinf(ord):
+        return norm_gradient_reference(input, x, value, ord, dim)
+
+    def of_rows(gx, x, y, g):
+        gx[...] = derivative(g, x, y, ord)
+    return blocks.like(x, of_rows, rows, value.reshape(-1, 1), input.reshape(-1, 1))
+
+
+@norm_gradient.loop("reduce", least=5000, by=1)
+def _(loops, input, x, value, ord, dim):
+    rows = blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
+    if rows is None or ord not in (1, 2):
+        return NotImplemented
+    g, value = input.reshape(-1, 1), value.reshape(-1, 1)
+    return blocks.like(x, loops.signed, rows, g) if ord == 1 else blocks.like(x, loops.divided, rows, value + (value == 0), g * (value != 0))
+
+
+norm_gradient.case(normal(), normal(3, 4), positive(), 2, None)
+norm_gradient.case(normal(3), normal(3, 4), positive(3), 1, 1)
+norm_gradient.case(normal(3, 1), normal(3, 4), positive(3, 1), 1.7, (-1,))
 
 
 def checked(name, x, dtype):

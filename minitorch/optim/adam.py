@@ -62,18 +62,11 @@ class Adam(Optimizer):
                                       decoupled_weight_decay=decoupled_weight_decay))
 
     def update(self, param, grad, state, group):
-        t, (beta1, beta2) = next_step(state), map(number, group["betas"])
-        arrays = [param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param)]
-        if group["amsgrad"]:
-            arrays.append(buffer(state, "max_exp_avg_sq", param))
-        root, library = math.sqrt(1 - beta2 ** t), xp(param)
-        step, eps = number(group["lr"]) / (1 - beta1 ** t) * root, group["eps"] * root       # of sqrt(v) in place of sqrt(v) / root
-        fast = loops_for(*arrays)
-        if fast:
-            decay, apart = number(group["weight_decay"]), group["decoupled_weight_decay"]
-            fast.adam(*arrays, *[None] * (5 - len(arrays)), maximize=group["maximize"], decay=0 if apart else decay,
-                      shrink=1 - number(group["lr"]) * decay if apart else 1, betas=(beta1, beta2), step=step, eps=eps)
-            return
+        self.step_by_numpy(next_step(state), self.arrays(param, grad, state, group), group)
+
+    def step_by_numpy(self, t, arrays, group):
+        """Step t of one parameter."""
+        (beta1, beta2), (step, eps), library = map(number, group["betas"]), self.rates(t, group), xp(arrays[0])
         for x, g, m, v, *largest in blocks(*arrays):
             g = decoupled(x, g, group)
             average(m, g, beta1)
@@ -86,23 +79,55 @@ class Adam(Optimizer):
             s *= step
             x -= s
 
+    def arrays(self, param, grad, state, group):
+        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
+        return [param, grad, *[buffer(state, name, param) for name in names]]
+
+    def rates(self, t, group):
+        """(step, eps) at step t, for a division by sqrt(v) + eps in place of sqrt(v') + eps."""
+        beta1, beta2 = map(number, group["betas"])
+        root = math.sqrt(1 - beta2 ** t)
+        return number(group["lr"]) / (1 - beta1 ** t) * root, group["eps"] * root
+
     def move_together(self, params, group):
-        """One launch of a CUDA kernel for all parameters of the same age, where kernels run."""
+        """One launch of a CUDA kernel for all parameters of the same age, or one compiled loop on all, where kernels or loops run."""
         kernels = routes.kernels_for("optimizer", params[0].array)
+        if kernels is None:
+            return self.move_by_loop(params, group)
         arrays = [a for p in params for a in (p.array, p.grad.array)]
-        if kernels is None or not all(type(a) is type(arrays[0]) and a.dtype == arrays[0].dtype and a.flags.c_contiguous for a in arrays):
+        if not all(type(a) is type(arrays[0]) and a.dtype == arrays[0].dtype and a.flags.c_contiguous for a in arrays):
             return False
         ages = {}
         for p in params:
             ages.setdefault(next_step(self.state[p]), []).append(p)
-        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
         for t, same in ages.items():
-            m, v, *most = [[buffer(self.state[p], name, p.array) for p in same] for name in names]
-            kernels.adam_step([p.array for p in same], [p.grad.array for p in same], m, v, t, number(group["lr"]),
+            _, _, m, v, *most = zip(*[self.arrays(p.array, p.grad.array, self.state[p], group) for p in same])
+            kernels.adam_step([p.array for p in same], [p.grad.array for p in same], list(m), list(v), t, number(group["lr"]),
                               tuple(map(number, group["betas"])), group["eps"], number(group["weight_decay"]),
-                              group["decoupled_weight_decay"], group["amsgrad"], group["maximize"], *most)
+                              group["decoupled_weight_decay"], group["amsgrad"], group["maximize"], *map(list, most))
             for p in same:
                 p.counter[0] += 1
+        return True
+
+    def move_by_loop(self, params, group):
+        """Whether some parameters are worth a compiled loop: then one takes all that it can, and NumPy the others."""
+        fast, steps = loops_for(max([p.array for p in params], key=lambda x: x.size)), []
+        if fast is None:
+            return False
+        for p in params:
+            if not loops_for(p.array, p.grad.array, least=0):
+                self.move(p, group)
+                continue
+            t = next_step(self.state[p])
+            arrays = self.arrays(p.array, p.grad.array, self.state[p], group)
+            if loops_for(*arrays, least=0):
+                steps.append((*arrays, *[None] * (5 - len(arrays)), *self.rates(t, group)))
+            else:
+                self.step_by_numpy(t, arrays, group)
+            p.counter[0] += 1
+        decay, apart = number(group["weight_decay"]), group["decoupled_weight_decay"]
+        fast.adam(steps, maximize=group["maximize"], decay=0 if apart else decay, shrink=1 - number(group["lr"]) * decay if apart else 1,
+                  betas=tuple(map(number, group["betas"])))
         return True
 
 

@@ -300,10 +300,10 @@ def blocks(*arrays):
     return [[a[i:i + BLOCK] for a in flat] for i in range(0, x.size, BLOCK)]
 
 
-def loops_for(*arrays):
+def loops_for(*arrays, least=4096):
     """minitorch.loops.optim where its loops take these arrays, of a parameter, its gradient and its state; else None."""
     x = arrays[0]
-    if not loops.wanted(x, 4096) or not all(type(a) is np.ndarray and a.dtype is x.dtype and a.flags.c_contiguous for a in arrays):
+    if not loops.wanted(x, least) or not all(type(a) is np.ndarray and a.dtype is x.dtype and a.flags.c_contiguous for a in arrays):
         return None
     return importlib.import_module("minitorch.loops.optim")
 
