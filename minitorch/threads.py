@@ -3,7 +3,7 @@
     run(part, n, *args)              # part(start, stop, *args) for pieces of range(n), side by side
 
 NumPy's functions and compiled loops let go of the interpreter while they work, so pieces of a large array keep several
-processors busy.  Handing work over costs some 30 microseconds: `least` says how much of range(n) is worth that.
+processors busy.  Handing work over costs 30 to 100 microseconds: `least` says how much of range(n) is worth that.
 The threads start when they are first needed, and start anew in a forked process.
 """
 import os

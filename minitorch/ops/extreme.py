@@ -12,7 +12,7 @@ from ..backend import xp
 from ..cases import booleans, distinct, integers, normal
 from ..dtypes import I64, is_float
 from ..tensor import Tensor
-from . import blocks
+from . import row_blocks
 from .choose import maximum, minimum
 from .dims import count, kept, one, over
 from .scan import Found, running
@@ -56,11 +56,11 @@ def amin(input, /, dim=None, keepdim=False):
 
 def extreme_over(name, x, axis, keepdim=False):
     """x.max or x.min over `axis`."""
-    rows = blocks.matrix(x, axis)
+    rows = row_blocks.matrix(x, axis)
     if rows is None:
         return getattr(x, name)(axis, None, keepdim)
     f = getattr(np, name)
-    return blocks.shaped(blocks.folded(lambda x: f(x, 1), f, rows), x, axis, keepdim)
+    return row_blocks.shaped(row_blocks.folded(lambda x: f(x, 1), f, rows), x, axis, keepdim)
 
 
 amax.vjp(lambda g, input, y, dim: shared(g, input, y, dim))

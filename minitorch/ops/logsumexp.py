@@ -4,7 +4,7 @@ import numpy as np
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal
-from . import blocks
+from . import row_blocks
 from .dims import count, kept, over
 from .exponential import exp
 from .reduce import added, spread
@@ -16,9 +16,9 @@ def logsumexp(input, /, dim, keepdim=False):
     axis, library = over(dim, keepdim, input.ndim), xp(input)
     if not count(input.shape, axis):
         return library.log(input.sum(axis, None, None, keepdim))
-    if (rows := blocks.matrix(input, axis)) is not None:
-        y = blocks.folded(of_rows, lambda y: of_rows(y[None])[0], rows)
-        return blocks.shaped(y, input, axis, keepdim)
+    if (rows := row_blocks.matrix(input, axis)) is not None:
+        y = row_blocks.folded(of_rows, lambda y: of_rows(y[None])[0], rows)
+        return row_blocks.shaped(y, input, axis, keepdim)
     m = input.max(axis, None, True)
     m = library.where(library.isfinite(m), m, m.dtype.type(0))
     e = library.asarray(input - m)
@@ -30,7 +30,7 @@ def of_rows(x):
     m = x.max(1)
     m[~np.isfinite(m)] = 0
     e = x - m[:, None]
-    return np.log(blocks.sums(np.exp(e, out=e))) + m
+    return np.log(row_blocks.sums(np.exp(e, out=e))) + m
 
 
 logsumexp.vjp(lambda g, input, y, dim: logsumexp_gradient(g, input, y, dim=dim))
@@ -57,8 +57,8 @@ def gradient_reference(input, x, total, dim):
 @op(home="", numbers="half", reference=gradient_reference, called="logsumexp_backward")
 def logsumexp_gradient(input, x, total, /, dim):
     """The gradient `input` of logsumexp's result `total` times e^(x - total), logsumexp's derivative at x."""
-    if (rows := blocks.matrix(x, over(dim, False, x.ndim))) is not None:
-        return blocks.like(x, gradient_of_rows, rows, total.reshape(-1, 1), input.reshape(-1, 1))
+    if (rows := row_blocks.matrix(x, over(dim, False, x.ndim))) is not None:
+        return row_blocks.like(x, gradient_of_rows, rows, total.reshape(-1, 1), input.reshape(-1, 1))
     form = kept(x.shape, dim)
     e = xp(x).asarray(x - total.reshape(form))
     xp(x).exp(e, out=e)

@@ -7,7 +7,7 @@ from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal, positive
-from . import blocks
+from . import row_blocks
 from .dims import axes, kept, over
 from .dtype import cast
 from .ties import shared
@@ -18,9 +18,9 @@ def norm_over(input, /, ord, dim, keepdim):
     """(sum |x|^ord)^(1/ord) over the axes `dim`; for ord 0 the number of nonzeros, for inf and -inf the extreme |x|."""
     axes = over(dim, keepdim, input.ndim)
     reduction = "sum" if not isinf(ord) else "max" if ord > 0 else "min"
-    if (rows := blocks.matrix(input, axes)) is not None:
-        of_rows = blocks.squares if ord == 2 else lambda x: getattr(np, reduction)(powers(x, ord), 1)
-        y = blocks.shaped(blocks.folded(of_rows, getattr(np, reduction), rows), input, axes, keepdim)
+    if (rows := row_blocks.matrix(input, axes)) is not None:
+        of_rows = row_blocks.squares if ord == 2 else lambda x: getattr(np, reduction)(powers(x, ord), 1)
+        y = row_blocks.shaped(row_blocks.folded(of_rows, getattr(np, reduction), rows), input, axes, keepdim)
     else:
         y = getattr(powers(input, ord), reduction)(axis=axes, keepdims=keepdim)
     return xp(input).sqrt(y) if ord == 2 else y if ord in (0, 1) or isinf(ord) else y ** (1 / ord)
@@ -65,22 +65,22 @@ def derivative(g, x, y, ord):
 @op(home="", numbers="half", reference=norm_gradient_reference, called="linalg_vector_norm_backward")
 def norm_gradient(input, x, value, /, ord, dim):
     """The gradient `input` of norm_over's result `value` times its derivative at x."""
-    rows = blocks.matrix(x, over(dim, False, x.ndim))
+    rows = row_blocks.matrix(x, over(dim, False, x.ndim))
     if rows is None or isinf(ord):
         return norm_gradient_reference(input, x, value, ord, dim)
 
     def of_rows(gx, x, y, g):
         gx[...] = derivative(g, x, y, ord)
-    return blocks.like(x, of_rows, rows, value.reshape(-1, 1), input.reshape(-1, 1))
+    return row_blocks.like(x, of_rows, rows, value.reshape(-1, 1), input.reshape(-1, 1))
 
 
 @norm_gradient.loop("reduce", least=5000, by=1)
 def _(loops, input, x, value, ord, dim):
-    rows = blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
+    rows = row_blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
     if rows is None or ord not in (1, 2):
         return NotImplemented
     g, value = input.reshape(-1, 1), value.reshape(-1, 1)
-    return blocks.like(x, loops.signed, rows, g) if ord == 1 else blocks.like(x, loops.divided, rows, value + (value == 0), g * (value != 0))
+    return row_blocks.like(x, loops.signed, rows, g) if ord == 1 else row_blocks.like(x, loops.divided, rows, value + (value == 0), g * (value != 0))
 
 
 norm_gradient.case(normal(), normal(3, 4), positive(), 2, None)

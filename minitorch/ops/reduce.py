@@ -51,8 +51,8 @@ def added(x, axis, keepdim):
     """The sum of floats."""
     if type(axis) is int and x.size > FEW and type(x) is np.ndarray and x.shape[axis] <= 8:
         return sum_of_few(x, axis, keepdim)
-    rows = blocks.matrix(x, axis, FEW if type(axis) is int else None)
-    return blocks.shaped(blocks.folded(blocks.sums, np.sum, rows), x, axis, keepdim) if rows is not None else x.sum(axis, None, None, keepdim)
+    rows = row_blocks.matrix(x, axis, FEW if type(axis) is int else None)
+    return row_blocks.shaped(row_blocks.folded(row_blocks.sums, np.sum, rows), x, axis, keepdim) if rows is not None else x.sum(axis, None, None, keepdim)
 
 
 def sum_of_few(x, axis, keepdim):
@@ -140,18 +140,18 @@ def prod(input, /, dim=None, keepdim=False, dtype=None):
         input = input.astype(d)
     if is_half(d):
         return input.prod(axis, F32, None, keepdim).astype(d)
-    if (d is F32 or d is F64) and (rows := blocks.matrix(input, axis)) is not None:
-        return blocks.shaped(blocks.folded(products, np.prod, rows), input, axis, keepdim)
+    if (d is F32 or d is F64) and (rows := row_blocks.matrix(input, axis)) is not None:
+        return row_blocks.shaped(row_blocks.folded(products, np.prod, rows), input, axis, keepdim)
     return input.prod(axis, I64 if dtype is None and not is_float(d) else d, None, keepdim)
 
 
 @prod.loop("reduce", least=5000)
 def _(loops, input, dim=None, keepdim=False, dtype=None):
     axis = one(dim, keepdim, input.ndim)
-    rows = blocks.matrix(input, axis, 1, 1)
+    rows = row_blocks.matrix(input, axis, 1, 1)
     if rows is None or dtype is not None:
         return NotImplemented
-    return blocks.shaped(blocks.folded(loops.products, np.prod, rows), input, axis, keepdim)
+    return row_blocks.shaped(row_blocks.folded(loops.products, np.prod, rows), input, axis, keepdim)
 
 
 prod.vjp(lambda g, input, y, dim: spread(g * y, dim, input.shape) / input if usual(y) or without_zeros(input) else
@@ -256,4 +256,4 @@ sum_to_size.case(normal(2, 3, 4), 3, 1)
 sum_to_size.case(normal(2, 3, 4), (3, 4))
 
 
-from . import arrange, blocks, pad, scan, strides  # noqa: E402  (last: the modules of ops name each other)
+from . import arrange, pad, row_blocks, scan, strides  # noqa: E402  (last: the modules of ops name each other)

@@ -4,7 +4,7 @@ import numpy as np
 from ..autograd.op import op
 from ..backend import MODULES, xp
 from ..cases import integers, normal
-from . import blocks
+from . import row_blocks
 from .dims import kept, over
 from .reduce import spread
 
@@ -34,28 +34,28 @@ def shared(g, x, value, dim=None, nan=False):
 @op(home="", numbers="half", differentiable=False, called="amax_backward")
 def given_to_ties(input, x, value, /, dim=None, nan=False):
     """`input`, repeated over the axes `dim`, times shares_of_ties(x, value, dim, nan)."""
-    rows = blocks.matrix(x, over(dim, False, x.ndim))
+    rows = row_blocks.matrix(x, over(dim, False, x.ndim))
     if rows is None or nan and (value != value).any():
         return spread(input, dim, x.shape) * shares_of_ties(x, value, dim, nan)
     g, value = input.reshape(-1, 1), value.reshape(-1, 1)
     if len(rows) > 1:
-        return blocks.like(x, given, rows, value, g)
-    ties = blocks.by_rows(lambda t, x, value: np.equal(x, value, out=t), np.empty(rows.shape, bool), rows, value)
-    return blocks.like(x, lambda y, _, t, g: np.multiply(t, g, out=y), rows, ties, g / x.dtype.type(np.count_nonzero(ties)))
+        return row_blocks.like(x, given, rows, value, g)
+    ties = row_blocks.by_rows(lambda t, x, value: np.equal(x, value, out=t), np.empty(rows.shape, bool), rows, value)
+    return row_blocks.like(x, lambda y, _, t, g: np.multiply(t, g, out=y), rows, ties, g / x.dtype.type(np.count_nonzero(ties)))
 
 
 def given(y, x, value, g):
     """y = g / k where x = value, which it is k times in its row; else 0."""
     np.equal(x, value, out=y)
-    y *= g / blocks.sums(y)[:, None]
+    y *= g / row_blocks.sums(y)[:, None]
 
 
 @given_to_ties.loop("reduce", least=5000, by=1)
 def _(loops, input, x, value, dim=None, nan=False):
-    rows = blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
+    rows = row_blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
     if rows is None or len(rows) == 1 or nan:
         return NotImplemented
-    return blocks.like(x, loops.given_to_ties, rows, value.reshape(-1, 1), input.reshape(-1, 1))
+    return row_blocks.like(x, loops.given_to_ties, rows, value.reshape(-1, 1), input.reshape(-1, 1))
 
 
 given_to_ties.case(normal(2), np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 1.0]]), np.array([2.0, 3.0]), 1)

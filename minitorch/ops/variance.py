@@ -5,7 +5,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
 from ..dtypes import is_float
-from . import blocks
+from . import row_blocks
 from .dims import count, over
 from .reduce import added, inverse, mean, spread
 
@@ -16,9 +16,9 @@ def var_over(input, /, dim, correction, keepdim):
     if not is_float(input.dtype):
         raise RuntimeError("std and var only support floating point and complex dtypes")
     axis = over(dim, keepdim, input.ndim)
-    n, rows = count(input.shape, axis), blocks.matrix(input, axis)
+    n, rows = count(input.shape, axis), row_blocks.matrix(input, axis)
     if rows is not None:
-        return by_rows(lambda x, mean: blocks.squares(x - mean), rows, input, axis, correction, keepdim)
+        return by_rows(lambda x, mean: row_blocks.squares(x - mean), rows, input, axis, correction, keepdim)
     d = input - added(input, axis, True) / n
     d *= d
     return added(d, axis, keepdim) / max(n - correction, 0)
@@ -27,14 +27,14 @@ def var_over(input, /, dim, correction, keepdim):
 def by_rows(squared_distances, rows, input, axis, correction, keepdim):
     """Its variance from the rows of the matrix that `input` is."""
     n = rows.shape[1]
-    total = blocks.folded(squared_distances, np.sum, rows, added(rows, 1, True) / n)
-    return blocks.shaped(total, input, axis, keepdim) / max(n - correction, 0)
+    total = row_blocks.folded(squared_distances, np.sum, rows, added(rows, 1, True) / n)
+    return row_blocks.shaped(total, input, axis, keepdim) / max(n - correction, 0)
 
 
 @var_over.loop("reduce", least=5000)
 def _(loops, input, dim, correction, keepdim):
     axis = over(dim, keepdim, input.ndim)
-    rows = blocks.matrix(input, axis, 1, 1)
+    rows = row_blocks.matrix(input, axis, 1, 1)
     return NotImplemented if rows is None else by_rows(loops.squared_distances, rows, input, axis, correction, keepdim)
 
 
@@ -63,12 +63,12 @@ def scaled_distances_reference(input, x, dim):
 @op(home="", numbers="half", reference=scaled_distances_reference, called="var_backward")
 def scaled_distances(input, x, /, dim):
     """`input`, repeated over the axes `dim`, times the distance of x from its mean over them."""
-    rows = blocks.matrix(x, over(dim, False, x.ndim))
+    rows = row_blocks.matrix(x, over(dim, False, x.ndim))
     return scaled_distances_reference(input, x, dim) if rows is None else scaled_by_rows(scaled, rows, input, x)
 
 
 def scaled_by_rows(scaled, rows, g, x):
-    return blocks.like(x, scaled, rows, added(rows, 1, True) / rows.shape[1], g.reshape(-1, 1))
+    return row_blocks.like(x, scaled, rows, added(rows, 1, True) / rows.shape[1], g.reshape(-1, 1))
 
 
 def scaled(y, x, mean, g):
@@ -79,7 +79,7 @@ def scaled(y, x, mean, g):
 
 @scaled_distances.loop("reduce", least=5000, by=1)
 def _(loops, input, x, dim):
-    rows = blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
+    rows = row_blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
     return NotImplemented if rows is None else scaled_by_rows(loops.scaled_distances, rows, input, x)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import minitorch
 from minitorch import backends
-from minitorch.ops import blocks, reduce
+from minitorch.ops import reduce, row_blocks
 
 inf, nan = float("inf"), float("nan")
 REDUCTIONS = {
@@ -56,9 +56,9 @@ def test_blocks_say_what_the_whole_says(name, numbers, loops, threads, monkeypat
                 with monkeypatch.context() as patch, backends.using(loops=loops if small else "never"):
                     patch.setattr(reduce, "FEW", 1 if small else 1 << 30)
                     for constant, value in {"LARGE": 1, "LEAST": 8, "BLOCK": 40, "PIECE": 16}.items() if small else ():
-                        patch.setattr(blocks, constant, value)
-                    by_rows = blocks.by_rows
-                    patch.setattr(blocks, "by_rows", lambda *args, by_rows=by_rows: taken.append(1) or by_rows(*args))
+                        patch.setattr(row_blocks, constant, value)
+                    by_rows = row_blocks.by_rows
+                    patch.setattr(row_blocks, "by_rows", lambda *args, by_rows=by_rows: taken.append(1) or by_rows(*args))
                     results.append(found(lambda x, dim=dim: REDUCTIONS[name](x, dim), x))
             for part, whole in zip(*results, strict=True):
                 assert part.shape == whole.shape and part.dtype == whole.dtype
@@ -69,8 +69,8 @@ def test_blocks_say_what_the_whole_says(name, numbers, loops, threads, monkeypat
 
 
 def test_a_row_of_blocks_is_cut_where_it_is_long():
-    x = np.arange(3 * blocks.PIECE + 5, dtype="f8").reshape(1, -1)
-    assert blocks.folded(blocks.sums, np.sum, x) == x.sum() and blocks.folded(lambda x: x.max(1), np.max, x) == x.max()
+    x = np.arange(3 * row_blocks.PIECE + 5, dtype="f8").reshape(1, -1)
+    assert row_blocks.folded(row_blocks.sums, np.sum, x) == x.sum() and row_blocks.folded(lambda x: x.max(1), np.max, x) == x.max()
 
 
 def test_rows_are_taken_and_added_by_any_number_of_threads(monkeypatch):
