@@ -86,7 +86,8 @@ def where(figures):
     """What the columns mean, and where they were measured."""
     machine = figures["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
-    return (f"Goal: with `fast`. Limit: all multiplications at the best rate of products below, or all reading and writing at that of a copy if longer. "
+    return (f"Goal: with `fast`. Limit: all multiplications at the best rate of products below, or all reading and writing at that of a copy if "
+            f"longer. "
             f"Memory: with `fast`, by NumPy alone. -: it cannot, or not within {figures['patience']:.0f} s; "
             f"a mean is of what a library can. Python {machine['python']}, {versions}; "
             f"{machine['cpu']}, {machine['threads']} threads; medians of {figures['rounds']} rounds. `python benchmarks/cpu.py --peers --json`")

@@ -89,7 +89,8 @@ def large():
         "attention": lambda x: F.scaled_dot_product_attention(*(x.reshape(10, 517, 13)[i:i + n] for i, n in ((0, 4), (4, 4), (6, 4)))),
         "attention, several sizes": lambda x: F.scaled_dot_product_attention(
             *(x.reshape(-1)[i * 9000:][:4 * n].reshape(2, 2, n // 70, 70) for i, n in ((0, 4200), (2, 6300), (4, 6300))), is_causal=True),
-        "attention of one query": lambda x: F.scaled_dot_product_attention(*(x.reshape(10, 517, 13)[i:i + 3, -n:] for i, n in ((0, 1), (3, 517), (6, 517)))),
+        "attention of one query": lambda x: F.scaled_dot_product_attention(
+            *(x.reshape(10, 517, 13)[i:i + 3, -n:] for i, n in ((0, 1), (3, 517), (6, 517)))),
         "causal attention": lambda x: F.scaled_dot_product_attention(
             *(x.reshape(1, 10, 517, 13)[:, i:i + n] for i, n in ((0, 6), (6, 2), (8, 2))), is_causal=True, enable_gqa=True),
         "attention where some see nothing": lambda x: F.scaled_dot_product_attention(
@@ -101,7 +102,8 @@ def large():
         "conv2d, few positions": lambda x: F.conv2d(x[:480].reshape(10, 390, 4, 4), x[:162].reshape(6, 390, 3, 3), padding=1),
         "conv2d, more channels than positions": lambda x: F.conv2d(
             x[:60].reshape(-1)[:6480].reshape(6, 120, 3, 3), x.reshape(-1)[-43200:].reshape(160, 30, 3, 3).repeat(1, 4, 1, 1), x.reshape(-1)[:160]),
-        "conv2d, rows of large images": lambda x: F.conv2d(x[:200].reshape(1, 10, 52, 50).repeat(1, 3, 2, 3), x.reshape(-1)[:8100].reshape(30, 30, 3, 3)),
+        "conv2d, rows of large images": lambda x: F.conv2d(
+            x[:200].reshape(1, 10, 52, 50).repeat(1, 3, 2, 3), x.reshape(-1)[:8100].reshape(30, 30, 3, 3)),
         "batch_norm": lambda x: F.batch_norm(x.reshape(47, 11, 130), None, None, x[0, :11].detach(), None, training=True),
         "batch_norm, eval": lambda x: F.batch_norm(x.reshape(47, 11, 13, 10), x[0, :11].detach(), x[1, :11].detach() ** 2, x[2, :11].detach()),
         "logsumexp": lambda x: x.logsumexp(1),

@@ -49,7 +49,8 @@ def test_what_was_in_the_result_before_does_not_matter():
 
 @needs_mkl
 @pytest.mark.parametrize("choice", ["mkl", "numpy"])
-@pytest.mark.parametrize("left, right", [((2, 3, 70, 80), (2, 3, 80, 90)), ((3, 70, 80), (80, 90)), ((70, 80), (4, 80, 90)), ((2, 1, 70, 80), (3, 80, 90))])
+@pytest.mark.parametrize("left, right", [((2, 3, 70, 80), (2, 3, 80, 90)), ((3, 70, 80), (80, 90)), ((70, 80), (4, 80, 90)),
+                                         ((2, 1, 70, 80), (3, 80, 90))])
 def test_stacks_of_matrices(left, right, choice):
     a, b = normal(*left), normal(*right)
     with backends.using(blas=choice):

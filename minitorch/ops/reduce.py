@@ -52,7 +52,9 @@ def added(x, axis, keepdim):
     if type(axis) is int and x.size > FEW and type(x) is np.ndarray and x.shape[axis] <= 8:
         return sum_of_few(x, axis, keepdim)
     rows = row_blocks.matrix(x, axis, FEW if type(axis) is int else None)
-    return row_blocks.shaped(row_blocks.folded(row_blocks.sums, np.sum, rows), x, axis, keepdim) if rows is not None else x.sum(axis, None, None, keepdim)
+    if rows is None:
+        return x.sum(axis, None, None, keepdim)
+    return row_blocks.shaped(row_blocks.folded(row_blocks.sums, np.sum, rows), x, axis, keepdim)
 
 
 def sum_of_few(x, axis, keepdim):
