@@ -5,10 +5,11 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import distinct, integers, normal
 from .activation import by, floats_only, in_place
+from .blocks import in_blocks
 from .choose import choose, pick
 from .elementwise import abs
 from .exponential import exp
-from .special import erf_array, in_blocks
+from .special import erf_array
 from .trigonometric import tanh
 
 
@@ -151,20 +152,41 @@ GELU, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 @in_blocks
 def gelu_array(x, approximate):
-    y = xp(x).tanh(GELU * x * (1 + CUBIC * (x * x))) if approximate == "tanh" else erf_array(x * math.sqrt(0.5))
+    y = xp(x).tanh(in_tanh(x, x * x)) if approximate == "tanh" else erf_array(x * math.sqrt(0.5))
     y += 1
     y *= x
     y *= 0.5
     return y
 
 
+def in_tanh(x, square):
+    """GELU x (1 + CUBIC x^2)."""
+    y = square * (GELU * CUBIC)
+    y += GELU
+    y *= x
+    return y
+
+
 @in_blocks
-def gelu_slope(x, approximate):
+def gelu_slope(x, g, approximate):
+    """g (1 + t + x (1 - t^2) u') / 2 with t = tanh(u), or g (1 + erf(x / sqrt(2)) + x e^(-x^2 / 2) GELU) / 2."""
+    square = x * x
     if approximate == "tanh":
-        square = x * x
-        t = xp(x).tanh(GELU * x * (1 + CUBIC * square))
-        return 0.5 * (1 + t) + 0.5 * GELU * x * (1 - t * t) * (1 + 3 * CUBIC * square)
-    return 0.5 * (1 + erf_array(x * math.sqrt(0.5))) + x * xp(x).exp(-0.5 * (x * x)) * (0.5 * GELU)
+        y, bend = xp(x).tanh(in_tanh(x, square)), in_tanh(x, 3 * square)
+        bend *= 1 - y
+        bend += 1
+        y += 1
+        y *= bend
+    else:
+        density = xp(x).exp(square * -0.5)
+        density *= x
+        density *= GELU
+        y = erf_array(x * math.sqrt(0.5))
+        y += 1
+        y += density
+    y *= g
+    y *= 0.5
+    return y
 
 
 @op(home="functional", numbers="half", check=floats_only)
@@ -187,9 +209,7 @@ gelu.case(normal(60, 60))
 @op(home="", numbers="half", called="gelu_backward")
 def gelu_gradient(input, other, /, approximate):
     """gelu's gradient g times its derivative at x: the probability plus x times its density."""
-    y = gelu_slope(other, approximate)
-    y *= input
-    return y
+    return gelu_slope(other, input, approximate)
 
 gelu_gradient.vjp(lambda g, other, approximate: gelu_gradient(g, other, approximate),
                   lambda g, input, other, approximate: g * input * gelu_curvature(other, approximate))
