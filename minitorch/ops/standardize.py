@@ -8,6 +8,7 @@ from math import prod
 from ..autograd.op import keep, op
 from ..backend import xp
 from ..cases import normal, positive
+from .blocks import by_blocks, by_rows
 
 
 # ---- over everything but the channels -----------------------------------------------------------------
@@ -151,7 +152,8 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
     x = input.reshape(prod(input.shape[:-axes]), D)
     y, rstd = lib.empty(x.shape, x.dtype), lib.empty((len(x), 1), x.dtype)
     mean = lib.empty_like(rstd) if centre else None
-    for rows in blocks(x):
+
+    def normalize(rows):
         part = y[rows]
         if centre:
             mean[rows] = row_sums(x[rows]) / max(D, 1)
@@ -164,6 +166,8 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
             part *= weight.reshape(-1)
         if bias is not None:
             part += bias.reshape(-1)
+
+    by_rows(normalize, x)
     return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
 
 
@@ -194,25 +198,26 @@ def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1
         mean = row_sums(x) / max(x.shape[1], 1) if centre else None
         rstd = 1 / lib.sqrt(((x if mean is None else x - mean) ** 2).mean(axis=1, keepdims=True) + eps)
     g = g.reshape(x.shape)
-    gx = lib.empty(x.shape, x.dtype) if 0 in wanted else None
-    gw, gb = (lib.zeros(shape, x.dtype) if i in wanted else None for i in (1, 2))
-    for rows in blocks(x):
+    gx, D = lib.empty(x.shape, x.dtype) if 0 in wanted else None, max(x.shape[1], 1)
+
+    def differentiate(rows):
+        """These rows of gx; what they add to the gradients of weight and bias."""
         r, part = rstd[rows], g[rows]
-        y = x[rows] * r if mean is None else x[rows] - mean[rows]
-        if mean is not None:
-            y *= r
-        if gw is not None:
-            gw += lib.einsum("ij,ij->j", part, y).reshape(shape)
-        if gb is not None:
-            gb += (lib.ones(len(part), g.dtype) @ part).reshape(shape)
+        y = x[rows] - mean[rows] if mean is not None else x[rows] * 1
+        scaled = part * r
+        gw = lib.einsum("ij,ij->j", scaled, y) if 1 in wanted else None
+        gb = lib.ones(len(part), g.dtype) @ part if 2 in wanted else None
         if gx is not None:
-            part = part if weight is None else part * weight.reshape(-1)
-            y *= row_products(part, y) / -max(x.shape[1], 1)
+            if weight is not None:
+                scaled *= weight.reshape(-1)
+            y *= row_products(scaled, y) * (r * r / -D)
             if mean is not None:
-                y -= row_sums(part) / max(x.shape[1], 1)
-            y += part
-            lib.multiply(y, r, out=gx[rows])
-    return tuple([y for y in (gx if gx is None else gx.reshape(form), gw, gb) if y is not None])
+                y -= row_sums(scaled) / D
+            lib.add(scaled, y, out=gx[rows])
+        return gw, gb
+
+    gw, gb = (sum(found[1:], found[0]) if k in wanted else None for k, found in zip((1, 2), zip(*by_rows(differentiate, x))))
+    return tuple([y.reshape(s) for y, s in ((gx, form), (gw, shape), (gb, shape)) if y is not None])
 
 
 @layer_gradient.loop("norm", least=5000)
@@ -240,12 +245,6 @@ def _(kernels, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, ce
     gs = kernels.layer_norm_backward(input, x, weight, mean.reshape(rows), rstd.reshape(rows), parameters) if centre else \
         kernels.rms_norm_backward(input, x, weight, rstd.reshape(rows), parameters)
     return tuple([gs[i] for i in wanted])
-
-
-def blocks(x):
-    """Slices of the rows of a matrix: what a processor's cache holds at a time; all rows for a GPU."""
-    n = max(1, (1 << 17) // max(1, x.shape[1])) if type(x).__module__ == "numpy" else max(1, len(x))
-    return [slice(i, i + n) for i in range(0, len(x), n)]
 
 
 def row_sums(x):
