@@ -91,3 +91,12 @@ def test_gelu_and_erf_of_float32():
     small = wide.detach().numpy()
     found, exact = erf_array(narrow.detach().numpy()), erf_array(small)
     np.testing.assert_allclose(found, exact, 4e-7, 1e-30)
+
+
+def test_work_within_a_block_is_not_divided_again(monkeypatch):
+    for size in ("ALONE", "SHARED"):
+        monkeypatch.setattr(blocks, size, 100)
+    monkeypatch.setattr("minitorch.threads.count", 2)
+    found = blocks.by_blocks(lambda s: blocks.by_blocks(lambda inner: inner, 1000), 1000)
+    assert len(found) == 10 and all(inner == [slice(0, 1000)] for inner in found)
+    assert len(blocks.by_blocks(lambda s: s, 1000)) == 10

@@ -24,14 +24,18 @@ def by_blocks(part, n, width=1, larger=1):
     if sharers > 1 and n * width >= SHARED // 2:
         count += -count % sharers                    # each thread has as many
     count = min(n, count)
-    if count <= 1:
+    if count <= 1 or getattr(threads.here, "helping", False):            # or within a block
         return [part(slice(0, n))]
     found, errors = [None] * count, np.geterr()      # which a helper's thread does not know
 
     def some(first, last):
-        with np.errstate(**errors):
-            for i in range(first, last):
-                found[i] = part(slice(i * n // count, (i + 1) * n // count))
+        before, threads.here.helping = getattr(threads.here, "helping", False), True
+        try:
+            with np.errstate(**errors):
+                for i in range(first, last):
+                    found[i] = part(slice(i * n // count, (i + 1) * n // count))
+        finally:
+            threads.here.helping = before
 
     with blas.alone():
         threads.run(some, count)
