@@ -113,7 +113,10 @@ def large():
         "norm": lambda x: x.norm(dim=1),
         "1-norm": lambda x: x.norm(1, dim=1),
         "prod": lambda x: (x.sigmoid() + 0.5).prod(1),
-        **{name: getattr(F, name) for name in ("relu", "leaky_relu", "sigmoid", "silu", "tanh")},
+        **{name: getattr(F, name) for name in ("relu", "leaky_relu", "sigmoid", "silu", "tanh", "elu", "selu", "softplus", "logsigmoid",
+                                                "hardswish")},
+        "softplus, low threshold": lambda x: F.softplus(x, 2, 0.5),
+        "erf": minitorch.erf,
         "embedding": lambda x: F.embedding(minitorch.arange(1000) ** 2 % 517, x),
         "rows picked from many": lambda x: x.reshape(5170, 13)[minitorch.arange(-4000, 4000) ** 2 % 5170 - 5170],
         "lgamma": lambda x: minitorch.lgamma(x * x + 0.1),
@@ -197,28 +200,32 @@ def test_functions_of_one_number():
     from minitorch.loops import functions, loop
 
     @loop
-    def apply(x, exp, tanh, erf, sigmoid, decay):
+    def apply(x, exp, tanh, erf, sigmoid, decay, expm1, softplus):
         for i in range(x.size):
             exp[i], tanh[i], erf[i], sigmoid[i] = functions.exp(x[i]), functions.tanh(x[i]), functions.erf(x[i]), functions.sigmoid(x[i])
-            decay[i] = functions.decay(x[i])
+            decay[i], expm1[i], softplus[i] = functions.decay(x[i]), functions.expm1(x[i]), functions.softplus(x[i])
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=10 ** 5) * scale for scale in (1e-3, 0.1, 1, 30)] + [np.linspace(-87.3, 88.7, 10 ** 5)]).astype("f4")
     special = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1e30, -1e30, 88.8, -88, -200], "f4")
-    ys = [np.empty_like(x) for _ in range(5)]
+    ys = [np.empty_like(x) for _ in range(7)]
     apply(x, *ys)
     wide = x.astype("f8")
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(ys[0], np.exp(wide).astype("f4"), 2e-7, 1.2e-38)
+        np.testing.assert_allclose(ys[5], np.expm1(wide).astype("f4"), 3e-7)
+    np.testing.assert_allclose(ys[6], np.logaddexp(0, wide), 3e-7, 1.2e-38)
     np.testing.assert_allclose(ys[1], np.tanh(wide), 4e-7)
     np.testing.assert_allclose(ys[4][x <= 0], np.exp(wide[x <= 0]), 2e-7, 1.2e-38)
     np.testing.assert_allclose(ys[2], minitorch.erf(wide), 0, 3e-7)
     np.testing.assert_allclose(ys[3], 1 / (1 + np.exp(-wide)), 3e-7, 1.2e-38)
-    ys = [np.empty_like(special) for _ in range(5)]
+    ys = [np.empty_like(special) for _ in range(7)]
     apply(special, *ys)
     np.testing.assert_allclose(ys[0], [np.nan, np.inf, 0, 1, 1, np.inf, 0, np.inf, 0, 0], 0, 1.2e-38)
     np.testing.assert_allclose(ys[1], [np.nan, 1, -1, 0, 0, 1, -1, 1, -1, -1], 0, 1.2e-38)
     np.testing.assert_allclose(ys[2], [np.nan, 1, -1, 0, 0, 1, -1, 1, -1, -1], 0, 1.2e-38)
     np.testing.assert_allclose(ys[4][[0, 2, 3, 4, 6, 8, 9]], [np.nan, 0, 1, 1, 0, 0, 0], 0, 1.2e-38)
+    np.testing.assert_allclose(ys[5], [np.nan, np.inf, -1, 0, 0, np.inf, -1, np.inf, -1, -1], 1e-7)
+    np.testing.assert_allclose(ys[6], [np.nan, np.inf, 0, np.log(2), np.log(2), 1e30, 0, 88.8, 0, 0], 3e-7, 1.2e-38)
     np.testing.assert_allclose(ys[3], [np.nan, 1, 0, 0.5, 0.5, 1, 0, 1, 0, 0], 0, 1.2e-38)
 
 

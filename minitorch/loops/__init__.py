@@ -8,6 +8,7 @@ from pathlib import Path
 
 try:
     import numba
+    from numba.extending import intrinsic
 except ImportError as error:
     raise ImportError("compiled loops need numba: pip install 'minitorch[fast]'") from error
 
@@ -16,6 +17,18 @@ SOURCES = tuple(sorted((path.name, path.stat().st_mtime_ns, path.stat().st_size)
 
 inline = numba.njit(inline="always", error_model="numpy", fastmath=ORDER)                   # a part of a loop
 exact = numba.njit(error_model="numpy", fastmath={"contract"})             # a function of one number, whose digits hang on the order
+
+
+@intrinsic
+def wide(typingctx):
+    """Said first in a loop: it uses the processor's widest vectors, of which LLVM takes half on those that once ran slower with them.
+
+    It pays where a loop computes more than it reads, over hundreds of numbers.
+    """
+    def generate(context, builder, signature, args):
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')          # of LLVM's, one that llvmlite does not list
+        return context.get_dummy_value()
+    return numba.types.none(), generate
 
 
 def loop(f):

@@ -2,8 +2,8 @@
 import numpy as np
 
 from .. import threads
-from . import loop
-from .functions import ONE, exp, sigmoid
+from . import loop, wide
+from .functions import ONE, erf, exp, expm1, sigmoid, softplus
 
 LEAST = 1 << 17                                      # numbers that are worth another thread: handing work over takes as long as 100000
 
@@ -38,6 +38,7 @@ def sigmoid_back(start, stop, g, y, out):
 
 @loop
 def sigmoids(start, stop, x, out):
+    wide()
     x, out = x[start:stop], out[start:stop]
     for i in range(x.size):
         out[i] = sigmoid(x[i])
@@ -45,6 +46,7 @@ def sigmoids(start, stop, x, out):
 
 @loop
 def silus(start, stop, x, out):
+    wide()
     x, out = x[start:stop], out[start:stop]
     for i in range(x.size):
         out[i] = x[i] / (ONE + exp(-x[i]))
@@ -52,15 +54,79 @@ def silus(start, stop, x, out):
 
 @loop
 def silu_back(start, stop, g, x, out):
+    wide()
     g, x, out = g[start:stop], x[start:stop], out[start:stop]
     for i in range(x.size):
         s = sigmoid(x[i])
         out[i] = g[i] * (s * (ONE + x[i] * (ONE - s)))
 
 
-def elementwise(part, *arrays, number=None):
+@loop
+def erfs(start, stop, x, out):
+    wide()
+    x, out = x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = erf(x[i])
+
+
+@loop
+def logsigmoids(start, stop, x, out):
+    wide()
+    x, out = x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = -softplus(-x[i])
+
+
+@loop
+def softpluses(start, stop, x, beta, threshold, out):
+    wide()
+    x, out = x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = x[i] if x[i] * beta > threshold else softplus(x[i] * beta) / beta
+
+
+@loop
+def softplus_back(start, stop, g, x, beta, threshold, out):
+    wide()
+    g, x, out = g[start:stop], x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = g[i] if x[i] * beta > threshold else g[i] * sigmoid(x[i] * beta)
+
+
+@loop
+def elus(start, stop, x, below, above, inside, out):
+    wide()
+    x, out = x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = x[i] * above if x[i] > 0 else below * expm1(x[i] * inside)
+
+
+@loop
+def elu_back(start, stop, g, x, below, above, inside, out):
+    wide()
+    g, x, out = g[start:stop], x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = g[i] * (below * exp(x[i] * inside) if x[i] <= 0 else above)
+
+
+@loop
+def hardswishes(start, stop, x, out):
+    x, out = x[start:stop], out[start:stop]
+    T = x.dtype.type
+    for i in range(x.size):
+        out[i] = x[i] * (T(0) if x[i] <= -3 else T(6) if x[i] >= 3 else x[i] + T(3)) / T(6)
+
+
+@loop
+def hardswish_back(start, stop, g, x, out):
+    g, x, out = g[start:stop], x[start:stop], out[start:stop]
+    T = x.dtype.type
+    for i in range(x.size):
+        out[i] = T(0) if x[i] <= -3 else g[i] * (x[i] / T(3) + T(0.5)) if x[i] < 3 else g[i]
+
+
+def elementwise(part, *arrays, numbers=()):
     """One of the loops above over arrays of one shape."""
     y, n = np.empty_like(arrays[0]), arrays[0].size
-    numbers = [] if number is None else [y.dtype.type(number)]
-    threads.run(part, n, *[a.reshape(n) for a in arrays], *numbers, y.reshape(n), least=LEAST)
+    threads.run(part, n, *[a.reshape(n) for a in arrays], *[y.dtype.type(v) for v in numbers], y.reshape(n), least=LEAST)
     return y

@@ -13,8 +13,8 @@ from ..convert import refuse_overflow
 from ..dtypes import F32
 from ..random import source
 from ..tensor import wrap
-from .choose import choose, clamp, only, pick
-from .exponential import exp
+from .blocks import in_blocks
+from .choose import choose, only, pick
 from .random import placed, uniform
 from .trigonometric import tanh
 
@@ -55,10 +55,10 @@ relu_gradient.case(normal(3, 4), distinct(3, 4))
 relu_gradient.case(normal(60, 60), distinct(60, 60))
 
 
-def by(loops, part, *arrays, number=None):
+def by(loops, part, *arrays, numbers=()):
     """Elementwise by a compiled loop, for arrays of one shape."""
     same = all([a.shape == arrays[0].shape for a in arrays])
-    return loops.elementwise(part, *arrays, number=number) if same else NotImplemented
+    return loops.elementwise(part, *arrays, numbers=numbers) if same else NotImplemented
 
 
 @composed(home="torch functional", inplace=True)
@@ -115,7 +115,7 @@ def leaky_relu_of(input, /, negative_slope=0.01):
     return choose(input > 0, input, input * negative_slope)
 
 leaky_relu_of.vjp(lambda g, input, negative_slope: leaky_relu_gradient(g, input, negative_slope))
-leaky_relu_of.loop("activation", least=10000)(lambda loops, input, negative_slope=0.01: by(loops, loops.leaky, input, number=negative_slope))
+leaky_relu_of.loop("activation", least=10000)(lambda loops, input, negative_slope=0.01: by(loops, loops.leaky, input, numbers=(negative_slope,)))
 leaky_relu_of.case(distinct(3, 4), 0.1)
 
 
@@ -126,7 +126,7 @@ def leaky_relu_gradient(input, other, /, negative_slope):
 
 leaky_relu_gradient.vjp(lambda g, other, negative_slope: leaky_relu_gradient(g, other, negative_slope))
 leaky_relu_gradient.loop("activation", least=10000)(
-    lambda loops, input, other, negative_slope: by(loops, loops.leaky_back, input, other, number=negative_slope))
+    lambda loops, input, other, negative_slope: by(loops, loops.leaky_back, input, other, numbers=(negative_slope,)))
 leaky_relu_gradient.case(normal(3, 4), distinct(3, 4), 0.1)
 leaky_relu_gradient.case(normal(6, 5), distinct(6, 5), -0.5)
 
@@ -217,56 +217,7 @@ threshold.case(distinct(60, 60), -1.0, 0.0)
 threshold.case(integers(4), 2, -1)
 
 
-# ---- exponential below zero -------------------------------------------------------------------------------------
-
-@op(home="", called="elu", numbers="half", check=floats_only)
-def elu_of(input, /, alpha=1.0, scale=1.0, input_scale=1.0):
-    """scale * x where x > 0, else scale * alpha * (exp(input_scale * x) - 1)."""
-    library = xp(input)
-    y = library.expm1(library.minimum(input, 0) * input_scale) * alpha
-    y += library.maximum(input, 0)
-    return y if scale == 1 else y * scale
-
-elu_of.vjp(lambda g, input, alpha, scale, input_scale:
-           pick(input <= 0, g * (exp(clamp(input, None, 0) * input_scale) * (scale * alpha * input_scale)), g * scale))
-elu_of.case(distinct(3, 4), 0.7, 1.3, 2.0)
-
-
-@composed(home="functional")
-def elu(input, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha * (exp(x) - 1)."""
-    return (in_place(elu_of) if inplace else elu_of)(input, alpha=alpha)
-
-elu.case(distinct(3, 4))
-elu.case(distinct(60, 60), 0.5)
-elu.case(normal(), 2.0)
-
-
-@composed(home="torch functional", method=False)
-def celu(input, alpha=1.0, inplace=False):
-    """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)); RuntimeError for alpha = 0."""
-    if alpha == 0:
-        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return (in_place(elu_of) if inplace else elu_of)(input, alpha=alpha, input_scale=1 / alpha)
-
-celu.case(distinct(3, 4))
-celu.case(distinct(60, 60), 0.5)
-celu.case(normal(), 2.0)
-
-
-@composed(home="torch functional", method=False)
-def selu(input, inplace=False):
-    """The self-normalising elu (Klambauer et al. 2017): its alpha and scale keep mean 0 and variance 1."""
-    return (in_place(elu_of) if inplace else elu_of)(input, alpha=SELU_ALPHA, scale=SELU_SCALE)
-
-
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-selu.case(distinct(3, 4))
-selu.case(distinct(60, 60))
-selu.case(normal())
-
-
-for _f in (relu, hardtanh, leaky_relu, rrelu, threshold, elu, celu, selu):          # functional.relu_ and its like
+for _f in (relu, hardtanh, leaky_relu, rrelu, threshold):          # functional.relu_ and its like
     for _place in _f.home:
         HOMES[_place][_f.__name__ + "_"] = functools.partial(_f, inplace=True)
 
@@ -295,10 +246,35 @@ hardsigmoid.case(normal())
 @op(home="", called="hardswish", numbers="half", check=floats_only)
 def hardswish_of(input, /):
     """x * hardsigmoid(x)."""
-    return input * (input + 3).clip(0, 6) / 6
+    return hardswish_array(input)
 
-hardswish_of.vjp(lambda g, input: only(pick(input < 3, g * (input / 3 + 0.5), g), ~(input <= -3)))
+hardswish_of.vjp(lambda g, input: hardswish_gradient(g, input))
+hardswish_of.loop("activation", least=10000)(lambda loops, input: by(loops, loops.hardswishes, input))
 hardswish_of.case(normal(3, 4))
+
+
+@op(home="", called="hardswish_backward", numbers="half")
+def hardswish_gradient(input, other, /):
+    """The gradient `input` times hardswish's derivative at `other`: x / 3 + 1/2 within (-3, 3), 0 and 1 beyond."""
+    return hardswish_slope(other, input)
+
+hardswish_gradient.vjp(lambda g, other: hardswish_gradient(g, other),
+                       lambda g, input, other: only(g * input / 3, (other < 3) & ~(other <= -3)))
+hardswish_gradient.loop("activation", least=10000)(lambda loops, input, other: by(loops, loops.hardswish_back, input, other))
+hardswish_gradient.case(normal(3, 4), distinct(3, 4))
+hardswish_gradient.case(normal(60, 60), distinct(60, 60))
+
+
+@in_blocks
+def hardswish_array(x):
+    y = (x + 3).clip(0, 6)
+    y *= x
+    return y / 6
+
+
+@in_blocks
+def hardswish_slope(x, g):
+    return only(pick(x < 3, g * (x / 3 + 0.5), g), ~(x <= -3))
 
 
 @composed(home="functional")

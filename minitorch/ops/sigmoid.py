@@ -5,10 +5,11 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import distinct, integers, normal
 from .activation import by, floats_only, in_place
-from .choose import choose, pick
+from .blocks import in_blocks
+from .choose import choose, only, pick
 from .elementwise import abs
 from .exponential import exp
-from .special import erf_array, in_blocks
+from .special import erf_array
 from .trigonometric import tanh
 
 
@@ -46,6 +47,7 @@ def logsigmoid(input, /):
     library = xp(input)
     return library.minimum(input, 0) - library.log1p(library.exp(-library.abs(input)))
 
+logsigmoid.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.logsigmoids, input))
 logsigmoid.vjp(lambda g, input: g * sigmoid(-input))
 logsigmoid.case(normal(3, 4))
 logsigmoid.case(normal())
@@ -55,14 +57,35 @@ logsigmoid.case(normal(60, 60))
 @op(home="functional", numbers="half", check=floats_only)
 def softplus(input, /, beta=1.0, threshold=20.0):
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
-    library, z = xp(input), input * beta
-    return choose(z > threshold, input, library.log1p(library.exp(z)) / beta)
+    return softplus_array(input, beta, threshold)
 
-softplus.vjp(lambda g, input, beta, threshold: pick(input * beta > threshold, g, g * sigmoid(input * beta)))
+softplus.vjp(lambda g, input, beta, threshold: softplus_gradient(g, input, beta, threshold))
+softplus.loop("activation", least=10000, single=True)(
+    lambda loops, input, beta=1.0, threshold=20.0: by(loops, loops.softpluses, input, numbers=(beta, threshold)))
 softplus.case(normal(3, 4))
 softplus.case(distinct(60, 60), 2, 30)
 softplus.case(distinct(3, 4), 2.0, 0.5)                  # so low that the two branches differ
 softplus.case(normal(), beta=-0.5)
+
+
+@op(home="", numbers="half", called="softplus_backward")
+def softplus_gradient(input, other, /, beta, threshold):
+    """The gradient `input` times sigmoid(beta * x) for x, `other`, and itself where beta * x > threshold."""
+    return pick(other * beta > threshold, input, input * sigmoid(other * beta))
+
+softplus_gradient.vjp(lambda g, other, beta, threshold: softplus_gradient(g, other, beta, threshold),
+                      lambda g, input, other, beta, threshold:
+                      only(g * sigmoid_gradient(input * beta, sigmoid(other * beta)), ~(other * beta > threshold)))
+softplus_gradient.loop("activation", least=10000, single=True)(
+    lambda loops, input, other, beta, threshold: by(loops, loops.softplus_back, input, other, numbers=(beta, threshold)))
+softplus_gradient.case(normal(3, 4), normal(3, 4), 1.0, 20.0)
+softplus_gradient.case(normal(3, 4), distinct(3, 4), 2.0, 0.5)
+
+
+@in_blocks
+def softplus_array(x, beta, threshold):
+    library, z = xp(x), x * beta
+    return choose(z > threshold, x, library.log1p(library.exp(z)) / beta)
 
 
 @composed(home="functional")
@@ -80,9 +103,7 @@ softsign.case(integers(3, low=-3))
 @op(home="", called="silu", numbers="half", check=floats_only)
 def silu_of(input, /):
     """x * sigmoid(x)."""
-    y = xp(input).exp(-input)
-    y += 1
-    return input / y
+    return silu_array(input)
 
 silu_of.vjp(lambda g, input: silu_gradient(g, input))
 silu_of.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.silus, input))
@@ -92,9 +113,7 @@ silu_of.case(normal(3, 4))
 @op(home="", numbers="half", called="silu_backward")
 def silu_gradient(input, other, /):
     """The gradient `input` times silu's derivative at `other`."""
-    y = silu_slope(other)
-    y *= input
-    return y
+    return silu_slope(other, input)
 
 silu_gradient.vjp(lambda g, other: silu_gradient(g, other),
                   lambda g, input, other: g * input * silu_curvature(other, sigmoid(other)))
@@ -103,9 +122,24 @@ silu_gradient.case(normal(3, 4), normal(3, 4))
 
 
 @in_blocks
-def silu_slope(x):
-    s = sigmoid.op.forward(x)
-    return s * (1 + x * (1 - s))
+def silu_array(x):
+    y = xp(x).exp(-x)
+    y += 1
+    return x / y
+
+
+@in_blocks
+def silu_slope(x, g):
+    """g s (1 + x (1 - s)) with s = sigmoid(x)."""
+    s = xp(x).exp(-x)
+    s += 1
+    s = 1 / s
+    y = 1 - s
+    y *= x
+    y += 1
+    y *= s
+    y *= g
+    return y
 
 
 def silu_curvature(x, s):
@@ -151,20 +185,41 @@ GELU, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 @in_blocks
 def gelu_array(x, approximate):
-    y = xp(x).tanh(GELU * x * (1 + CUBIC * (x * x))) if approximate == "tanh" else erf_array(x * math.sqrt(0.5))
+    y = xp(x).tanh(in_tanh(x, x * x)) if approximate == "tanh" else erf_array(x * math.sqrt(0.5))
     y += 1
     y *= x
     y *= 0.5
     return y
 
 
+def in_tanh(x, square):
+    """GELU x (1 + CUBIC x^2)."""
+    y = square * (GELU * CUBIC)
+    y += GELU
+    y *= x
+    return y
+
+
 @in_blocks
-def gelu_slope(x, approximate):
+def gelu_slope(x, g, approximate):
+    """g (1 + t + x (1 - t^2) u') / 2 with t = tanh(u), or g (1 + erf(x / sqrt(2)) + x e^(-x^2 / 2) GELU) / 2."""
+    square = x * x
     if approximate == "tanh":
-        square = x * x
-        t = xp(x).tanh(GELU * x * (1 + CUBIC * square))
-        return 0.5 * (1 + t) + 0.5 * GELU * x * (1 - t * t) * (1 + 3 * CUBIC * square)
-    return 0.5 * (1 + erf_array(x * math.sqrt(0.5))) + x * xp(x).exp(-0.5 * (x * x)) * (0.5 * GELU)
+        y, bend = xp(x).tanh(in_tanh(x, square)), in_tanh(x, 3 * square)
+        bend *= 1 - y
+        bend += 1
+        y += 1
+        y *= bend
+    else:
+        density = xp(x).exp(square * -0.5)
+        density *= x
+        density *= GELU
+        y = erf_array(x * math.sqrt(0.5))
+        y += 1
+        y += density
+    y *= g
+    y *= 0.5
+    return y
 
 
 @op(home="functional", numbers="half", check=floats_only)
@@ -187,9 +242,7 @@ gelu.case(normal(60, 60))
 @op(home="", numbers="half", called="gelu_backward")
 def gelu_gradient(input, other, /, approximate):
     """gelu's gradient g times its derivative at x: the probability plus x times its density."""
-    y = gelu_slope(other, approximate)
-    y *= input
-    return y
+    return gelu_slope(other, input, approximate)
 
 gelu_gradient.vjp(lambda g, other, approximate: gelu_gradient(g, other, approximate),
                   lambda g, input, other, approximate: g * input * gelu_curvature(other, approximate))

@@ -12,6 +12,7 @@ from .. import dtypes
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal, unit
+from .blocks import in_blocks
 from .choose import choose
 from .exponential import exp
 
@@ -28,22 +29,6 @@ def polynomial(coefficients, x):
     return y
 
 
-def in_blocks(f):
-    """f, elementwise, applied piece by piece: its many intermediate arrays stay in the cache."""
-    def call(x, *args):
-        if type(x) is not np.ndarray or x.size <= BLOCK:
-            return f(x, *args)
-        flat = x.reshape(-1)
-        y = np.empty_like(flat)
-        for i in range(0, x.size, BLOCK):
-            y[i:i + BLOCK] = f(flat[i:i + BLOCK], *args)
-        return y.reshape(x.shape)
-    return call
-
-
-BLOCK = 32768
-
-
 def in_double(f):
     """f computed in float64 on arrays with at least one axis, its result brought back."""
     f = in_blocks(f)
@@ -57,15 +42,15 @@ def in_double(f):
 
 # ---- the error function -----------------------------------------------------------------------------------
 
-# erf(x) / x as P(x^2) / Q(x^2), for |x| <= 6 in float64, for |x| <= 4 in float32: erf is 1 beyond.
+# erf(x) / x as P(x^2) / Q(x^2) for |x| <= 6: erf is 1 beyond.
 ERF64 = ((1.1283791670955126, 0.2214842537528849, 0.066353669105819, 0.006961112416519838, 0.0008621315868883649, 5.7753218712964536e-05,
           3.944109857353272e-06, 1.7232370892762247e-07, 6.841306180461012e-09, 1.7452439556677536e-10, 3.3264304405354453e-12,
           2.17060221249367e-14, 1.506171160592769e-17),
          (1.0, 0.5296186425729474, 0.13534395568852203, 0.0221314367027806, 0.002587132275690981, 0.00022852894418379704,
           1.569368407975774e-05, 8.467074792814584e-07, 3.5668472985726007e-08, 1.1397019691323279e-09, 2.5717233193945773e-11,
           3.269358065639443e-13, 8.550762599286168e-16))
-ERF32 = ((1.128379138, 0.1936818695, 0.05311985858, 0.003889122955, 0.0002846789058, 1.985561145e-06),
-         (1.0, 0.5049786243, 0.1154065367, 0.01521896145, 0.001186933685, 3.741332116e-05))
+# In float32 erf(x) = tanh(x P(x^2)), NumPy's tanh being fast: largest error 1.7e-7, relative 2.5e-7.
+ERF32 = (1.12837927, 0.102769056, -0.000191830405, -0.000619785004, 8.76374583e-05, -5.66849715e-06, 1.41853465e-07)
 # erfc(x) exp(x^2) as P(x) / Q(x), for 0 <= x <= 28: erfc underflows beyond.
 ERFC = ((1.0, 2.1931618661234333, 2.379239477063732, 1.6398037120788067, 0.7835604946357664, 0.2681080865019175, 0.06568506613128161,
          0.011149344121745858, 0.0011988854475158183, 6.31358096015951e-05),
@@ -76,12 +61,15 @@ ERF_SLOPE = 2 / math.sqrt(PI)
 
 @in_blocks
 def erf_array(x):
-    (p, q), limit = (ERF32, 4) if x.dtype == dtypes.F32 else (ERF64, 6)
-    x = x.clip(-limit, limit)
+    x = x.clip(-6, 6)
+    if x.dtype == dtypes.F32:
+        y = polynomial(ERF32, x * x)
+        y *= x
+        return xp(y).tanh(y)
     w = x * x
-    y = polynomial(p, w)
+    y = polynomial(ERF64[0], w)
     y *= x
-    y /= polynomial(q, w)
+    y /= polynomial(ERF64[1], w)
     return y.clip(-1, 1)
 
 
@@ -102,6 +90,7 @@ def erf(input, /):
     """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     return erf_array(input)
 
+erf.loop("activation", least=10000, single=True)(lambda loops, input: loops.elementwise(loops.erfs, input))
 erf.vjp(lambda g, input: g * (exp(-(input * input)) * ERF_SLOPE))
 erf.case(normal(3, 4))
 erf.case(normal())

@@ -8,9 +8,13 @@ from math import prod
 from ..autograd.op import keep, op
 from ..backend import xp
 from ..cases import normal, positive
+from .blocks import by_slices
 
 
 # ---- over everything but the channels -----------------------------------------------------------------
+
+FAR = 8                                              # a channel's images lie so far apart that the cache holds few: larger blocks do
+
 
 def per_channel(v, ndim):
     """(C,) in a shape that broadcasts with (N, C, ...)."""
@@ -34,15 +38,23 @@ def normalize_batch(input, weight=None, bias=None, /, eps=1e-5, running=None):
     N, C = input.shape[:2]
     x = input.reshape(N, C, -1)                      # (N, C, P)
     count = N * x.shape[2]
-    mean = channel_sums(x) / count                   # (1, C, 1)
-    y = x - mean
-    var = channel_products(y, y) / count
+    lib, y = xp(x), xp(x).empty(x.shape, x.dtype)
+    mean, var, rstd = lib.empty((3, 1, C, 1), x.dtype)
+
+    def normalize(some):
+        here = slice(None), some                     # these channels
+        part = y[here]
+        mean[here] = channel_sums(x[here]) / count
+        lib.subtract(x[here], mean[here], out=part)
+        var[here] = channel_products(part, part) / count
+        rstd[here] = 1 / lib.sqrt(var[here] + eps)
+        part *= rstd[here] if weight is None else rstd[here] * weight[some].reshape(-1, 1)
+        if bias is not None:
+            part += bias[some].reshape(-1, 1)
+
+    by_slices(normalize, x, 1, FAR)
     if running is not None:
         move(running, mean, var, count)
-    rstd = 1 / xp(x).sqrt(var + eps)
-    y *= rstd if weight is None else rstd * weight.reshape(-1, 1)
-    if bias is not None:
-        y += bias.reshape(-1, 1)
     return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
 
 
@@ -82,16 +94,25 @@ def batch_gradient(input, x, weight=None, mean=None, rstd=None, /, eps=1e-5, wan
     form, (N, C) = x.shape, x.shape[:2]
     g, x = input.reshape(N, C, -1), x.reshape(N, C, -1)
     count = N * x.shape[2]
-    mean = channel_sums(x) / count if mean is None else mean
-    y = x - mean
-    rstd = 1 / xp(x).sqrt(channel_products(y, y) / count + eps) if rstd is None else rstd
-    gb, gw = channel_sums(g), channel_products(g, y) * rstd                # (1, C, 1)
-    if 0 in wanted:
-        scale = rstd if weight is None else rstd * weight.reshape(-1, 1)
-        y *= -gw * rstd * scale / count
-        y += g * scale
-        y -= gb * scale / count
-    found = y.reshape(form), gw.reshape(-1), gb.reshape(-1)
+    lib, gx = xp(x), xp(x).empty(x.shape, x.dtype)
+    if rstd is None:
+        mean = channel_sums(x) / count
+        rstd = 1 / lib.sqrt(channel_products(x - mean, x - mean) / count + eps)
+    gw, gb = lib.empty((2, 1, C, 1), x.dtype)
+
+    def differentiate(some):
+        here = slice(None), some                     # these channels
+        y, r = gx[here], rstd[here]
+        lib.subtract(x[here], mean[here], out=y)
+        gb[here], gw[here] = channel_sums(g[here]), channel_products(g[here], y) * r
+        if 0 in wanted:
+            y *= gw[here] * r / -count
+            y += g[here]
+            y -= gb[here] / count
+            y *= r if weight is None else r * weight[some].reshape(-1, 1)
+
+    by_slices(differentiate, x, 1, FAR)
+    found = gx.reshape(form), gw.reshape(-1), gb.reshape(-1)
     return tuple([found[i] for i in wanted])
 
 
@@ -120,18 +141,12 @@ def _(kernels, input, x, weight=None, mean=None, rstd=None, eps=1e-5, wanted=(0,
 
 def channel_sums(x):
     """The sum of each channel of (N, C, P), as (1, C, 1)."""
-    N, C, P = x.shape
-    if P == 1:
-        return x.sum(axis=0, keepdims=True)
-    return (x.reshape(N * C, P) @ xp(x).ones(P, x.dtype)).reshape(N, C).sum(axis=0).reshape(1, C, 1)
+    return xp(x).einsum("ncp->nc", x).sum(axis=0).reshape(1, -1, 1)
 
 
 def channel_products(x, y):
     """The sum over each channel of x * y, as (1, C, 1)."""
-    N, C, P = x.shape
-    if P == 1:
-        return (x * y).sum(axis=0, keepdims=True)
-    return xp(x).einsum("ij,ij->i", x.reshape(N * C, P), y.reshape(N * C, P)).reshape(N, C).sum(axis=0).reshape(1, C, 1)
+    return xp(x).einsum("ncp,ncp->nc", x, y).sum(axis=0).reshape(1, -1, 1)
 
 
 # ---- over the last axes -------------------------------------------------------------------------------------
@@ -151,7 +166,8 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
     x = input.reshape(prod(input.shape[:-axes]), D)
     y, rstd = lib.empty(x.shape, x.dtype), lib.empty((len(x), 1), x.dtype)
     mean = lib.empty_like(rstd) if centre else None
-    for rows in blocks(x):
+
+    def normalize(rows):
         part = y[rows]
         if centre:
             mean[rows] = row_sums(x[rows]) / max(D, 1)
@@ -164,6 +180,8 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
             part *= weight.reshape(-1)
         if bias is not None:
             part += bias.reshape(-1)
+
+    by_slices(normalize, x)
     return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
 
 
@@ -194,25 +212,26 @@ def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1
         mean = row_sums(x) / max(x.shape[1], 1) if centre else None
         rstd = 1 / lib.sqrt(((x if mean is None else x - mean) ** 2).mean(axis=1, keepdims=True) + eps)
     g = g.reshape(x.shape)
-    gx = lib.empty(x.shape, x.dtype) if 0 in wanted else None
-    gw, gb = (lib.zeros(shape, x.dtype) if i in wanted else None for i in (1, 2))
-    for rows in blocks(x):
+    gx, D = lib.empty(x.shape, x.dtype) if 0 in wanted else None, max(x.shape[1], 1)
+
+    def differentiate(rows):
+        """These rows of gx; what they add to the gradients of weight and bias."""
         r, part = rstd[rows], g[rows]
-        y = x[rows] * r if mean is None else x[rows] - mean[rows]
-        if mean is not None:
-            y *= r
-        if gw is not None:
-            gw += lib.einsum("ij,ij->j", part, y).reshape(shape)
-        if gb is not None:
-            gb += (lib.ones(len(part), g.dtype) @ part).reshape(shape)
+        y = x[rows] - mean[rows] if mean is not None else x[rows] * 1
+        scaled = part * r
+        gw = lib.einsum("ij,ij->j", scaled, y) if 1 in wanted else None
+        gb = lib.ones(len(part), g.dtype) @ part if 2 in wanted else None
         if gx is not None:
-            part = part if weight is None else part * weight.reshape(-1)
-            y *= row_products(part, y) / -max(x.shape[1], 1)
+            if weight is not None:
+                scaled *= weight.reshape(-1)
+            y *= row_products(scaled, y) * (r * r / -D)
             if mean is not None:
-                y -= row_sums(part) / max(x.shape[1], 1)
-            y += part
-            lib.multiply(y, r, out=gx[rows])
-    return tuple([y for y in (gx if gx is None else gx.reshape(form), gw, gb) if y is not None])
+                y -= row_sums(scaled) / D
+            lib.add(scaled, y, out=gx[rows])
+        return gw, gb
+
+    gw, gb = (sum(found[1:], found[0]) if k in wanted else None for k, found in zip((1, 2), zip(*by_slices(differentiate, x))))
+    return tuple([y.reshape(s) for y, s in ((gx, form), (gw, shape), (gb, shape)) if y is not None])
 
 
 @layer_gradient.loop("norm", least=5000)
@@ -240,12 +259,6 @@ def _(kernels, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, ce
     gs = kernels.layer_norm_backward(input, x, weight, mean.reshape(rows), rstd.reshape(rows), parameters) if centre else \
         kernels.rms_norm_backward(input, x, weight, rstd.reshape(rows), parameters)
     return tuple([gs[i] for i in wanted])
-
-
-def blocks(x):
-    """Slices of the rows of a matrix: what a processor's cache holds at a time; all rows for a GPU."""
-    n = max(1, (1 << 17) // max(1, x.shape[1])) if type(x).__module__ == "numpy" else max(1, len(x))
-    return [slice(i, i + n) for i in range(0, len(x), n)]
 
 
 def row_sums(x):

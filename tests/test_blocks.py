@@ -1,0 +1,102 @@
+"""What is computed by blocks, and by several threads, is what is computed at once."""
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch import backends
+from minitorch.ops import blocks
+from minitorch.ops.special import erf_array
+
+F = minitorch.nn.functional
+CALLS = {
+    "gelu": F.gelu,
+    "gelu, tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "elu": lambda x: F.elu(x, 0.7),
+    "softplus": F.softplus,
+    "hardswish": F.hardswish,
+    "erf": minitorch.erf,
+    "erfc": minitorch.erfc,
+    "layer_norm": lambda x: F.layer_norm(x, (x.shape[1],), x[0].detach() + 1, x[1].detach()),
+    "rms_norm": lambda x: F.rms_norm(x, (x.shape[1],), x[0].detach() + 1),
+    "batch_norm": lambda x: F.batch_norm(x.reshape(4, 13, 30), None, None, x[0, :13].detach(), x[1, :13].detach(), training=True),
+    "batch_norm of rows": lambda x: F.batch_norm(x, None, None, None, x[1].detach(), training=True),
+}
+
+
+def gradients(f):
+    """f's result and gradient for the same numbers at every call."""
+    x, g = np.random.default_rng(0).normal(size=(2, 52, 30)) * 2
+    x = minitorch.tensor(x, requires_grad=True)
+    y = f(x)
+    y.backward(minitorch.tensor(g).reshape(y.shape))
+    return y.detach().numpy(), x.grad.numpy()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("name", CALLS)
+def test_blocks_of_any_number_of_threads(name, n, monkeypatch):
+    before = minitorch.get_num_threads()
+    with backends.using(loops="never"):
+        whole = gradients(CALLS[name])
+        for size in ("ALONE", "SHARED"):
+            monkeypatch.setattr(blocks, size, 100)
+        monkeypatch.setattr("minitorch.ops.standardize.FAR", 2)
+        minitorch.set_num_threads(n)
+        try:
+            found = gradients(CALLS[name])
+        finally:
+            minitorch.set_num_threads(before)
+    for a, b in zip(found, whole):
+        np.testing.assert_allclose(a, b, 1e-12, 1e-13)
+
+
+def test_each_thread_has_as_many_blocks_and_every_index_is_in_one(monkeypatch):
+    monkeypatch.setattr(blocks, "SHARED", 100)
+    monkeypatch.setattr("minitorch.threads.count", 2)
+    for n, width, larger in ((1000, 1, 1), (37, 50, 1), (3, 1000, 1), (37, 50, 4), (10, 1, 1), (0, 5, 1)):
+        found = blocks.by_blocks(lambda s: s, n, width, larger)
+        assert [i for s in found for i in range(s.start, s.stop)] == list(range(n))
+        assert len(found) == 1 or len(found) == n or len(found) % 2 == 0
+
+
+def test_helpers_heed_the_callers_errstate(monkeypatch):
+    monkeypatch.setattr(blocks, "SHARED", 100)
+    monkeypatch.setattr("minitorch.threads.count", 2)
+    double = blocks.in_blocks(lambda x: x * np.float32(2))
+    monkeypatch.setattr(blocks, "ALONE", 100)
+    x = np.full(1000, 3e38, "f4")
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        double(x)
+    with np.errstate(over="ignore"):
+        assert np.isinf(double(x)).all()
+
+
+def test_gelu_and_erf_of_float32():
+    """Within a few units in the last place of float64's formulas, and at the ends of the line what they are there."""
+    x = np.concatenate([np.linspace(-9, 9, 100001), np.linspace(-0.01, 0.01, 1001), [-1e4, 1e4, -40, 40]])
+    narrow = minitorch.tensor(x.astype("f4"), requires_grad=True)
+    wide = minitorch.tensor(narrow.detach().numpy().astype("f8"), requires_grad=True)
+    for way, slope in (("none", 5e-7), ("tanh", 2e-6)):             # 1 - tanh^2 loses digits near the ends
+        for choice in ("never", "auto"):
+            with backends.using(loops=choice):
+                narrow.grad = wide.grad = None
+                y, exact = F.gelu(narrow, approximate=way), F.gelu(wide, approximate=way)
+                y.sum().backward()
+                exact.sum().backward()
+            error = np.abs(y.detach().numpy() - exact.detach().numpy())
+            assert (error <= 3e-7 * np.maximum(1, np.abs(x))).all()
+            assert np.abs(narrow.grad.numpy() - wide.grad.numpy()).max() < slope
+            assert (y.detach().numpy()[x < -9.5] == 0).all() and (y.detach().numpy()[x > 9.5] == x[x > 9.5].astype("f4")).all()
+    small = wide.detach().numpy()
+    found, exact = erf_array(narrow.detach().numpy()), erf_array(small)
+    np.testing.assert_allclose(found, exact, 4e-7, 1e-30)
+
+
+def test_work_within_a_block_is_not_divided_again(monkeypatch):
+    for size in ("ALONE", "SHARED"):
+        monkeypatch.setattr(blocks, size, 100)
+    monkeypatch.setattr("minitorch.threads.count", 2)
+    found = blocks.by_blocks(lambda s: blocks.by_blocks(lambda inner: inner, 1000), 1000)
+    assert len(found) == 10 and all(inner == [slice(0, 1000)] for inner in found)
+    assert len(blocks.by_blocks(lambda s: s, 1000)) == 10
