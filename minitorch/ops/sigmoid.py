@@ -75,7 +75,7 @@ def softplus_gradient(input, other, /, beta, threshold):
 
 softplus_gradient.vjp(lambda g, other, beta, threshold: softplus_gradient(g, other, beta, threshold),
                       lambda g, input, other, beta, threshold:
-                      only(g * sigmoid_gradient(input * beta, sigmoid(other * beta)), ~(other * beta > threshold)))
+                      only(g * sigmoid_gradient(input * beta, sigmoid(other * beta)), ~(other * beta >= threshold)))
 softplus_gradient.loop("activation", least=10000, single=True)(
     lambda loops, input, other, beta, threshold: by(loops, loops.softplus_back, input, other, numbers=(beta, threshold)))
 softplus_gradient.case(normal(3, 4), normal(3, 4), 1.0, 20.0)
