@@ -36,7 +36,7 @@ def elu_gradient(input, other, /, alpha, scale, input_scale):
 
 elu_gradient.vjp(lambda g, other, alpha, scale, input_scale: elu_gradient(g, other, alpha, scale, input_scale),
                  lambda g, input, other, alpha, scale, input_scale:
-                 only(g * input * exp(clamp(other, None, 0) * input_scale) * (scale * alpha * input_scale ** 2), ~(other >= 0)))
+                 only(g * input * exp(clamp(other, None, 0) * input_scale) * (scale * alpha * input_scale ** 2), other < 0))
 elu_gradient.loop("activation", least=10000, single=True)(
     lambda loops, input, other, alpha, scale, input_scale:
     by(loops, loops.elu_back, input, other, numbers=(scale * alpha * input_scale, scale, input_scale)))
