@@ -145,7 +145,7 @@ def images_back(start, stop, function, g, w, bias, x, window, n, rows, plain):
 
 @loop
 def images_for_weight(start, stop, function, x, g, w, turned, window, n, rows, plain):
-    """w (G, M / G, C / G KH KW), or `turned` (G, C / G KH KW, M / G), += the transpose of `images` in w."""
+    """w (G, M / G, C / G KH KW), or `turned` (G, C / G KH KW, M / G): the transpose of `images` in w."""
     (G, Mg, Kg), (M, OH, OW), one = w.shape, g.shape[1:], w.dtype.type(1)
     if turned:
         Mg, Kg = Kg, Mg
@@ -155,11 +155,12 @@ def images_for_weight(start, stop, function, x, g, w, turned, window, n, rows, p
         for first in range(0, OH, rows):
             end = min(OH, first + rows)
             columns, part = columns_of(x[i:last], room, window, first, end, plain), by_channel(g[i:last], other, first, end)
+            before = one if i > start or first else w.dtype.type(0)
             for h in range(G):
                 if turned:
-                    product(function, one, columns[h * Kg:(h + 1) * Kg], AS_IT_IS, part[h * Mg:(h + 1) * Mg], TURNED, one, w[h])
+                    product(function, one, columns[h * Kg:(h + 1) * Kg], AS_IT_IS, part[h * Mg:(h + 1) * Mg], TURNED, before, w[h])
                 else:
-                    product(function, one, part[h * Mg:(h + 1) * Mg], AS_IT_IS, columns[h * Kg:(h + 1) * Kg], TURNED, one, w[h])
+                    product(function, one, part[h * Mg:(h + 1) * Mg], AS_IT_IS, columns[h * Kg:(h + 1) * Kg], TURNED, before, w[h])
 
 
 class Images:
@@ -238,16 +239,17 @@ def weight_gradient(x, g, kernel, slide, groups):
     turned = sizes[1] <= FEW                         # the more rows the faster
 
     def some_images(start, stop, function):
-        w = sums[start] = np.zeros((groups, *sizes[:0:-1]) if turned else sizes, x.dtype)
+        w = sums[start] = np.empty((groups, *sizes[:0:-1]) if turned else sizes, x.dtype)
         images_for_weight(start, stop, function, x, g, w, turned, *work.window)
 
     def some_channels(start, stop, function):
-        w[:, start:stop] = 0
         images_for_weight(0, len(x), function, x, np.ascontiguousarray(g[:, start:stop]), w[:, start:stop], False, *work.window)
     if work.few and not turned:
         w = np.empty(sizes, x.dtype)
         work.share(some_channels, shape[0], x.dtype)
         return w.reshape(shape)
     work.share(some_images, len(x), x.dtype)
-    w = sum(sums[i] for i in sorted(sums))           # in one order, whoever was first
+    w, *others = (sums[i] for i in sorted(sums))     # in one order, whoever was first
+    for other in others:
+        w += other
     return (np.ascontiguousarray(w.swapaxes(1, 2)) if turned else w).reshape(shape)
