@@ -107,20 +107,21 @@ def summary(y):
 
 
 def repetitions(step, seconds=0.1):
-    """How many steps make a measurement: enough for 0.1 s, 50 at most; the first one warms up."""
+    """How many steps make a measurement: enough for 0.1 s, but 3 to 50, and one of very long ones; the first one warms up."""
     for _ in range(2):
         start = time.perf_counter()
         step()
         taken = time.perf_counter() - start
         if taken > 3 * seconds:
             break
-    return max(1, min(50, int(seconds / taken)))
+    return max(1 if taken > 3 * seconds else 3, min(50, int(seconds / taken)))
 
 
-def measure(step, n):
-    """Seconds per step, the median of n."""
-    if n > 1:
-        step()                                       # caches are another's; a step of 0.1 s does not notice
+def measure(step, n, warm=0.1):
+    """Seconds per step, the median of n; after others have had the machine, steps for 0.1 s bring back caches, memory and threads."""
+    start = time.perf_counter()
+    while n > 1 and time.perf_counter() < start + warm:
+        step()
     seconds = []
     for _ in range(n):
         start = time.perf_counter()

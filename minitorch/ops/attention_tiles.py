@@ -11,8 +11,9 @@ import numpy as np
 from .. import blas, threads
 from ..autograd import loops
 
-ROWS, CAUSAL_ROWS = 256, 128                          # of queries at a time: many for the products, few where half is not seen
-STRIP = 1 << 17                                      # scores at a time: they stay in the cache
+ROWS, CAUSAL_ROWS = 512, 256                         # of queries at a time: many for the products, few where half is not seen,
+LOOP_ROWS, LOOP_CAUSAL_ROWS = 256, 64                # fewer where no interpreter is in the way
+STRIP = 1 << 18                                      # scores at a time: they stay in the cache
 
 
 def fits(query, key, value, mask, drop, groups):
@@ -30,8 +31,9 @@ class Heads:
         self.query, self.key, self.value, self.causal, self.scale, self.groups = query, key, value, causal, query.dtype.type(scale), groups
         self.L, self.S = query.shape[-2], key.shape[-2]
         self.mask = None if mask is None else np.broadcast_to(mask, (*query.shape[:-1], self.S))
-        self.rows = max(16, min(CAUSAL_ROWS if causal else ROWS, STRIP // max(1, self.S)))
         self.loops = loops.module("attention") if loops.wanted(query, 4000, single=True) else None
+        rows = (LOOP_CAUSAL_ROWS if causal else LOOP_ROWS) if self.whole() else CAUSAL_ROWS if causal else ROWS
+        self.rows = max(16, min(rows, STRIP // max(1, self.S)))
 
     def whole(self):
         """Whether compiled loops take heads as a whole."""
