@@ -6,6 +6,7 @@ NumPy's functions and compiled loops let go of the interpreter while they work, 
 processors busy.  Handing work over costs 30 to 100 microseconds: `least` says how much of range(n) is worth that.
 The threads start when they are first needed, and start anew in a forked process.
 """
+import contextvars
 import os
 import threading
 
@@ -54,7 +55,7 @@ def run(part, n, *args, least=1):
             helpers.append(SimpleQueue())
             threading.Thread(target=work, args=(helpers[-1],), daemon=True, name=f"minitorch-{len(helpers)}").start()
         for todo, (start, stop) in zip(helpers, others):
-            todo.put((done, part, start, stop, args))
+            todo.put((done, contextvars.copy_context(), part, start, stop, args))
     failure = attempt(part, *own, args)
     for _ in others:
         failure = done.get() or failure
@@ -75,9 +76,9 @@ def work(todo):
     """A helper's life."""
     here.helping = True
     while True:
-        done, part, start, stop, args = todo.get()
-        done.put(attempt(part, start, stop, args))
-        del done, part, args                         # what was worked on does not live until the next piece
+        done, context, part, start, stop, args = todo.get()
+        done.put(context.run(attempt, part, start, stop, args))            # NumPy's errstate is in it
+        del done, context, part, args                         # what was worked on does not live until the next piece
 
 
 def forget():

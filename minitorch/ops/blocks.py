@@ -26,14 +26,13 @@ def by_blocks(part, n, width=1, larger=1):
     count = min(n, count)
     if count <= 1 or getattr(threads.here, "helping", False):            # or within a block
         return [part(slice(0, n))]
-    found, errors = [None] * count, np.geterr()      # which a helper's thread does not know
+    found = [None] * count
 
     def some(first, last):
         before, threads.here.helping = getattr(threads.here, "helping", False), True
         try:
-            with np.errstate(**errors):
-                for i in range(first, last):
-                    found[i] = part(slice(i * n // count, (i + 1) * n // count))
+            for i in range(first, last):
+                found[i] = part(slice(i * n // count, (i + 1) * n // count))
         finally:
             threads.here.helping = before
 

@@ -9,14 +9,17 @@ small enough to stay in the processor's cache.
 """
 from math import prod
 
-from .. import blas
+import numpy as np
+
+from .. import blas, threads
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
 from ..tensor import Tensor
 from .windows import Slide, inside, padded, per_axis, window_view
 
-np_block, device_block = 1 << 19, 1 << 26  # numbers in the columns of one block: NumPy's stay in cache, a GPU wants many
+np_block, device_block = 1 << 19, 1 << 26            # numbers in the columns of one block: NumPy's stay in cache, a GPU wants many
+LEAST = 1 << 22                                      # multiplications that are worth another thread
 
 
 class Columns:
@@ -62,27 +65,40 @@ class Columns:
             yield slice(i, i + m), columns[:m].reshape((-1, taps * C) if self.last else (m, G, C // G * taps, prod(self.wide)))
 
 
+def by_images(part, x, work):
+    """[part(start, stop), ...] for the images of x, which threads share on the CPU; work: multiplications for each."""
+    N, found = len(x), {}
+    least = 1 + LEAST // max(1, work)
+    if type(x) is not np.ndarray or len(threads.pieces(N, least)) == 1:
+        return [part(0, N)]
+
+    def some(start, stop):
+        found[start] = part(start, stop)
+    with blas.alone():
+        threads.run(some, N, least=least)
+    return [found[start] for start in sorted(found)]
+
+
 def convolve(x, w, bias, slide, groups):
     """The forward computation on arrays."""
-    columns = Columns(x, w.shape[2:], slide, groups)
-    lib, N, M, out = xp(x), x.shape[0], w.shape[0], columns.out
-    y = lib.empty((N, M, *out), x.dtype)
-    if columns.last:
-        filters = lib.moveaxis(w, 1, -1).reshape(M, -1).swapaxes(0, 1)     # (taps * C, M)
-        for images, rows in columns:
-            part = rows @ filters                                          # (n * positions, M)
+    lib, M, out = xp(x), w.shape[0], slide.positions(x.shape[2:], w.shape[2:])
+    y = lib.empty((len(x), M, *out), x.dtype)
+
+    def part(start, stop):
+        columns, here = Columns(x[start:stop], w.shape[2:], slide, groups), y[start:stop]
+        if columns.last:
+            filters = lib.moveaxis(w, 1, -1).reshape(M, -1).swapaxes(0, 1)                          # (taps * C, M)
+        else:
+            filters = w.reshape(groups, M // groups, -1)
+        for images, columns_of in columns:
+            found = columns_of @ filters if columns.last else filters @ columns_of                  # (n * positions, M); (n, G, M / G, wide)
             if bias is not None:
-                part += bias
-            y[images] = lib.moveaxis(part.reshape(-1, *out, M), -1, 1)
-        return y
-    filters = w.reshape(groups, M // groups, -1)
-    for images, columns_of in columns:
-        part = filters @ columns_of                                        # (n, groups, M / groups, wide)
-        if bias is not None:
-            part += bias.reshape(groups, -1, 1)
-        if columns.plain:
-            return part.reshape(y.shape)
-        y[images] = part.reshape(-1, M, *columns.wide)[..., :out[-1]]
+                found += bias if columns.last else bias.reshape(groups, -1, 1)
+            if columns.last:
+                here[images] = lib.moveaxis(found.reshape(-1, *out, M), -1, 1)
+            else:
+                here[images] = found.reshape(-1, M, *columns.wide)[..., :out[-1]]
+    by_images(part, x, w.size * prod(out))
     return y
 
 
@@ -115,12 +131,16 @@ def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1
         return convolve(x, transposed_weight(w, groups), bias, turned(slide, kernel), groups)
     y = lib.empty((N, C, *size), x.dtype)
     filters = w.reshape(groups, M // groups, -1).swapaxes(-1, -2)          # (groups, C / groups * taps, M / groups)
-    n = max(1, min(N, np_block // max(1, C * prod(kernel) * prod(out))))
-    for i in range(0, N, n):
-        columns = filters @ x[i:i + n].reshape(-1, groups, M // groups, prod(out))
-        y[i:i + n] = unwound(columns.reshape(-1, C, prod(kernel), *out), kernel, size, slide)
-        if bias is not None:
-            y[i:i + n] += bias.reshape(-1, *(1,) * len(size))
+    n = max(1, np_block // max(1, C * prod(kernel) * prod(out)))
+
+    def part(start, stop):
+        for i in range(start, stop, n):
+            here = slice(i, min(stop, i + n))
+            columns = filters @ x[here].reshape(-1, groups, M // groups, prod(out))
+            y[here] = unwound(columns.reshape(-1, C, prod(kernel), *out), kernel, size, slide)
+            if bias is not None:
+                y[here] += bias.reshape(-1, *(1,) * len(size))
+    by_images(part, x, w.size * prod(out))
     return y
 
 
@@ -135,20 +155,26 @@ def unwound(columns, kernel, size, slide):
 @op(numbers="promote", home="")
 def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
     """The transpose of convolution in its weight: (N, C, *size), (N, M, *positions) -> (M, C / groups, *kernel)."""
-    columns, g, lib = Columns(input, kernel, slide, groups), other, xp(input)
-    C, (_, M, *out) = input.shape[1], g.shape
-    y = lib.zeros((groups, M // groups, C // groups * prod(kernel)), input.dtype)
-    for images, block in columns:
-        if columns.last:                                                   # one product for the whole block
-            y[0] += g[images].reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
-            continue
-        part = g[images]
-        if columns.wide != columns.out:
-            part = padded(part, ((0, 0),) * (len(out) - 1) + ((0, columns.wide[-1] - out[-1]),))
-        y += (part.reshape(-1, groups, M // groups, block.shape[-1]) @ block.swapaxes(-1, -2)).sum(axis=0)
-    if columns.last:
-        return lib.ascontiguousarray(lib.moveaxis(y.reshape(M, *kernel, C), -1, 1))
-    return y.reshape(M, C // groups, *kernel)
+    lib, (_, M, *out), shape = xp(input), other.shape, (groups, other.shape[1] // groups, input.shape[1] // groups * prod(kernel))
+    last = Columns(input, kernel, slide, groups).last
+
+    def part(start, stop):
+        columns, y = Columns(input[start:stop], kernel, slide, groups), lib.zeros(shape, input.dtype)
+        for images, block in columns:
+            g = other[start:stop][images]
+            if last:                                                       # one product for the whole block
+                y[0] += g.reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
+                continue
+            if columns.wide != columns.out:
+                g = padded(g, ((0, 0),) * (len(out) - 1) + ((0, columns.wide[-1] - out[-1]),))
+            y += (g.reshape(-1, groups, M // groups, block.shape[-1]) @ block.swapaxes(-1, -2)).sum(axis=0)
+        return y
+    y, *others = by_images(part, input, prod(shape) * prod(out))
+    for other_images in others:
+        y += other_images
+    if last:
+        return lib.ascontiguousarray(lib.moveaxis(y.reshape(M, *kernel, -1), -1, 1))
+    return y.reshape(M, -1, *kernel)
 
 
 def over_positions(g):
