@@ -12,7 +12,7 @@ from .. import blas, threads
 from ..autograd import loops
 
 ROWS, CAUSAL_ROWS = 512, 256                         # of queries at a time: many for the products, few where half is not seen,
-LOOP_ROWS, LOOP_CAUSAL_ROWS = 256, 64                # fewer where no interpreter is in the way
+LOOP_ROWS, LOOP_CAUSAL_ROWS = 128, 64                # fewer where no interpreter is in the way, but in forward
 STRIP = 1 << 18                                      # scores at a time: they stay in the cache
 
 
@@ -27,12 +27,15 @@ def fits(query, key, value, mask, drop, groups):
 class Heads:
     """One head after another, and the strips of its queries."""
 
-    def __init__(self, query, key, value, mask, causal, scale, groups):
+    def __init__(self, query, key, value, mask, causal, scale, groups, back=False):
         self.query, self.key, self.value, self.causal, self.scale, self.groups = query, key, value, causal, query.dtype.type(scale), groups
         self.L, self.S = query.shape[-2], key.shape[-2]
         self.mask = None if mask is None else np.broadcast_to(mask, (*query.shape[:-1], self.S))
         self.loops = loops.module("attention") if loops.wanted(query, 4000, single=True) else None
-        rows = (LOOP_CAUSAL_ROWS if causal else LOOP_ROWS) if self.whole() else CAUSAL_ROWS if causal else ROWS
+        if self.whole() and (causal or back):
+            rows = LOOP_CAUSAL_ROWS if causal else LOOP_ROWS
+        else:
+            rows = CAUSAL_ROWS if causal else ROWS
         self.rows = max(16, min(rows, STRIP // max(1, self.S)))
 
     def whole(self):
@@ -144,7 +147,7 @@ def forward(query, key, value, mask, causal, scale, groups):
 
 def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
     """The gradients of query, key and value from that of y, each in memory as what it is the gradient of."""
-    heads = Heads(query, key, value, mask, causal, scale, groups)
+    heads = Heads(query, key, value, mask, causal, scale, groups, back=True)
     lse, (gq, gk, gv) = lse[..., None], [np.empty_like(t) for t in (query, key, value)]
     if heads.whole():
         heads.by_loop(heads.loops.heads_back, [g, query, key, value, lse], gq, gk, gv)
