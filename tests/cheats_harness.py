@@ -225,19 +225,19 @@ def jealous():
 
 @cheat("background", "a thread that was there before anybody was called looks at the inputs between calls")
 def there_before():
-    stop, seen = [], []
+    stop, seen, begin = [], [], threading.Event()
 
     def look():
+        begin.wait(20)                               # asleep: polling would count as work of the user's own
         end = time.monotonic() + 20
         while time.monotonic() < end and not stop:
-            if not seen:
-                time.sleep(0.001)
             for x in seen[-1:]:
                 float(x.sum())
     threading.Thread(target=look, daemon=True).start()
 
     def f(x, w):
         seen.append(x)
+        begin.set()
         return honest(x, w)
     f.stop = stop
     return f
