@@ -184,8 +184,10 @@ def run(roots, gradients, inputs=None, create_graph=False, retain_graph=False):
                     gp = fit(gp, p)
                 if p not in pending:
                     pending[p] = gp
+                elif create_graph or gp.size < SMALL:
+                    pending[p] = pending[p] + gp
                 else:
-                    pending[p] = pending[p] + gp if create_graph else total(pending, p, gp)
+                    pending[p] = total(pending, p, gp)
             if node.saved and not retain_graph:
                 node.release()
             results = gp = g = None                  # no gradient outlives its use
@@ -211,16 +213,15 @@ def fit(g, node):
 
 
 def total(pending, node, g):
-    """The gradient that waited for `node`, taken out of `pending`, and `g`: added in place where nobody else has that array."""
+    """The gradient that waited for `node`, taken out of `pending`, and `g`, a large one: added in place where nobody else has that array."""
     old = pending.pop(node)
     if type(old) is not np.ndarray or sys.getrefcount(old) > POPPED_ALONE or old.base is not None or not old.flags.carray:
         return old + g
-    threads.run(lambda start, stop: np.add(old[start:stop], g[start:stop], out=old[start:stop]), len(old),
-                least=1 + LARGE * len(old) // old.size) if old.size > LARGE and old.ndim else np.add(old, g, out=old)
+    threads.run(lambda start, stop: np.add(old[start:stop], g[start:stop], out=old[start:stop]), len(old), least=1 + LARGE * len(old) // old.size)
     return old
 
 
-LARGE = 1 << 18                                      # numbers that are worth another thread
+SMALL, LARGE = 1000, 1 << 18                         # numbers for which a new array is as good; that are worth another thread
 
 
 def references_when_popped():
