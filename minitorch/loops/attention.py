@@ -4,7 +4,7 @@ What it computes is told in minitorch/ops/attention_tiles.py.
 """
 import numpy as np
 
-from . import inline, loop
+from . import inline, loop, wide
 from .functions import F, ONE, decay
 from .gemm import AS_IT_IS, TURNED, product
 from .softmax import largest
@@ -31,6 +31,7 @@ def exponentials(s, seen):
 @loop
 def strip(s, lse, total, first):
     """s = e^(s - its row's largest), zeros for what is not seen; total (n, 1): the rows' sums; lse (n,): of e^s, their logarithms."""
+    wide()
     for i in range(s.shape[0]):
         sum_, most = exponentials(s[i], first + i if first else s.shape[1])
         total[i, 0], lse[i] = sum_, np.log(sum_) + most
@@ -39,6 +40,7 @@ def strip(s, lse, total, first):
 @loop
 def strip_back(p, gp, lse, first):
     """p = e^(p - lse), gp = p (gp - sum of p gp): the probabilities, and the gradient of the scores."""
+    wide()
     for i in range(p.shape[0]):
         row_back(p[i], gp[i], lse[i], first + i if first else p.shape[1])
 
@@ -61,6 +63,7 @@ def row_back(p, gp, lse, seen):
 @loop
 def heads(start, stop, function, q, k, v, y, lse, scale, causal, groups, rows):
     """y and lse: (N, H groups, L, E), (N, H, S, E), (N, H, S, F), (N, H groups, L, F), (N, H groups, L, 1)."""
+    wide()
     H, L, S = k.shape[1], q.shape[2], k.shape[2]
     room = np.empty(rows * S, F)
     for of_key in range(start, stop):
@@ -83,6 +86,7 @@ def heads(start, stop, function, q, k, v, y, lse, scale, causal, groups, rows):
 @loop
 def heads_back(start, stop, function, g, q, k, v, lse, gq, gk, gv, scale, causal, groups, rows):
     """gq, gk and gv, each as what it is the gradient of."""
+    wide()
     H, L, S = k.shape[1], q.shape[2], k.shape[2]
     room, other = np.empty(rows * S, F), np.empty(rows * S, F)
     for of_key in range(start, stop):
