@@ -73,9 +73,9 @@ def leave():
 
 
 def with_mkl(dtype):
-    """Whether MKL computes large products of matrices of a dtype."""
+    """Whether MKL computes large products of matrices of a dtype; of itself only beside OpenBLAS, as NumPy may have come with MKL."""
     choice = CHOSEN["blas"]
-    return choice != "numpy" and dtype in mkl.find() and (choice == "mkl" or mkl.suits())
+    return choice != "numpy" and bool(choice == "mkl" or mkl.suits() and find()) and dtype in mkl.find()
 
 
 def by_mkl(a, b):
