@@ -471,8 +471,8 @@ def test_modules_and_parameters_by_name_behave_like_a_dict():
     ((2, 6, 9), (4, 3, 3), Slide((3,), ((1, 1),), (2,)), 2),
     ((1, 2, 4, 5, 4), (3, 2, 2, 3, 2), Slide((1, 2, 1), ((0, 0), (1, 1), (0, 1)), (2, 1, 1)), 1)])
 def test_convolution_is_a_product_with_its_windows(shape, weight, slide, groups, monkeypatch):
-    from minitorch.ops import conv
-    monkeypatch.setattr(conv, "np_block", 500)       # several blocks of images
+    from minitorch.ops import columns, conv
+    monkeypatch.setattr(columns, "np_block", 500)    # several blocks of images
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=shape), rng.normal(size=weight)
     y = conv.convolution(x, w, None, slide, groups)

@@ -4,80 +4,18 @@
     gx = convolution_input(g, w)       the transpose in x: also what conv_transpose computes
     gw = convolution_weight(x, g)      the transpose in w
 
-Each is a matrix product with the columns that the windows see (im2col), for a block of images at a time,
-small enough to stay in the processor's cache.
+Each is a matrix product with the columns that the windows see (columns.py), for a block of images at a time.
 """
 from math import prod
 
-import numpy as np
-
-from .. import blas, threads
+from .. import blas
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
 from ..tensor import Tensor
-from .windows import Slide, inside, padded, per_axis, window_view
-
-np_block, device_block = 1 << 19, 1 << 26            # numbers in the columns of one block: NumPy's stay in cache, a GPU wants many
-LEAST = 1 << 22                                      # multiplications that are worth another thread
-
-
-class Columns:
-    """What the windows over x (N, C, *size) see, as matrices for blocks of images: iterating gives (slice of images, matrix).
-
-    last: the channels stand innermost, in rows (n * positions, taps * C): long runs to copy and one large product.
-    Otherwise (n, groups, C / groups * taps, positions), for few channels and for groups.  There, with stride 1, rows of
-    positions stay as long as the padded rows of the images, so that all rows are copied as one run: `wide` positions, of which
-    the last few of each row mean nothing.
-    """
-
-    def __init__(self, x, kernel, slide, groups):
-        self.x, self.kernel, self.slide, self.groups = x, tuple(kernel), slide, groups
-        C, size = x.shape[1], x.shape[2:]
-        self.out = self.wide = out = slide.positions(size, kernel)
-        self.shape = tuple(m + a + b for m, (a, b) in zip(size, slide.padding))
-        run, near = (C * kernel[-1] if slide.dilation[-1] == 1 else C), set(slide.stride) == {1}
-        self.plain = near and prod(kernel) == 1 and self.shape == size     # one tap: the columns are the images themselves
-        self.last = groups == 1 and not self.plain and run > (2 * out[-1] if near else 4)
-        if near and not self.last and not self.plain:
-            self.wide = (*out[:-1], self.shape[-1])
-        block = np_block if type(x).__module__ == "numpy" else device_block
-        self.n = max(1, min(x.shape[0], block // max(1, C * prod(kernel) * prod(self.wide))))
-
-    def __iter__(self):
-        x, lib, n, k = self.x, xp(self.x), self.n, len(self.kernel)
-        N, C, G, taps = x.shape[0], x.shape[1], self.groups, prod(self.kernel)
-        if self.plain:
-            yield slice(N), x.reshape(N, G, C // G, prod(self.out))
-            return
-        (inner, kept), tail = inside(x.shape[2:], self.slide.padding), self.slide.dilation[-1] * (self.kernel[-1] - 1)
-        room = lib.zeros(n * C * prod(self.shape) + tail, x.dtype)[:n * C * prod(self.shape)]       # tail: what the last wide row sees
-        room = room.reshape(n, *self.shape, C) if self.last else room.reshape(n, C, *self.shape)
-        images = lib.moveaxis(room, -1, 1) if self.last else room          # (n, C, *shape)
-        view = window_view(images, self.kernel, self.wide, self.slide)     # (n, C, *kernel, *wide)
-        if self.last:
-            view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)                 # (n, *out, *kernel, C)
-        columns = lib.empty(view.shape, x.dtype)
-        for i in range(0, N, n):
-            m = min(n, N - i)
-            images[(slice(m), slice(None), *inner)] = x[(slice(i, i + m), slice(None), *kept)]
-            columns[:m] = view[:m]
-            yield slice(i, i + m), columns[:m].reshape((-1, taps * C) if self.last else (m, G, C // G * taps, prod(self.wide)))
-
-
-def by_images(part, x, work):
-    """[part(start, stop), ...] for the images of x, which threads share on the CPU; work: multiplications for each."""
-    N, found = len(x), {}
-    least = 1 + LEAST // max(1, work)
-    if type(x) is not np.ndarray or len(threads.pieces(N, least)) == 1:
-        return [part(0, N)]
-
-    def some(start, stop):
-        found[start] = part(start, stop)
-    with blas.alone():
-        threads.run(some, N, least=least)
-    return [found[start] for start in sorted(found)]
-
+from . import columns
+from .columns import Columns, by_images
+from .windows import Slide, padded, per_axis
 
 def convolve(x, w, bias, slide, groups):
     """The forward computation on arrays."""
@@ -85,19 +23,19 @@ def convolve(x, w, bias, slide, groups):
     y = lib.empty((len(x), M, *out), x.dtype)
 
     def part(start, stop):
-        columns, here = Columns(x[start:stop], w.shape[2:], slide, groups), y[start:stop]
-        if columns.last:
+        seen, here = Columns(x[start:stop], w.shape[2:], slide, groups), y[start:stop]
+        if seen.last:
             filters = lib.moveaxis(w, 1, -1).reshape(M, -1).swapaxes(0, 1)                          # (taps * C, M)
         else:
             filters = w.reshape(groups, M // groups, -1)
-        for images, columns_of in columns:
-            found = columns_of @ filters if columns.last else filters @ columns_of                  # (n * positions, M); (n, G, M / G, wide)
+        for images, block in seen:
+            found = block @ filters if seen.last else filters @ block      # (n * positions, M); (n, G, M / G, wide)
             if bias is not None:
-                found += bias if columns.last else bias.reshape(groups, -1, 1)
-            if columns.last:
+                found += bias if seen.last else bias.reshape(groups, -1, 1)
+            if seen.last:
                 here[images] = lib.moveaxis(found.reshape(-1, *out, M), -1, 1)
             else:
-                here[images] = found.reshape(-1, M, *columns.wide)[..., :out[-1]]
+                here[images] = found.reshape(-1, M, *seen.wide)[..., :out[-1]]
     by_images(part, x, w.size * prod(out))
     return y
 
@@ -131,13 +69,13 @@ def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1
         return convolve(x, transposed_weight(w, groups), bias, turned(slide, kernel), groups)
     y = lib.empty((N, C, *size), x.dtype)
     filters = w.reshape(groups, M // groups, -1).swapaxes(-1, -2)          # (groups, C / groups * taps, M / groups)
-    n = max(1, np_block // max(1, C * prod(kernel) * prod(out)))
+    n = max(1, columns.np_block // max(1, C * prod(kernel) * prod(out)))
 
     def part(start, stop):
         for i in range(start, stop, n):
             here = slice(i, min(stop, i + n))
-            columns = filters @ x[here].reshape(-1, groups, M // groups, prod(out))
-            y[here] = unwound(columns.reshape(-1, C, prod(kernel), *out), kernel, size, slide)
+            found = filters @ x[here].reshape(-1, groups, M // groups, prod(out))
+            y[here] = unwound(found.reshape(-1, C, prod(kernel), *out), kernel, size, slide)
             if bias is not None:
                 y[here] += bias.reshape(-1, *(1,) * len(size))
     by_images(part, x, w.size * prod(out))
@@ -159,14 +97,14 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
     last = Columns(input, kernel, slide, groups).last
 
     def part(start, stop):
-        columns, y = Columns(input[start:stop], kernel, slide, groups), lib.zeros(shape, input.dtype)
-        for images, block in columns:
+        seen, y = Columns(input[start:stop], kernel, slide, groups), lib.zeros(shape, input.dtype)
+        for images, block in seen:
             g = other[start:stop][images]
             if last:                                                       # one product for the whole block
                 y[0] += g.reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
                 continue
-            if columns.wide != columns.out:
-                g = padded(g, ((0, 0),) * (len(out) - 1) + ((0, columns.wide[-1] - out[-1]),))
+            if seen.wide != seen.out:
+                g = padded(g, ((0, 0),) * (len(out) - 1) + ((0, seen.wide[-1] - out[-1]),))
             y += (g.reshape(-1, groups, M // groups, block.shape[-1]) @ block.swapaxes(-1, -2)).sum(axis=0)
         return y
     y, *others = by_images(part, input, prod(shape) * prod(out))
