@@ -112,7 +112,7 @@ def matmul(a, b, out=None, add=False):
     return y
 
 
-def in_blocks(w, rows):
+def some_columns(w, rows):
     """w (K, M), which `rows` rows at a time are multiplied with, as (B, K, M / B): some columns after the others where that is faster.
 
     OpenBLAS copies both sides of a product before it begins, but for a small one: for few rows that takes as long as the product.

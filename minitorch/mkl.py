@@ -14,14 +14,14 @@ from . import dtypes
 BY_ROWS, AS_IT_IS, TRANSPOSED, SECOND = 101, 111, 112, 162             # CBLAS's words: order in memory, what is done to a matrix, which one
 SEQUENTIAL, INT32 = 1, 0                             # MKL's words: no threads of its own, sizes of 32 bits but in names with 64
 functions = None                                     # by dtype; {} where it is not installed; None: nobody has asked
-packing = []                                         # of float32: the size of a packed matrix, packing it, and multiplying with it
+packing = ()                                         # of float32: the size of a packed matrix, packing it, and multiplying with it
 
 
 def find():
     """MKL's product of two matrices for each dtype: {} where MKL is not installed."""
-    global functions
+    global functions, packing
     if functions is None:
-        functions = {}
+        found = {}
         try:
             import importlib.metadata                # takes longer than much of this package
             files = importlib.metadata.files("mkl") or ()
@@ -29,17 +29,18 @@ def find():
             library.MKL_Set_Interface_Layer(INT32)
             library.MKL_Set_Threading_Layer(SEQUENTIAL)
             products = library.cblas_sgemm_64, library.cblas_dgemm_64
-            packing.extend((library.cblas_sgemm_pack_get_size_64, library.cblas_sgemm_pack_64, library.cblas_sgemm_compute_64))
+            size_of, pack, compute = library.cblas_sgemm_pack_get_size_64, library.cblas_sgemm_pack_64, library.cblas_sgemm_compute_64
         except (ImportError, OSError, AttributeError, StopIteration):
+            functions = found
             return functions
         size, pointer = ctypes.c_int64, ctypes.c_void_p
         for product, dtype, number in zip(products, (dtypes.F32, dtypes.F64), (ctypes.c_float, ctypes.c_double)):
             product.restype = None
             product.argtypes = [ctypes.c_int] * 3 + [size] * 3 + [number, pointer, size, pointer, size, number, pointer, size]
-            functions[dtype] = product
-        size_of, pack, _ = packing
+            found[dtype] = product
         size_of.restype, size_of.argtypes = ctypes.c_size_t, [ctypes.c_int] + [size] * 3
         pack.restype, pack.argtypes = None, [ctypes.c_int] * 3 + [size] * 3 + [ctypes.c_float, pointer, size, pointer]
+        packing, functions = (size_of, pack, compute), found              # all at once: other threads may ask meanwhile
     return functions
 
 

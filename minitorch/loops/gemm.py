@@ -91,4 +91,4 @@ def prepared(w, rows):
     if blas.with_mkl(w.dtype):
         function, w = mkl.packed(w, rows)
         return BY_PACKED, function, w[None, None]
-    return BY_SGEMM, blas.address(w.dtype), blas.in_blocks(w, rows)
+    return BY_SGEMM, blas.address(w.dtype), blas.some_columns(w, rows)

@@ -31,7 +31,7 @@ def prepared(*arrays):
 
 
 def multiply(x, w, y):
-    """y = x w, for w from blas.in_blocks."""
+    """y = x w, for w from blas.some_columns."""
     if len(w) == 1:
         blas.matmul(x, w[0], out=y)
     else:
@@ -42,7 +42,7 @@ def share(part, w, N):
     """part(start, stop, w in blocks) for the rows of N states, which a step multiplies with w: shared out among threads."""
     least = 1 + LEAST // max(1, w.size)
     with blas.alone():
-        threads.run(part, N, blas.in_blocks(w, N // len(threads.pieces(N, least))), least=least)
+        threads.run(part, N, blas.some_columns(w, N // len(threads.pieces(N, least))), least=least)
 
 
 def lstm_forward(x, h, c, w, backwards):
