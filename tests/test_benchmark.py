@@ -12,6 +12,7 @@ import pytest
 
 from minitorch import benchmark
 from minitorch.benchmark import REASONS, Case, Provider, clock, compare
+from minitorch.benchmark.judge import stretch
 from minitorch.benchmark.providers import evaluate
 from minitorch.benchmark.truth import Reference, ulps
 from minitorch.cases import integers, positive
@@ -122,6 +123,16 @@ def test_a_narrower_type_is_right_once_it_is_declared():
         return cheats.honest(x.astype("f2"), w.astype("f2")).astype("f4")
     assert "precision" in run(narrow).names
     assert run(Provider(narrow, precision="float16")).verdict == "passed"
+
+
+def test_what_is_right_by_luck_is_no_stretch_of_right_results():
+    bad = np.ones((24, 40), bool)
+    bad.reshape(-1)[[7, 300, 301, 640, 959]] = False                                # the last is right, and so are others here and there
+    assert not stretch(bad)
+    for part in (np.s_[:, 20:], np.s_[23], np.s_[:23], np.s_[4:9]):                 # unfinished columns, rows, rows amid right ones
+        some = np.zeros((24, 40), bool)
+        some[part] = bad[part]
+        assert stretch(some), part
 
 
 def test_above_the_ceiling_is_an_error():

@@ -123,14 +123,19 @@ def diagnosis(y, r, yard, error, precision, allowed, earlier):
 
 
 def stretch(bad):
-    """Whether the wrong entries are one block of neighbours, in memory or along one axis, at an end or less than half, amid right ones."""
+    """Whether the wrong entries are one block of neighbours, in memory or along one axis, at an end or less than half, amid right ones.
+
+    The right entries must mostly lie outside of it: of results that are right here and there by luck, one may well be the last.
+    """
     if not bad.any() or bad.all():
         return False
+    right = bad.size - bad.sum()
     for marked in (bad.reshape(-1), *(bad.any(tuple(j for j in range(bad.ndim) if j != i)) for i in range(bad.ndim if bad.ndim > 1 else 0))):
         places = np.flatnonzero(marked)
         span = places[-1] - places[0] + 1
-        share = bad.sum() / (span * bad.size / marked.size)
-        if span < marked.size and share >= 0.6 and (places[-1] == marked.size - 1 or places[0] == 0 or span <= marked.size / 2):
+        inside = span * bad.size / marked.size
+        apart = bad.sum() >= 0.6 * inside and inside - bad.sum() <= right / 2
+        if span < marked.size and apart and (places[-1] == marked.size - 1 or places[0] == 0 or span <= marked.size / 2):
             return span > 1 or marked.size < bad.size
     return False
 
