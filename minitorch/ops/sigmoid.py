@@ -5,7 +5,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import distinct, integers, normal
 from .activation import by, floats_only, in_place
-from .blocks import in_blocks
+from ..blocks import in_blocks
 from .choose import choose, only, pick
 from .elementwise import abs
 from .exponential import exp

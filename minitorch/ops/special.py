@@ -12,7 +12,7 @@ from .. import dtypes
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal, unit
-from .blocks import in_blocks
+from ..blocks import in_blocks
 from .choose import choose
 from .exponential import exp
 
