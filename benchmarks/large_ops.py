@@ -2,11 +2,12 @@
 
     step = make("x.softmax(1)", T)       # T: minitorch or torch; a function that calls the op and sends a gradient back
 
-An op is called what it computes, on x, y (normal), p (positive), u (within -0.9 to 0.9), image, indices i and j, and so on.
+An op is called what it computes, on x, y (normal), p (positive), u (within -0.9 to 0.9), d (all different in a row), image, indices i and j.
 Most arrays are 2048 x 2048 or 32 x 64 x 32 x 64 in float32, 16 MiB.  What has no gradient is timed forward.
 """
 import functools
 
+import numpy as np
 from workloads import Inputs
 
 N = 2048
@@ -33,7 +34,7 @@ FAMILIES = {name: [op.strip() for op in ops.split(";")] for name, ops in {
         "x.max(1)[0]; x.max(0)[0]; x.amax(1); x.argmax(1); x.argmax(0); x.prod(1); x.logsumexp(1); x.logsumexp(0); mask.any(1); "
         "x @ row; T.einsum('ij,ij->i', x, y)",
     "scans, sorting":
-        "x.cumsum(1); x.cumsum(0); x.cumprod(1); x.sort(1)[0]; x.topk(10, 1)[0]; x.median(1)[0]; T.unique(j); "
+        "x.cumsum(1); x.cumsum(0); x.cumprod(1); d.sort(1)[0]; d.topk(10, 1)[0]; d.median(1)[0]; T.unique(j); "
         "T.bincount(j.view(-1)); mask.nonzero(); T.searchsorted(row.detach().sort()[0], x.detach()); T.histc(x.detach())",
     "copies, shapes":
         "x.clone(); x.t().contiguous(); T.cat([x, y], 0); image.transpose(1, 2).contiguous(); "
@@ -58,9 +59,10 @@ RECIPES = {                                          # how the inputs are drawn
     "u": lambda draw: draw.rng.random((N, N), "f4") * 1.8 - 0.9, "row": lambda draw: draw.normal(N), "column": lambda draw: draw.normal(N, 1),
     "image": lambda draw: draw.normal(32, 64, 32, 64), "mask": lambda draw: draw.rng.random((N, N)) < 0.5,
     "i": lambda draw: draw.classes(N, high=N), "j": lambda draw: draw.classes(N, N, high=N), "kept": lambda draw: draw.normal(N, N),
+    "d": lambda draw: draw.rng.permuted(np.tile(np.arange(N, dtype="f4"), (N, 1)), axis=1),
     "ones": lambda draw: (draw.rng.random((N, N)) < 0.5).astype("f4"),
 }
-LEAVES = ("x", "y", "p", "u", "row", "column", "image")
+LEAVES = ("x", "y", "p", "u", "d", "row", "column", "image")
 
 
 class Names(dict):
