@@ -40,6 +40,7 @@ class Op:
         self.differentiable, self.check, self.exact, self.scalars = differentiable, check, exact, scalars
         self.vjps, self.joint, self.narrow = (), None, None      # narrow: a kernel for 16-bit floats, where kernels run
         self.cases, self.plans = [], {}
+        self.slope = None                            # a compiled loop for its vjp, by name
         self.elementwise = False                     # whether each number of the result hangs on one of each array: large ones go by blocks
         self.general, self.rule, self.take_single = general, None, None      # all but the usual calls; what autocast does to them
         code, names = forward.__code__, forward.__code__.co_varnames        # inspect.signature would be a third of the package's import
@@ -172,7 +173,7 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
         autocast.enter(self)
     self.call = call
     call.op, call.vjp, call.joint_vjp = self, vjp, joint_vjp
-    call.kernel, call.loop = functools.partial(routes.add, self), functools.partial(loops.add, self)
+    call.kernel, call.loop, call.slope = [functools.partial(f, self) for f in (routes.add, loops.add, loops.add_slope)]
     return publish(call, forward, home, method, inplace, self.cases)
 
 

@@ -12,6 +12,7 @@ from ..backend import MODULES, xp
 from ..blocks import LARGE, elementwise
 from ..tensor import Tensor, wrap
 from .engine import FREED, Node, Output, check_saved, next_number, run
+from .loops import slope
 from .mode import Setting
 from .watch import made, watchers
 
@@ -51,7 +52,7 @@ class Plan:
         by_reference = op.reference and not functions
         self.run = joined(op, wanted, self.kept, self.meta) if not by_reference else lambda node, g: node.vjp_by_reference(g, False)
         cut = op.elementwise and not by_reference and type(op.forward) is FunctionType        # not where a loop shares the work
-        self.large = joined(op, wanted, self.kept, self.meta, by_blocks) if cut else self.run
+        self.large = joined(op, wanted, self.kept, self.meta, functools.partial(for_large, op)) if cut else self.run
         self.freed = FREED * len(self.kept)
         self.wanted = wanted
         self.simple = None if self.meta else SIMPLE.get(tuple(self.sources))
@@ -110,14 +111,15 @@ def is_output(name):
     return name[0] == "y" and name[1:].isdigit()
 
 
-def by_blocks(f):
-    """The vjp `f` of an elementwise op, for large arrays."""
+def for_large(op, f):
+    """The vjp `f` of an elementwise op for large arrays: in one pass by a compiled loop, or by blocks."""
     if f is None or f.__code__.co_code == AS_IT_IS:
         return f
 
     @functools.wraps(f)                              # whose parameters say what it needs
     def call(g, *values):
-        return elementwise(f, g, *values)
+        found = slope(op.slope, g, *values) if op.slope else NotImplemented
+        return elementwise(f, g, *values) if found is NotImplemented else found
     return call
 
 

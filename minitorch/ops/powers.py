@@ -29,6 +29,7 @@ def sqrt(input, /):
     return xp(input).sqrt(input)
 
 sqrt.vjp(lambda g, y: g / (y * 2))
+sqrt.slope("sqrt")
 sqrt.case(positive(3, 4))
 sqrt.case(positive())
 sqrt.case(positive(2, 0))
@@ -40,6 +41,7 @@ def rsqrt(input, /):
     return 1 / xp(input).sqrt(input)
 
 rsqrt.vjp(lambda g, y: g * (y * y * y) * -0.5)
+rsqrt.slope("rsqrt")
 rsqrt.case(positive(3, 4))
 rsqrt.case(positive())
 rsqrt.case(positive(2, 0))
@@ -51,6 +53,7 @@ def reciprocal(input, /):
     return 1 / input
 
 reciprocal.vjp(lambda g, y: -g * (y * y))
+reciprocal.slope("reciprocal")
 reciprocal.case(positive(3, 4))
 reciprocal.case(positive())
 reciprocal.case(positive(2, 0))

@@ -162,6 +162,7 @@ def tanh(input, /):
     return xp(input).tanh(input)
 
 tanh.vjp(lambda g, y: g - g * y * y)                    # g (1 - y^2), without a Python number: that would cost as much as all the rest
+tanh.slope("tanh")
 tanh.case(normal(3, 4))
 tanh.case(normal())
 tanh.case(integers(3))
