@@ -2,6 +2,7 @@
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
+from .copies import copied
 from .dims import axis
 
 
@@ -75,7 +76,7 @@ diag.case(normal(3, 4), diagonal=1)
 @op
 def diagonal_copy(input, /, offset=0, dim1=0, dim2=1):
     """`diagonal`, copied."""
-    return xp(input).array(diagonal.op.forward(input, offset, dim1, dim2), order="C")
+    return copied(diagonal.op.forward(input, offset, dim1, dim2))
 
 diagonal_copy.vjp(lambda g, input_shape, offset, dim1, dim2: on_diagonal(g, input_shape, offset, dim1, dim2))
 diagonal_copy.case(normal(3, 4))
