@@ -4,7 +4,7 @@ import pytest
 
 import minitorch
 from minitorch import backends
-from minitorch.ops import arrange, blocks, copies, creation, dtype, gather, rows, shape
+from minitorch.ops import arrange, blocks, copies, creation, diagonal, gather, rows, shape
 
 F = minitorch.nn.functional
 NUMBERS = np.random.default_rng(0).normal(size=(6, 70, 90))
@@ -26,13 +26,16 @@ VIEWS = {
 
 def shrink(monkeypatch, n):
     """Do for small arrays what is done for large ones, by n threads."""
-    for module in (arrange, copies, dtype, gather, rows, shape):
+    for module in (arrange, copies, diagonal, gather, rows, shape):
         for constant, value in {"LARGE": 1, "LEAST": 50, "STRIP": 8, "LINE": 8}.items():
             if hasattr(module, constant):
                 monkeypatch.setattr(module, constant, value)
     for size in ("ALONE", "SHARED"):
         monkeypatch.setattr(blocks, size, 100)
     monkeypatch.setattr(creation, "BLOCK", 64)
+    monkeypatch.setattr(diagonal, "ROWS", 8)
+    monkeypatch.setattr("minitorch.autograd.engine.LARGE", 1)
+    monkeypatch.setattr("minitorch.autograd.numbers.LARGE", 1)
     monkeypatch.setattr("minitorch.threads.count", n)
 
 
@@ -104,6 +107,36 @@ def test_arrays_joined(dim, small_is_large):
         copies.concatenated([NUMBERS, NUMBERS[:3, :3, :3]], dim)
 
 
+@pytest.mark.parametrize("k", [0, 3, -3, 65, -65, 200, -200])
+def test_triangles(k, small_is_large):
+    for size in ((70, 90), (90, 70), (3, 40, 40), (2, 2, 5, 70), (0, 70), (70, 0)):
+        x = np.random.default_rng(0).normal(size=size)
+        for name in ("tril", "triu"):
+            same(getattr(minitorch, name)(minitorch.tensor(x), k).numpy(), getattr(np, name)(x, k))
+
+
+def test_16_bit_floats_are_rounded_to_the_nearest(small_is_large):
+    """By a compiled loop as by NumPy: every number of 16 bits, and float32 numbers on both sides of the middle between two."""
+    low = np.array([0, 1, 0x0fff, 0x1000, 0x1001, 0x7fff, 0x8000, 0x8001, 0xffff], "u4")
+    bits = (np.arange(1 << 16, dtype="u4")[::7, None] << 16 | low).reshape(-1)
+    x = np.concatenate([bits.view("f4"), np.arange(1 << 16).astype("u2").view("f2").astype("f4"), np.random.default_rng(0).normal(size=50000).astype("f4")])
+    x = np.concatenate([x, (x[-100000:].view("u4") + 0x1000).view("f4")])
+    nan = np.isnan(x)
+    for name in ("bfloat16", "float16"):
+        with np.errstate(all="ignore"):
+            expected = x.astype(getattr(minitorch, name).numpy)
+            for loops in ("never", "always"):
+                with backends.using(loops=loops):
+                    narrow = minitorch.tensor(x).to(getattr(minitorch, name))
+                    same(narrow.array[~nan], expected[~nan])
+                    assert np.isnan(narrow.array[nan].astype("f4")).all()
+                    if name == "bfloat16":
+                        same(narrow.array, expected)
+                    back = narrow.float().numpy()
+                    same(back[~nan], expected[~nan].astype("f4"))
+                    assert np.isnan(back[nan]).all()
+
+
 def table():
     """Calls that only move numbers, of a tensor (6, 70, 90)."""
     mask = minitorch.tensor(NUMBERS > 0)
@@ -118,9 +151,12 @@ def table():
         "split": lambda x: sum(p * i for i, p in enumerate(x.transpose(0, 1).reshape(70, 540).split(180, 1))),
         "flip": lambda x: x.flip(0, 2), "roll": lambda x: x.roll((3, -5), (1, 2)), "roll all": lambda x: x.roll(11),
         "pad": lambda x: F.pad(x, (1, 2, 0, 3), value=1.5), "repeat": lambda x: x.repeat(2, 1, 3, 2), "slice": lambda x: x[1:5, ::2, 3:80],
-        "tril": lambda x: x.tril(7), "triu": lambda x: x.triu(-3), "tril, transposed": lambda x: x.mT.tril(-80), "triu, nothing left": lambda x: x.triu(95),
+        "tril": lambda x: x.tril(7), "triu": lambda x: x.triu(-3), "tril, transposed": lambda x: x.mT.tril(-80),
+        "triu, nothing left": lambda x: x.triu(95),
         "pixel_shuffle": lambda x: F.pixel_shuffle(x.reshape(3, 4, 45, 70), 2), "diagonal": lambda x: x.diagonal(3, 2, 1),
         "double": lambda x: x.to(minitorch.float64) * 2, "half": lambda x: x.half(), "half and back": lambda x: x.mT.half().float(),
+        "bfloat16": lambda x: x.bfloat16(), "bfloat16 and back": lambda x: x.bfloat16().float(),
+        "sums in bfloat16": lambda x: x.bfloat16() + x.bfloat16().exp(),
         "gather": lambda x: x.gather(1, index), "gather, fewer": lambda x: x.gather(0, short),
         "gather, last": lambda x: x.reshape(540, 70).gather(1, index.transpose(1, 2).reshape(540, 70)),
         "gather, one axis": lambda x: x.reshape(-1).gather(0, index.reshape(-1)), "gather, transposed": lambda x: x.mT.gather(2, index.mT),
@@ -128,10 +164,13 @@ def table():
         "scatter_add": lambda x: x.scatter_add(1, index, x * 2), "scatter_add, first": lambda x: x.scatter_add(0, index % 6, x * 2),
         "scatter_add, last": lambda x: x.mT.scatter_add(2, index.mT, x.mT), "scatter_add, fewer": lambda x: x.scatter_add(0, short[:6], x),
         "scatter_add, one axis": lambda x: x.reshape(-1).scatter_add(0, index.reshape(-1), x.reshape(-1)),
-        "scatter_reduce": lambda x: x.scatter_reduce(1, index, x, "mean"), "scatter": lambda x: x.scatter(2, minitorch.arange(90).flip(0).expand(6, 70, 90), x),
+        "scatter_reduce": lambda x: x.scatter_reduce(1, index, x, "mean"),
+        "scatter": lambda x: x.scatter(2, minitorch.arange(90).flip(0).expand(6, 70, 90), x),
         "take_along_dim": lambda x: minitorch.take_along_dim(x, index[:1], 1), "index_select": lambda x: x.index_select(1, vector),
-        "index_add": lambda x: x.index_add(1, vector, x[:, :50].repeat(1, 4, 1)), "index_add, alpha": lambda x: x.index_add(1, vector[:70], x, alpha=-2),
-        "index_add, rows": lambda x: x[0].index_add(0, vector[:70], x[1]), "index_add, columns": lambda x: x.index_add(2, vector[:70], x.mT[:, :70].mT),
+        "index_add": lambda x: x.index_add(1, vector, x[:, :50].repeat(1, 4, 1)),
+        "index_add, alpha": lambda x: x.index_add(1, vector[:70], x, alpha=-2),
+        "index_add, rows": lambda x: x[0].index_add(0, vector[:70], x[1]),
+        "index_add, columns": lambda x: x.index_add(2, vector[:70], x.mT[:, :70].mT),
         "index_put": lambda x: x.index_put((vector[:60] % 6,), x[0], accumulate=True), "masked_fill": lambda x: x.masked_fill(mask, 2.5),
         "written over": lambda x: x.clone().mT.copy_(x.mT.flip(0)), "filled": lambda x: minitorch.zeros_like(x).fill_(2.5) + x,
         "a region written": lambda x: x.scatter_add(1, index, x).transpose(0, 1).contiguous().index_fill(0, vector[:3], 1.0),
@@ -161,7 +200,8 @@ def test_numbers_moved_by_any_number_of_threads(name, number_type, monkeypatch):
 
 @pytest.mark.parametrize("call", [lambda x, i: x.gather(1, i), lambda x, i: x.scatter_add(1, i, x), lambda x, i: x.scatter_add(0, i, x),
                                   lambda x, i: x[0].gather(0, i[0, 0, 0].expand(70)[:, None].expand(70, 90)),
-                                  lambda x, i: x.reshape(-1).gather(0, i.reshape(-1)), lambda x, i: x.reshape(-1).scatter_add(0, i.reshape(-1), x.reshape(-1))])
+                                  lambda x, i: x.reshape(-1).gather(0, i.reshape(-1)),
+                                  lambda x, i: x.reshape(-1).scatter_add(0, i.reshape(-1), x.reshape(-1))])
 @pytest.mark.parametrize("wrong", [-1, 10 ** 6])
 def test_places_outside_are_refused_however_large_the_index_is(call, wrong, small_is_large):
     x, index = minitorch.tensor(NUMBERS), np.zeros(NUMBERS.shape, "i8")
@@ -180,7 +220,8 @@ def test_an_index_of_32_bits_is_as_good(small_is_large):
 
 
 @pytest.mark.parametrize("number_type", ["int64", "int32", "uint8", "float32", "float64", "float16"])
-@pytest.mark.parametrize("start, end, step", [(0, 700, 1), (5, -3000, -3), (0.5, 400.2, 0.7), (2 ** 62, 2 ** 62 + 900, 2), (-2 ** 63, 2 ** 63 - 1, 2 ** 54 + 1)])
+@pytest.mark.parametrize("start, end, step", [(0, 700, 1), (5, -3000, -3), (0.5, 400.2, 0.7), (2 ** 62, 2 ** 62 + 900, 2),
+                                              (-2 ** 63, 2 ** 63 - 1, 2 ** 54 + 1)])
 def test_long_sequences(start, end, step, number_type, small_is_large, monkeypatch):
     if isinstance(step, float) and "int" in number_type:
         start, end, step = 1, 900, 2

@@ -1,7 +1,7 @@
 """Copies of large arrays: pieces of them side by side on several threads, transposed ones in strips that the cache holds.
 
     write(y, x)                                          # y[...] = x, whatever their strides and dtypes
-    copied(x), full(shape, value, dtype)                 # new arrays, written so
+    copied(x), converted(x, dtype), full(shape, value, dtype)        # new arrays, written so
     concatenated(arrays, dim)
 
 Every op that only moves numbers asks for these; for arrays of fewer than LARGE numbers, and on a GPU, they are the array library's own.
@@ -11,7 +11,9 @@ from math import prod
 import numpy as np
 
 from .. import threads
+from ..autograd import loops
 from ..backend import xp
+from ..backends import CHOSEN
 
 LARGE = 1 << 18                                      # numbers from which a copy is worth a look at its strides
 LEAST = 3 << 17                                      # numbers that are worth another thread
@@ -74,6 +76,17 @@ def copied(x, dtype=None, order="C"):
     if type(x) is not np.ndarray or x.size < LARGE or x.size < 2 * LEAST and is_near(x):
         return xp(x).array(x, dtype=dtype, order=order)
     return write(np.empty_like(x, dtype, order), x)
+
+
+def converted(x, dtype):
+    """An array in another NumPy dtype; float32 to and from 16-bit floats by a compiled loop where there is one, for NumPy takes long."""
+    if type(x) is not np.ndarray or x.size < LARGE and CHOSEN["loops"] != "always":
+        return x.astype(dtype)
+    if (dtype.itemsize == 2 or x.itemsize == 2) and x.flags.c_contiguous and CHOSEN["loops"] != "never" and loops.available():
+        y = loops.module("halves").converted(x, dtype)
+        if y is not None:
+            return y
+    return copied(x, dtype, "K")
 
 
 def full(shape, value, dtype):
