@@ -105,6 +105,26 @@ rows_into.case(normal(2, 2, 3, 3), integers(2, 3, low=-5, high=5), shape=(2, 5, 
 rows_into.case(normal(2, 3, 2), integers(3, high=12), shape=(2, 3, 4, 2), dim=1, count=2)
 
 
+@op(numbers="half", home="", called="index_add")
+def rows_added(input, rows, index, /, dim):
+    """`input` with the rows of `rows` added where rows_of would read them."""
+    return input + rows_into.op.forward(rows, index, shape=input.shape, dim=dim)
+
+
+@rows_added.loop("rows", least=100000)
+def _(loops, input, rows, index, dim):
+    n, tail = input.shape[dim], input.size // max(1, input.shape[dim])
+    if input.size != n * math.prod(input.shape[dim + 1:]) or tail < loops.LONG or n < loops.PARTS or not in_range(index, n) or not index.size:
+        return NotImplemented                        # but for long rows of one table
+    return loops.added(input.reshape(n, tail), rows.reshape(index.size, tail), index).reshape(input.shape)
+
+
+rows_added.vjp(lambda g: g, lambda g, index, dim: rows_of(g, index, dim=dim))
+rows_added.case(normal(5, 3), normal(4, 3), integers(4, high=5), dim=0)
+rows_added.case(normal(2, 5), normal(2, 7), integers(7, high=5), dim=1)
+rows_added.case(normal(64, 2, 9), normal(80, 2, 9), integers(80, high=64), dim=0)
+
+
 @op(home="", called="index_put")
 def put_rows(input, index, values, /, dim, count=1):
     """`input` with `values` written over what rows_of reads; of several for one place, any."""
