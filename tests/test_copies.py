@@ -119,7 +119,8 @@ def test_16_bit_floats_are_rounded_to_the_nearest(small_is_large):
     """By a compiled loop as by NumPy: every number of 16 bits, and float32 numbers on both sides of the middle between two."""
     low = np.array([0, 1, 0x0fff, 0x1000, 0x1001, 0x7fff, 0x8000, 0x8001, 0xffff], "u4")
     bits = (np.arange(1 << 16, dtype="u4")[::7, None] << 16 | low).reshape(-1)
-    x = np.concatenate([bits.view("f4"), np.arange(1 << 16).astype("u2").view("f2").astype("f4"), np.random.default_rng(0).normal(size=50000).astype("f4")])
+    x = [bits.view("f4"), np.arange(1 << 16).astype("u2").view("f2").astype("f4"), np.random.default_rng(0).normal(size=50000).astype("f4")]
+    x = np.concatenate(x)
     x = np.concatenate([x, (x[-100000:].view("u4") + 0x1000).view("f4")])
     nan = np.isnan(x)
     for name in ("bfloat16", "float16"):
@@ -172,6 +173,12 @@ def table():
         "index_add, rows": lambda x: x[0].index_add(0, vector[:70], x[1]),
         "index_add, columns": lambda x: x.index_add(2, vector[:70], x.mT[:, :70].mT),
         "index_put": lambda x: x.index_put((vector[:60] % 6,), x[0], accumulate=True), "masked_fill": lambda x: x.masked_fill(mask, 2.5),
+        "masked_fill, rows": lambda x: x.masked_fill(mask[0], -np.inf).clamp(min=-9),
+        "masked_fill, columns": lambda x: x.mT.masked_fill(mask[:1, :1].mT, 0),
+        "masked_fill, tensor": lambda x: x.masked_fill(mask.mT.contiguous().mT, x[1, 1, 1].nan_to_num()),
+        "gather, rows": lambda x: x.gather(1, vector.view(1, -1, 1).expand(6, 200, 90)), "scatter_add, columns":
+        lambda x: x.scatter_add(2, vector.expand(6, 70, 200), minitorch.cat([x, x, x], 2)[:, :, :200]),
+        "scatter_add, rows": lambda x: x[0].scatter_add(0, vector[:, None].expand(200, 90), x[1:4].reshape(210, 90)[:200]),
         "written over": lambda x: x.clone().mT.copy_(x.mT.flip(0)), "filled": lambda x: minitorch.zeros_like(x).fill_(2.5) + x,
         "a region written": lambda x: x.scatter_add(1, index, x).transpose(0, 1).contiguous().index_fill(0, vector[:3], 1.0),
     }

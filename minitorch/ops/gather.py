@@ -11,12 +11,12 @@ from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .blocks import by_slices
 from .copies import LARGE, copied
 from .dims import axis
 from .masks import fill_number
-from .rows import POSITIONS, add_at, in_range
+from .rows import POSITIONS, add_at, in_range, rows_added, rows_of
 
 # ---- entries along an axis, and their transpose ---------------------------------------------------------------
 
@@ -155,7 +155,11 @@ def fits(index, shape, dim):
         if n > shape[d] and d != dim:
             raise RuntimeError(f"Size does not match at dimension {d}: expected index {list(sizes)} to be no larger than self {list(shape)} "
                                f"apart from dimension {dim}")
-    n = shape[dim]
+    inside(index, shape[dim], dim)
+
+
+def inside(index, n, dim):
+    """RuntimeError unless all of `index` is from 0 to n - 1."""
     if index.size and not in_range(index, n):
         bad = index[(index < 0) | (index >= n)][:1].item()
         raise RuntimeError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
@@ -189,14 +193,29 @@ def gather(input, dim, index, *, sparse_grad=False):
     RuntimeError for a position outside, for an index of another rank than `input`, or larger than it beside `dim`.
     """
     dim = axis(dim, input.ndim)
+    if (rows := of_rows(index, input, dim)) is not None:
+        return rows_of(input, rows, dim=dim)
     if input.ndim and index.ndim:
         return gather_along(input, index, dim=dim)
     return from_vectors(lambda x, i: gather_along(x, i, dim=dim), index, input, index)
+
+
+def of_rows(index, input, dim):
+    """What an index that was expanded beside `dim` says of all entries of a row: a vector; None for any other index."""
+    array, shape = index.array, input.array.shape
+    if array.ndim < 2 or 0 not in array.strides or array.dtype not in POSITIONS or not alike(array, shape, dim) or \
+            any([s for d, (n, s) in enumerate(zip(array.shape, array.strides)) if d != dim and n > 1]):
+        return None
+    array = array[(0,) * dim + (slice(None),) + (0,) * (array.ndim - dim - 1)]
+    inside(array, shape[dim], dim)
+    return wrap(array, counter=index.counter)
+
 
 gather.case(normal(3, 4), 1, integers(3, 2, high=4))
 gather.case(normal(3, 4), -2, integers(2, 4, high=3))
 gather.case(normal(2, 3, 4), 0, integers(2, 2, 1, high=2))
 gather.case(normal(), 0, integers(high=1))
+gather.case(normal(3, 4), 0, np.broadcast_to([[2], [0], [2]], (3, 4)))
 
 
 def from_vectors(f, result, *xs):
@@ -259,6 +278,8 @@ def scatter_add(input, dim, index, src):
     check_dtypes("scatter", input, src)
     if index.array.size == 0:
         return input + src.sum() * 0                 # the gradient of src is zero
+    if (rows := of_rows(index, input, dim)) is not None:
+        return rows_added(input, leading(src, index), rows, dim=dim)
     if input.ndim and index.ndim:
         return scatter_added(input, index, leading(src, index), dim=dim)
     return from_vectors(lambda x, i, s: scatter_added(x, i, leading(s, i), dim=dim), input, input, index, src)
@@ -267,3 +288,4 @@ scatter_add.case(normal(3, 4), 1, integers(3, 6, high=4), normal(3, 6))
 scatter_add.case(normal(3, 4), 0, integers(2, 3, high=3), normal(2, 3))
 scatter_add.case(normal(2, 3, 2), -2, integers(2, 2, 2, high=3), normal(2, 2, 2))
 scatter_add.case(normal(3), 0, integers(4, high=3), normal(4))
+scatter_add.case(normal(2, 3), 1, np.broadcast_to([2, 0, 2, 1], (2, 4)), normal(2, 4))
