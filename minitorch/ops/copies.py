@@ -18,6 +18,7 @@ from ..backends import CHOSEN
 LARGE = 1 << 18                                      # numbers from which a copy is worth a look at its strides
 LEAST = 3 << 17                                      # numbers that are worth another thread
 STRIP = 64                                           # numbers of a row that is read from as many lines of memory
+FEW = 4                                              # numbers of a row that NumPy takes long to begin with
 LINE = 64                                            # bytes that memory is read by
 HUGE = 1 << 26                                       # numbers that are not set to zero before they are used
 
@@ -64,6 +65,10 @@ def divided(y, pairs, apart=None):
 
 def copy_strips(y, x):
     """y[...] = x, for rows of y that come from distant places in strips: what else a line of memory holds is used before it is lost."""
+    if not is_near(x) and y.ndim > 1 and y.shape[-1] <= FEW:
+        for i in range(y.shape[-1]):                 # the axis before it is longer
+            np.copyto(y[..., i], x[..., i], "unsafe")
+        return
     if is_near(x) or y.shape[-1] <= STRIP or all([abs(s) >= abs(x.strides[-1]) or not s for s in x.strides]):
         np.copyto(y, x, "unsafe")
         return
