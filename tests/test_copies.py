@@ -4,7 +4,7 @@ import pytest
 
 import minitorch
 from minitorch import backends
-from minitorch.ops import arrange, blocks, copies, creation, diagonal, gather, rows, shape
+from minitorch.ops import arrange, blocks, copies, creation, diagonal, dtype, gather, rows, shape
 
 F = minitorch.nn.functional
 NUMBERS = np.random.default_rng(0).normal(size=(6, 70, 90))
@@ -27,7 +27,7 @@ VIEWS = {
 
 def shrink(monkeypatch, n):
     """Do for small arrays what is done for large ones, by n threads."""
-    for module in (arrange, copies, diagonal, gather, rows, shape):
+    for module in (arrange, copies, diagonal, dtype, gather, rows, shape):
         for constant, value in {"LARGE": 1, "LEAST": 50, "STRIP": 8, "LINE": 8}.items():
             if hasattr(module, constant):
                 monkeypatch.setattr(module, constant, value)

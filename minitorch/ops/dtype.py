@@ -11,7 +11,7 @@ from ..cases import integers, normal
 from ..convert import refuse_overflow
 from ..tensor import Tensor, wrap
 from .choose import zero
-from .copies import all_like, converted, copied, write
+from .copies import LARGE, all_like, converted, copied, write
 
 
 @op(home="")
@@ -218,7 +218,10 @@ def put(t, value, name):
     if getattr(value, "ndim", 0) > t.array.ndim:
         raise RuntimeError(f"{name}: output with shape {list(t.array.shape)} doesn't match the broadcast shape {list(value.shape)}")
     try:
-        write(t.array, value)
+        if t.array.size < LARGE:
+            t.array[...] = value
+        else:
+            write(t.array, value)
     except ValueError:
         raise RuntimeError(f"{name}: The size of tensor a {tuple(t.array.shape)} must match the size of tensor b "
                            f"{tuple(getattr(value, 'shape', ()))} at every non-singleton dimension") from None

@@ -121,13 +121,13 @@ def entries(input, index, dim):
 def add_entries(y, index, src, dim):
     """Every entry of `src` added to y, whose rows lie one after the other, where gather_along would read; returns y."""
     def part(piece):
-        to = y[piece] if dim else y
+        to = y[piece]
         add_at(to.reshape(-1), places(index[piece], to.shape, dim).reshape(-1), src[piece].reshape(-1))
 
-    if dim:
+    if dim and index.size >= LARGE:
         by_slices(part, index)                       # which add to different places
     elif index.size:
-        part(slice(None))
+        add_at(y.reshape(-1), places(index, y.shape, dim).reshape(-1), src.reshape(-1))
     return y
 
 
