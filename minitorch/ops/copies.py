@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from .. import threads
+from .. import dtypes, threads
 from ..autograd import loops
 from ..backend import xp
 from ..backends import CHOSEN
@@ -87,7 +87,7 @@ def converted(x, dtype):
     """An array in another NumPy dtype; float32 to and from 16-bit floats by a compiled loop where there is one, for NumPy takes long."""
     if type(x) is not np.ndarray or x.size < LARGE and CHOSEN["loops"] != "always":
         return x.astype(dtype)
-    if (dtype.itemsize == 2 or x.itemsize == 2) and x.flags.c_contiguous and CHOSEN["loops"] != "never" and loops.available():
+    if (dtypes.is_half(dtype) or dtypes.is_half(x.dtype)) and x.flags.c_contiguous and CHOSEN["loops"] != "never" and loops.available():
         y = loops.module("halves").converted(x, dtype)
         if y is not None:
             return y
