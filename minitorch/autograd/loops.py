@@ -65,7 +65,7 @@ class Looped:
             if type(a) is ndarray and a.dtype is not first.dtype and a.dtype.kind == "f":
                 return NotImplemented
         if self.contiguous:
-            arrays = [np.ascontiguousarray(a) if type(a) is ndarray and not a.flags.c_contiguous else a for a in arrays]
+            arrays = [row_by_row(a) if type(a) is ndarray and not a.flags.c_contiguous else a for a in arrays]
         if self.module is None:
             self.module = module(self.file)
         return self.loop(self.module, *arrays, **params)
@@ -83,6 +83,12 @@ def slope(name, *arrays):
         return NotImplemented
     loops = module("slopes")
     return loops.slope(getattr(loops, name), *arrays)
+
+
+def row_by_row(x):
+    """A copy of an array laid out row by row, as loops take it."""
+    from ..ops import copies                         # which is imported after this
+    return copies.copied(x)
 
 
 def add(op, file, least, contiguous=True, single=False, by=0):

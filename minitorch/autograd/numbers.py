@@ -14,7 +14,7 @@ def prepared(op, arrays):
         dtype = next(a.dtype for a in arrays if type(a) in MODULES)
         if not dtypes.is_half(dtype):
             return arrays, None
-        return [a.astype(F32) if type(a) in MODULES and dtypes.is_half(a.dtype) else
+        return [converted(a, F32) if type(a) in MODULES and dtypes.is_half(a.dtype) else
                 a if a is None or type(a) in MODULES else float(a) for a in arrays], dtype
     dtype = settled(arrays)
     if dtype is F32 or dtype is F64:
@@ -29,8 +29,19 @@ def prepared(op, arrays):
     for i, a in enumerate(arrays):
         if a is not None and not (op.exact and i == 1 and not getattr(a, "ndim", 0)):
             a = in_dtype(a, dtype)
-        found.append(a.astype(F32) if type(a) in MODULES else a if a is None else float(a))
+        found.append(converted(a, F32) if type(a) in MODULES else a if a is None else float(a))
     return found, dtype
+
+
+def converted(a, dtype):
+    """An array in another dtype, a large one by several threads."""
+    if a.size < LARGE:
+        return a.astype(dtype)
+    from ..ops import copies
+    return copies.converted(a, dtype)
+
+
+LARGE = 1 << 18                                      # numbers from which several threads may help
 
 
 def settled(arrays):
@@ -69,4 +80,4 @@ def rounded(y, dtype):
         return Kept(rounded(y.result, dtype), y.extras)
     if isinstance(y, tuple):
         return type(y)(*[rounded(t, dtype) for t in y]) if hasattr(y, "_fields") else tuple(rounded(t, dtype) for t in y)
-    return y.astype(dtype) if y.dtype == F32 else y
+    return converted(y, dtype) if y.dtype == F32 else y

@@ -70,15 +70,41 @@ def add_sorted(start, stop, parts, order, starts, rows, y):
                     to[j] += row[j]
 
 
+@loop
+def add_sorted_to(start, stop, parts, order, starts, rows, x, y):
+    """y[k] = x[k] + the rows order[starts[k]], ..., one after the other, for the parts from start to stop of y (n, tail)."""
+    for k in range(parts[start], parts[stop]):
+        to, old = y[k], x[k]
+        for j in range(to.size):
+            to[j] = old[j]
+        for i in range(starts[k], starts[k + 1]):
+            row = rows[order[i]]
+            for j in range(to.size):
+                to[j] += row[j]
+
+
+def divided(order, starts, rows, part, *arrays):
+    """part on PARTS parts of the last of the arrays, a table (n, tail), by several threads."""
+    y = arrays[-1]
+    work = starts + np.arange(len(y) + 1)            # rows read and written until there
+    parts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1))
+    threads.run(part, PARTS, parts, order, starts, rows, *arrays, least=1 + LEAST * PARTS // y.size)
+    return y
+
+
+def added(x, rows, index):
+    """x (n, tail) and the rows that an index from -n to n - 1 adds to it, as a new array."""
+    order, starts = sort(index, len(x))
+    return divided(order, starts, rows, add_sorted_to, x, np.empty_like(x))
+
+
 def into(rows, index, n):
     """Zeros (lead, n, tail) with rows (lead, i, tail) added where index (i,), from -n to n - 1, says."""
     lead, _, tail = rows.shape
     y = np.empty((lead, n, tail), rows.dtype)
     if lead == 1 and tail >= LONG and n >= PARTS:
         order, starts = sort(index, n)
-        work = starts + np.arange(n + 1)             # rows read and written until there
-        parts = np.searchsorted(work, np.linspace(0, work[-1], PARTS + 1))
-        threads.run(add_sorted, PARTS, parts, order, starts, rows[0], y[0], least=1 + LEAST * PARTS // y.size)
+        divided(order, starts, rows[0], add_sorted, y[0])
         return y
     axis = 0 if lead >= 8 else 2 if tail >= 64 else 1
     threads.run(add, y.shape[axis], axis, rows, index, y, least=1 + LEAST * y.shape[axis] // max(1, rows.size))

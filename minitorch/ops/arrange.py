@@ -1,8 +1,13 @@
 """Copies with the elements in another place: flipped, rolled, repeated; and grids of them."""
+import math
+
+import numpy as np
+
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
 from ..tensor import Tensor, wrap
+from .copies import LARGE, concatenated, copied, write
 from .dims import axes, axis, sizes
 from .join import stack
 from .rows import rows_of
@@ -16,7 +21,7 @@ from .transpose import transpose
 @op(home="", called="flip")
 def reversed_along(input, /, dims):
     """The order of elements reversed along the axes `dims`: a copy."""
-    return input[tuple([slice(None, None, -1 if d in dims else 1) for d in range(input.ndim)])].copy() if input.ndim else input.copy()
+    return copied(input[tuple([slice(None, None, -1 if d in dims else 1) for d in range(input.ndim)])] if input.ndim else input)
 
 reversed_along.vjp(lambda g, dims: reversed_along(g, dims))
 reversed_along.case(normal(3, 4), (0,))
@@ -86,7 +91,7 @@ def rolled(input, /, shifts, dims):
     for by, dim in zip(shifts, dims):
         n, before = y.shape[dim], (slice(None),) * dim
         cut = n - by % n if n else 0
-        y = xp(y).concatenate((y[before + (slice(cut, None),)], y[before + (slice(None, cut),)]), dim)
+        y = concatenated((y[before + (slice(cut, None),)], y[before + (slice(None, cut),)]), dim)
     return y if y is not input else input.copy()
 
 rolled.vjp(lambda g, shifts, dims: rolled(g, tuple([-s for s in shifts]), dims))
@@ -117,7 +122,12 @@ roll.case(normal(0, 4), 1, 0)
 @op(home="", called="repeat")
 def tiled(input, /, repeats):
     """Copies of `input` side by side, repeats[i] along axis i; new axes come in front."""
-    return xp(input).tile(input, repeats)
+    shape = (1,) * (len(repeats) - input.ndim) + input.shape
+    if type(input) is not np.ndarray or input.size * math.prod(repeats) < LARGE or len(shape) > len(repeats):
+        return xp(input).tile(input, repeats)
+    y = np.empty([k for pair in zip(repeats, shape) for k in pair], input.dtype)
+    write(y, input.reshape([k for n in shape for k in (1, n)]))
+    return y.reshape([r * n for r, n in zip(repeats, shape)])
 
 tiled.vjp(lambda g, input_shape, repeats: untiled(g, input_shape, repeats))
 tiled.case(normal(2, 3), (3, 2))

@@ -2,12 +2,16 @@
 import builtins
 import math
 
-from .. import backend, dtypes
+import numpy as np
+
+from .. import backend, dtypes, threads
 from ..autograd.op import HOMES, composed
 from ..autograd.out import at_home
 from ..cases import booleans, integers, normal
 from ..convert import number, refuse_overflow, sizes, whole_number
 from ..tensor import Tensor, wrap
+from . import copies
+from .copies import all_like
 
 
 def public(f):
@@ -36,6 +40,12 @@ def allocated(maker, shape, dtype, *more):
         raise RuntimeError(f"can't allocate a tensor of shape {tuple(shape)} and type {dtypes.of(dtype).name}: {error}") from None
 
 
+def maker(name, device):
+    """The function zeros, ones or full of the library of that device: for NumPy the one that several threads help."""
+    library = backend.library(device)
+    return getattr(copies if library is np else library, name)
+
+
 def chosen(dtype):
     """NumPy dtype for a `dtype=` argument; None: the default float."""
     return dtypes.default if dtype is None else dtypes.numpy_dtype(dtype)
@@ -46,13 +56,13 @@ def chosen(dtype):
 @public
 def zeros(*args, size=None, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    return finished(allocated(backend.library(device).zeros, sizes(args, "zeros", size), chosen(dtype)), requires_grad)
+    return finished(allocated(maker("zeros", device), sizes(args, "zeros", size), chosen(dtype)), requires_grad)
 
 
 @public
 def ones(*args, size=None, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of ones."""
-    return finished(allocated(backend.library(device).ones, sizes(args, "ones", size), chosen(dtype)), requires_grad)
+    return finished(allocated(maker("ones", device), sizes(args, "ones", size), chosen(dtype)), requires_grad)
 
 
 @public
@@ -80,7 +90,7 @@ def filled(shape, fill, dtype, device):
         fill = int(fill) & (2 ** 8 - 1) if dtype.kind == "u" else int(fill)
     elif dtype.kind == "b":
         fill = builtins.bool(fill)
-    return allocated(backend.library(device).full, shape, dtype, fill)
+    return allocated(maker("full", device), shape, dtype, fill)
 
 
 def like(name, input, dtype, device):
@@ -94,7 +104,7 @@ def like(name, input, dtype, device):
 def zeros_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None):
     """Zeros in the shape, type and place of `input`."""
     array, dtype = like("zeros_like", input, dtype, device)
-    return finished(backend.xp(array).zeros_like(array, dtype=dtype), requires_grad)
+    return finished(all_like(array, 0, dtype), requires_grad)
 
 zeros_like.case(normal(2, 3))
 zeros_like.case(integers(2, 3), dtype=dtypes.float64)
@@ -104,7 +114,7 @@ zeros_like.case(integers(2, 3), dtype=dtypes.float64)
 def ones_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None):
     """Ones in the shape, type and place of `input`."""
     array, dtype = like("ones_like", input, dtype, device)
-    return finished(backend.xp(array).ones_like(array, dtype=dtype), requires_grad)
+    return finished(all_like(array, 1, dtype), requires_grad)
 
 ones_like.case(normal(2, 3))
 ones_like.case(booleans(4))
@@ -191,10 +201,39 @@ def arange(*args, start=0, end=None, step=1, dtype=None, device=None, requires_g
             start, end, step = int(start), int(end), int(step)
     count = -((start - end) // step) if isinstance(start, int) and isinstance(end, int) and isinstance(step, int) else \
         math.ceil((end - start) / step)
-    steps = backend.library(device).arange(count, dtype=dtypes.I64 if dtype.kind in "iu" else dtypes.F64)
+    library = backend.library(device)
     if dtype.kind in "iu":
         start, step = int(start), int(step)
-    return finished((steps * step + start).astype(dtype, copy=False), requires_grad)
+    if library is not np or count < 2 * copies.LEAST:
+        return finished(sequence(library, count, start, step, dtype), requires_grad)
+    return finished(long_sequence(count, start, step, dtype), requires_grad)
+
+
+def sequence(library, count, start, step, dtype):
+    """start + i * step for i from 0 to count - 1, found in the widest numbers."""
+    i = library.arange(count, dtype=dtypes.I64 if dtype.kind in "iu" else dtypes.F64)
+    return (i * step + start).astype(dtype, copy=False)
+
+
+def long_sequence(count, start, step, dtype):
+    """`sequence` by several threads, BLOCK numbers at a time."""
+    y = np.empty(count, dtype)
+    whole = dtype.kind in "iu"
+    i = sequence(np, BLOCK, 0, step if whole else 1, dtypes.I64 if whole else dtypes.F64)
+
+    def part(first, stop):
+        for at in range(first, stop, BLOCK):
+            to = y[at:min(at + BLOCK, stop)]
+            if whole:
+                np.add(i[:to.size], start + at * step, out=to, casting="unsafe")
+            else:
+                to[...] = (i[:to.size] + at) * step + start
+
+    threads.run(part, count)
+    return y
+
+
+BLOCK = 1 << 16                                      # numbers of a sequence that are found at a time
 
 
 @public

@@ -1,7 +1,11 @@
 """Diagonals as views and as matrices, and the triangles beside them."""
+import numpy as np
+
+from .. import threads
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
+from .copies import LARGE, copied
 from .dims import axis
 
 
@@ -75,7 +79,7 @@ diag.case(normal(3, 4), diagonal=1)
 @op
 def diagonal_copy(input, /, offset=0, dim1=0, dim2=1):
     """`diagonal`, copied."""
-    return xp(input).array(diagonal.op.forward(input, offset, dim1, dim2), order="C")
+    return copied(diagonal.op.forward(input, offset, dim1, dim2))
 
 diagonal_copy.vjp(lambda g, input_shape, offset, dim1, dim2: on_diagonal(g, input_shape, offset, dim1, dim2))
 diagonal_copy.case(normal(3, 4))
@@ -100,18 +104,40 @@ def check_matrices(name, input):
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, but has the shape {tuple(input.shape)}")
 
 
+def triangles(tril, x, k):
+    """NumPy's tril or triu of matrices; of large ones in stripes of rows, of which only the square on the diagonal needs it."""
+    if type(x) is not np.ndarray or x.size < LARGE:
+        return tril(x, k)
+    y, (N, M) = np.empty(x.shape, x.dtype), x.shape[-2:]
+
+    def part(start, stop):
+        for i in range(start, stop, ROWS):
+            j = min(i + ROWS, stop)
+            left, right = min(max(i + k, 0), M), min(max(j + k, 0), M)               # the diagonal lies between these columns
+            kept, lost = (slice(0, left), slice(right, M)) if tril is np.tril else (slice(right, M), slice(0, left))
+            rows, old = y[..., i:j, :], x[..., i:j, :]
+            rows[..., kept], rows[..., lost] = old[..., kept], 0
+            rows[..., left:right] = tril(old[..., left:right], k + i - left)
+
+    threads.run(part, N, least=1 + LARGE * N // x.size)
+    return y
+
+
+ROWS = 128                                           # of a stripe
+
+
 @op(inplace=True)
 def tril(input, /, diagonal=0):
     """Matrices with zeros above the diagonal that lies `diagonal` places right of the main one."""
     check_matrices("tril", input)
-    return xp(input).tril(input, diagonal)
+    return triangles(xp(input).tril, input, diagonal)
 
 
 @op(inplace=True)
 def triu(input, /, diagonal=0):
     """Matrices with zeros below the diagonal that lies `diagonal` places right of the main one."""
     check_matrices("triu", input)
-    return xp(input).triu(input, diagonal)
+    return triangles(xp(input).triu, input, diagonal)
 
 
 tril.vjp(lambda g, diagonal: tril(g, diagonal))

@@ -11,12 +11,13 @@ from ..cases import integers, normal
 from ..convert import refuse_overflow
 from ..tensor import Tensor, wrap
 from .choose import zero
+from .copies import LARGE, all_like, converted, copied, write
 
 
 @op(home="")
 def cast(input, /, dtype):
     """The numbers of `input` in another NumPy dtype; itself when it has it already."""
-    return input if input.dtype == dtype else input.astype(dtype)
+    return input if input.dtype == dtype else converted(input, np.dtype(dtype))
 
 cast.vjp(lambda g: g)                                # the engine brings g back to input's dtype
 cast.case(normal(3, 4), dtype="float64")
@@ -118,7 +119,7 @@ Tensor.is_cuda = property(lambda self: type(self.array) is not np.ndarray, doc="
 @op(home="", called="clone")
 def clone_of(input, /):
     """A copy; its axes keep their order in memory, unless some share memory."""
-    return xp(input).array(input, order="C" if 0 in input.strides else "K")
+    return copied(input, order="C" if 0 in input.strides else "K")
 
 clone_of.vjp(lambda g: g)
 clone_of.case(normal(3, 4))
@@ -137,7 +138,7 @@ clone.case(integers(2, 3))
 @op(home="", called="clone")
 def contiguous_of(input, /):
     """A copy with the last axis varying fastest in memory."""
-    return xp(input).array(input, order="C")
+    return copied(input)
 
 contiguous_of.vjp(lambda g: g)
 contiguous_of.case(normal(3, 4))
@@ -169,7 +170,7 @@ def fitting(number, dtype):
 @op(home="", called="fill")
 def fill_of(input, other, /):
     """`other`, a single number, in the shape and type of `input`."""
-    return xp(input).full_like(input, fitting(other, input.dtype))
+    return all_like(input, fitting(other, input.dtype))
 
 fill_of.vjp(lambda g: zero(g),
             lambda g: g)
@@ -192,7 +193,7 @@ fill.case(integers(3), 7)
 def copy_of(input, other, /):
     """`other` in the shape and type of `input`."""
     library = xp(input)
-    return library.array(library.broadcast_to(other, input.shape), dtype=input.dtype)
+    return copied(library.broadcast_to(other, input.shape), input.dtype)
 
 copy_of.vjp(lambda g: zero(g),
             lambda g: g)
@@ -217,7 +218,10 @@ def put(t, value, name):
     if getattr(value, "ndim", 0) > t.array.ndim:
         raise RuntimeError(f"{name}: output with shape {list(t.array.shape)} doesn't match the broadcast shape {list(value.shape)}")
     try:
-        t.array[...] = value
+        if t.array.size < LARGE:
+            t.array[...] = value
+        else:
+            write(t.array, value)
     except ValueError:
         raise RuntimeError(f"{name}: The size of tensor a {tuple(t.array.shape)} must match the size of tensor b "
                            f"{tuple(getattr(value, 'shape', ()))} at every non-singleton dimension") from None

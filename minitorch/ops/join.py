@@ -4,6 +4,7 @@ from ..autograd.op import alias, composed, op, written
 from ..backend import MODULES, xp
 from ..cases import integers, normal
 from ..tensor import Tensor
+from .copies import concatenated
 from .dims import axis
 from .rows import slice_of
 from .shape import atleast_1d, atleast_2d, atleast_3d, reshape_to
@@ -43,7 +44,7 @@ def joined(*tensors, dim):
     """The tensors one after the other along `dim`; those of shape (0,) count for nothing, as in PyTorch."""
     arrays = in_one_dtype(tensors)
     full = [a for a in arrays if a.shape != (0,)]
-    return xp(arrays[0]).concatenate(full or arrays, dim)
+    return concatenated(full or arrays, dim)
 
 
 @joined.joint_vjp
@@ -250,7 +251,7 @@ def stacked(*tensors, dim):
     """Tensors of one shape side by side along a new axis `dim`."""
     shape = tensors[0].shape
     shape = (*shape[:dim], 1, *shape[dim:])
-    return xp(tensors[0]).concatenate([a.reshape(shape) for a in in_one_dtype(tensors)], dim)
+    return concatenated([a.reshape(shape) for a in in_one_dtype(tensors)], dim)
 
 stacked.joint_vjp(lambda g, dim: unbind_along(g, dim))
 stacked.case(normal(2, 3), normal(2, 3), normal(2, 3), dim=1)

@@ -9,7 +9,8 @@ from ..backend import xp
 from ..cases import booleans, integers, normal
 from ..convert import refuse_overflow
 from ..tensor import wrap
-from .choose import only
+from .choose import choose, only
+from .copies import copied
 from .rows import slice_into
 from .strides import broadcast_tensors, expand_to
 
@@ -36,7 +37,16 @@ def check_fill(input, mask, value):
 def masked_fill(input, mask, value, /):
     """`value`, a number or a 0-d tensor, where `mask` is True, and `input` elsewhere; both broadcast."""
     value = value.astype(input.dtype) if hasattr(value, "astype") else fill_number(value, input.dtype)
-    return xp(input).where(mask, value, input)
+    return choose(mask, value, input) if mask.shape == input.shape else xp(input).where(mask, value, input)
+
+
+@masked_fill.loop("masks", least=100000, contiguous=False)
+def _(loops, input, mask, value):
+    if mask.ndim > input.ndim or [1 for m, n in zip(mask.shape[::-1], input.shape[::-1]) if m != n and m != 1]:
+        return NotImplemented
+    value = value.astype(input.dtype)[()] if hasattr(value, "astype") else fill_number(value, input.dtype)
+    return loops.fill(input if input.flags.c_contiguous else copied(input), mask, value)
+
 
 masked_fill.vjp(lambda g, mask: masked_fill(g, mask, 0),
                 None,

@@ -1,8 +1,11 @@
 """Elements put around a tensor, and cut off."""
+import numpy as np
+
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
 from .arrange import reversed_along
+from .copies import full, write
 from .join import cat
 from .rows import slice_of
 from .strides import expand_to
@@ -11,8 +14,9 @@ from .strides import expand_to
 @op(home="", called="constant_pad_nd")
 def pad_constant(input, /, amounts, value=0.0):
     """`input` with `value` around it: amounts[i] = (before, after) elements along axis i."""
-    y = xp(input).full([n + a + b for n, (a, b) in zip(input.shape, amounts)], value, input.dtype)
-    y[tuple([slice(a, a + n) for n, (a, b) in zip(input.shape, amounts)])] = input
+    shape = [n + a + b for n, (a, b) in zip(input.shape, amounts)]
+    y = (full if type(input) is np.ndarray else xp(input).full)(shape, value, input.dtype)
+    write(y[tuple([slice(a, a + n) for n, (a, b) in zip(input.shape, amounts)])], input)
     return y
 
 pad_constant.vjp(lambda g, input_shape, amounts: slice_of(g, index=tuple([slice(a, a + n) for n, (a, b) in zip(input_shape, amounts)])))

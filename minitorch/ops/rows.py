@@ -11,6 +11,8 @@ from .. import threads
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal
+from .blocks import by_slices
+from .copies import LARGE, copied, write, zeros
 
 POSITIONS = {np.dtype("int64"), np.dtype("int32")}          # what tensors of positions may hold
 
@@ -32,8 +34,11 @@ slice_of.case(normal(3), index=(2, ...))
 @op(home="", called="slice_backward")
 def slice_into(input, /, shape, index):
     """Zeros of `shape` in which `input` stands where slice_of would cut it out: the transpose of slice_of."""
-    y = xp(input).zeros(shape, input.dtype)
-    y[index] = input
+    y = (zeros if type(input) is np.ndarray else xp(input).zeros)(shape, input.dtype)
+    if input.size < LARGE:
+        y[index] = input
+    else:
+        write(y[index], input)
     return y
 
 slice_into.vjp(lambda g, index: slice_of(g, index=index))
@@ -100,10 +105,30 @@ rows_into.case(normal(2, 2, 3, 3), integers(2, 3, low=-5, high=5), shape=(2, 5, 
 rows_into.case(normal(2, 3, 2), integers(3, high=12), shape=(2, 3, 4, 2), dim=1, count=2)
 
 
+@op(numbers="half", home="", called="index_add")
+def rows_added(input, rows, index, /, dim):
+    """`input` with the rows of `rows` added where rows_of would read them."""
+    return input + rows_into.op.forward(rows, index, shape=input.shape, dim=dim)
+
+
+@rows_added.loop("rows", least=100000)
+def _(loops, input, rows, index, dim):
+    n, tail = input.shape[dim], input.size // max(1, input.shape[dim])
+    if input.size != n * math.prod(input.shape[dim + 1:]) or tail < loops.LONG or n < loops.PARTS or not in_range(index, n) or not index.size:
+        return NotImplemented                        # but for long rows of one table
+    return loops.added(input.reshape(n, tail), rows.reshape(index.size, tail), index).reshape(input.shape)
+
+
+rows_added.vjp(lambda g: g, lambda g, index, dim: rows_of(g, index, dim=dim))
+rows_added.case(normal(5, 3), normal(4, 3), integers(4, high=5), dim=0)
+rows_added.case(normal(2, 5), normal(2, 7), integers(7, high=5), dim=1)
+rows_added.case(normal(64, 2, 9), normal(80, 2, 9), integers(80, high=64), dim=0)
+
+
 @op(home="", called="index_put")
 def put_rows(input, index, values, /, dim, count=1):
     """`input` with `values` written over what rows_of reads; of several for one place, any."""
-    y = xp(input).array(input, order="C")
+    y = copied(input)
     y.reshape(merged(y.shape, dim, count))[(slice(None),) * dim + (index,)] = values
     return y
 
@@ -122,7 +147,8 @@ def merged(shape, dim, count):
 
 def in_range(index, n):
     """Whether all of `index` is from 0 to n - 1: read as unsigned, a negative number is a large one."""
-    return index.view(np.uint64 if index.itemsize == 8 else np.uint32).max() < n
+    index = index.view(np.uint64 if index.itemsize == 8 else np.uint32)
+    return index.max() < n if index.size < LARGE or not index.ndim else all(by_slices(lambda s: index[s].max() < n, index))
 
 
 def taken(x, index):

@@ -8,7 +8,7 @@ from .dims import axis
 from .gather import check_dtypes, from_vectors, gather_along
 from .index import INDEXING, aligned, fitted
 from .masks import fill_number
-from .rows import POSITIONS, in_range, put_rows, rows_into, rows_of, slice_of
+from .rows import POSITIONS, in_range, put_rows, rows_added, rows_into, rows_of, slice_of
 
 
 @composed
@@ -73,6 +73,8 @@ def index_add(input, dim, index, source, *, alpha=1):
     if input.dtype != source.dtype:
         raise RuntimeError(f"index_add_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type")
     dim, index, source = rows("index_add", input, dim, index, source, RuntimeError)
+    if alpha == 1 and input.ndim:
+        return rows_added(input, source if source.ndim else source.reshape(1), index, dim=dim)
     shape = tuple(input.shape) or (1,)
     added = rows_into(source if source.ndim else source.reshape(1), index, shape=shape, dim=dim).reshape(input.shape)
     if not input.dtype.is_floating_point:

@@ -1,11 +1,13 @@
 """The same numbers in another shape or order of axes: views of one memory wherever its strides allow."""
+import numpy as np
+
 from .. import dtypes
 from ..autograd.call import shares
 from ..autograd.op import composed, op
 from ..autograd.views import replay
-from ..backend import xp
 from ..cases import normal
 from ..tensor import wrap
+from .copies import LARGE, copied, write
 from .dims import axes, axis, sizes
 
 
@@ -13,11 +15,24 @@ from .dims import axes, axis, sizes
 def reshape_to(input, /, shape):
     """`input` in another shape: a view where strides allow, else a copy."""
     try:
-        return input.reshape(shape)
+        return input.reshape(shape) if input.size < LARGE else reshaped(input, shape)
     except ValueError:
         raise RuntimeError(misfit(shape, input.size)) from None
 
-reshape_to.vjp(lambda g, input_shape: g.reshape(input_shape))
+
+def reshaped(x, shape):
+    """A large array in another shape: a view where strides allow, else a copy by several threads."""
+    if type(x) is np.ndarray and not x.flags.c_contiguous:
+        try:
+            return x.reshape(shape, copy=False)
+        except ValueError:
+            return copied(x).reshape(shape)
+        except TypeError:                            # NumPy before 2.1
+            pass
+    return x.reshape(shape)
+
+
+reshape_to.vjp(lambda g, input_shape: g.reshape(input_shape) if g.nbytes < LARGE else reshape_to(g, input_shape))
 reshape_to.case(normal(3, 4), (2, 6))
 reshape_to.case(normal(3, 4), (2, -1, 2))
 reshape_to.case(normal(), (1, 1))
@@ -64,7 +79,7 @@ def view_as_shape(input, /, shape):
                            f"contiguous subspaces): {tuple(input.shape)} to {tuple(shape)}. Use .reshape(...) instead.")
     return y
 
-view_as_shape.vjp(lambda g, input_shape: g.reshape(input_shape))
+view_as_shape.vjp(lambda g, input_shape: g.reshape(input_shape) if g.nbytes < LARGE else reshape_to(g, input_shape))
 view_as_shape.case(normal(3, 4), (2, 6))
 view_as_shape.case(normal(3, 4), (3, 2, -1))
 view_as_shape.case(normal(), ())
@@ -245,8 +260,8 @@ atleast_3d.case([normal(2, 3), normal(2, 3, 4)])
 @op(home="")
 def overwrite(input, value, /, steps):
     """`input` with the view that `steps` cut out replaced by `value`."""
-    y = xp(input).array(input, order="C")
-    replay(y, steps)[...] = value
+    y = copied(input)
+    write(replay(y, steps), value)
     return y
 
 overwrite.vjp(lambda g, steps: overwrite(g, 0.0, steps),
@@ -258,7 +273,7 @@ overwrite.case(normal(3, 4), normal(1), ((reshape_to.op, {"shape": (2, 2, 3)}, N
 @op(view=True, home="")
 def packed(input, /):
     """`input` in row-major order without gaps; itself where it is so already."""
-    return input if input.flags.c_contiguous else xp(input).array(input, order="C")
+    return input if input.flags.c_contiguous else copied(input)
 
 packed.vjp(lambda g: g)
 packed.case(normal(3, 4))
