@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch import backends
-from minitorch.ops import arrange, blocks, copies, creation, diagonal, dtype, gather, rows, shape
+from minitorch import backends, blocks, copies
+from minitorch.ops import arrange, creation, diagonal, dtype, gather, rows, shape
 
 F = minitorch.nn.functional
 NUMBERS = np.random.default_rng(0).normal(size=(6, 70, 90))
@@ -36,7 +36,6 @@ def shrink(monkeypatch, n):
     monkeypatch.setattr(creation, "BLOCK", 64)
     monkeypatch.setattr(diagonal, "ROWS", 8)
     monkeypatch.setattr("minitorch.autograd.engine.LARGE", 1)
-    monkeypatch.setattr("minitorch.autograd.numbers.LARGE", 1)
     monkeypatch.setattr("minitorch.threads.count", n)
 
 

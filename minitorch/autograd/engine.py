@@ -16,6 +16,7 @@ import numpy as np
 from .. import dtypes, threads
 from ..backend import xp
 from ..blocks import elementwise
+from ..copies import copied
 from .mode import Setting
 from .watch import made, watched_vjp, watchers
 
@@ -246,7 +247,7 @@ def accumulate(leaf, g, create_graph):
             if create_graph:
                 box.grad = g.clone()
             else:
-                box.grad = wrap(g if sys.getrefcount(g) <= ALONE and is_whole(g) else xp(g).array(g) if g.size < LARGE else copied(g))
+                box.grad = wrap(g if sys.getrefcount(g) <= ALONE and is_whole(g) else copied(g, order="K"))
         elif create_graph:
             box.grad = box.grad + g
         else:
@@ -255,12 +256,6 @@ def accumulate(leaf, g, create_graph):
     if box.after and leaf.variable is not None:
         for hook in list(box.after.values()):
             hook(leaf.variable)
-
-
-def copied(g):
-    """A copy of a large gradient."""
-    from ..ops import copies
-    return copies.copied(g, order="K")
 
 
 accumulating = threading.Lock()

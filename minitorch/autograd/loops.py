@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backends import CHOSEN
+from ..copies import copied
 
 F32, F64, ndarray = dtypes.F32, dtypes.F64, np.ndarray
 LOOPS = []
@@ -65,7 +66,7 @@ class Looped:
             if type(a) is ndarray and a.dtype is not first.dtype and a.dtype.kind == "f":
                 return NotImplemented
         if self.contiguous:
-            arrays = [row_by_row(a) if type(a) is ndarray and not a.flags.c_contiguous else a for a in arrays]
+            arrays = [copied(a) if type(a) is ndarray and not a.flags.c_contiguous else a for a in arrays]
         if self.module is None:
             self.module = module(self.file)
         return self.loop(self.module, *arrays, **params)
@@ -85,10 +86,6 @@ def slope(name, *arrays):
     return loops.slope(getattr(loops, name), *arrays)
 
 
-def row_by_row(x):
-    """A copy of an array laid out row by row, as loops take it."""
-    from ..ops import copies                         # which is imported after this
-    return copies.copied(x)
 
 
 def add(op, file, least, contiguous=True, single=False, by=0):

@@ -3,6 +3,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backend import MODULES
+from ..copies import converted
 from .plan import Kept
 
 F32, F64 = dtypes.F32, dtypes.F64
@@ -31,17 +32,6 @@ def prepared(op, arrays):
             a = in_dtype(a, dtype)
         found.append(converted(a, F32) if type(a) in MODULES else a if a is None else float(a))
     return found, dtype
-
-
-def converted(a, dtype):
-    """An array in another dtype, a large one by several threads."""
-    if a.size < LARGE:
-        return a.astype(dtype)
-    from ..ops import copies
-    return copies.converted(a, dtype)
-
-
-LARGE = 1 << 18                                      # numbers from which several threads may help
 
 
 def settled(arrays):

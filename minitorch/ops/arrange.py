@@ -7,7 +7,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
 from ..tensor import Tensor, wrap
-from .copies import LARGE, concatenated, copied, write
+from ..copies import LARGE, concatenated, copied, write
 from .dims import axes, axis, sizes
 from .join import stack
 from .rows import rows_of

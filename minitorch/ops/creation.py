@@ -10,8 +10,8 @@ from ..autograd.out import at_home
 from ..cases import booleans, integers, normal
 from ..convert import number, refuse_overflow, sizes, whole_number
 from ..tensor import Tensor, wrap
-from . import copies
-from .copies import all_like
+from .. import copies
+from ..copies import all_like
 
 
 def public(f):

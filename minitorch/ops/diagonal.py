@@ -5,7 +5,7 @@ from .. import threads
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
-from .copies import LARGE, copied
+from ..copies import LARGE, copied
 from .dims import axis
 
 

@@ -11,7 +11,7 @@ from ..cases import integers, normal
 from ..convert import refuse_overflow
 from ..tensor import Tensor, wrap
 from .choose import zero
-from .copies import LARGE, all_like, converted, copied, write
+from ..copies import LARGE, all_like, converted, copied, write
 
 
 @op(home="")

@@ -12,8 +12,8 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
 from ..tensor import Tensor, wrap
-from .blocks import by_slices
-from .copies import LARGE, copied
+from ..blocks import by_slices
+from ..copies import LARGE, copied
 from .dims import axis
 from .masks import fill_number
 from .rows import POSITIONS, add_at, in_range, rows_added, rows_of

@@ -4,7 +4,7 @@ from ..autograd.op import alias, composed, op, written
 from ..backend import MODULES, xp
 from ..cases import integers, normal
 from ..tensor import Tensor
-from .copies import concatenated
+from ..copies import concatenated
 from .dims import axis
 from .rows import slice_of
 from .shape import atleast_1d, atleast_2d, atleast_3d, reshape_to

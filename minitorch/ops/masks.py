@@ -10,7 +10,7 @@ from ..cases import booleans, integers, normal
 from ..convert import refuse_overflow
 from ..tensor import wrap
 from .choose import choose, only
-from .copies import copied
+from ..copies import copied
 from .rows import slice_into
 from .strides import broadcast_tensors, expand_to
 

@@ -5,7 +5,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
 from .arrange import reversed_along
-from .copies import full, write
+from ..copies import full, write
 from .join import cat
 from .rows import slice_of
 from .strides import expand_to

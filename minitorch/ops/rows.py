@@ -11,8 +11,8 @@ from .. import threads
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal
-from .blocks import by_slices
-from .copies import LARGE, copied, write, zeros
+from ..blocks import by_slices
+from ..copies import LARGE, copied, write, zeros
 
 POSITIONS = {np.dtype("int64"), np.dtype("int32")}          # what tensors of positions may hold
 

@@ -7,7 +7,7 @@ from ..autograd.op import composed, op
 from ..autograd.views import replay
 from ..cases import normal
 from ..tensor import wrap
-from .copies import LARGE, copied, write
+from ..copies import LARGE, copied, write
 from .dims import axes, axis, sizes
 
 

@@ -10,10 +10,9 @@ from math import prod
 
 import numpy as np
 
-from .. import dtypes, threads
-from ..autograd import loops
-from ..backend import xp
-from ..backends import CHOSEN
+from . import dtypes, threads
+from .backend import xp
+from .backends import CHOSEN
 
 LARGE = 1 << 18                                      # numbers from which a copy is worth a look at its strides
 LEAST = 3 << 17                                      # numbers that are worth another thread
@@ -87,6 +86,7 @@ def converted(x, dtype):
     """An array in another NumPy dtype; float32 to and from 16-bit floats by a compiled loop where there is one, for NumPy takes long."""
     if type(x) is not np.ndarray or x.size < LARGE and CHOSEN["loops"] != "always":
         return x.astype(dtype)
+    from .autograd import loops                      # which itself copies
     if (dtypes.is_half(dtype) or dtypes.is_half(x.dtype)) and x.flags.c_contiguous and CHOSEN["loops"] != "never" and loops.available():
         y = loops.module("halves").converted(x, dtype)
         if y is not None:
