@@ -43,7 +43,8 @@ def find():
             found[dtype] = product
         size_of.restype, size_of.argtypes = ctypes.c_size_t, [ctypes.c_int] + [size] * 3
         pack.restype, pack.argtypes = None, [ctypes.c_int] * 3 + [size] * 3 + [ctypes.c_float, pointer, size, pointer]
-        make.restype, make.argtypes = ctypes.c_int, [pointer] + [ctypes.c_int] * 6 + [ctypes.c_float] + [ctypes.c_int] * 2 + [ctypes.c_float, ctypes.c_int]
+        word, number = ctypes.c_int, ctypes.c_float
+        make.restype, make.argtypes = word, [pointer] + [word] * 6 + [number] + [word] * 2 + [number, word]
         address.restype, address.argtypes = pointer, [pointer]
         packing, making, functions = (size_of, pack, compute), (make, address), found             # all at once: other threads may ask meanwhile
     return functions

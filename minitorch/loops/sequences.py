@@ -14,7 +14,7 @@ from .gemm import AS_IT_IS, TURNED, multiply, prepared, product
 from .recurrent import gru_row, gru_row_back, lstm_row, lstm_row_back
 
 LEAST = 1 << 17                                      # multiplications that are worth another thread
-ROWS = 512                                           # of a block: steps of sequences
+ROWS = 256                                           # of a block: steps of sequences
 ZERO = F(0)
 
 
@@ -112,9 +112,9 @@ def lstm_sequences_back(start, stop, by_x, by_h, function, x, h, hs, g, gh, gc, 
             multiply(gates[s:s + n], by_h, gh[start:stop])
             both[s:s + n, :I] = x[t, start:stop]
             both[s:s + n, I:] = state_before(step, h, hs, backwards)[start:stop]
-        many = (last - first) * n
+        many, begun = (last - first) * n, ONE if last < T else ZERO
         if gw.size:
-            product(function, ONE, gates[:many], TURNED, both[:many], AS_IT_IS, ONE, gw[piece])
+            product(function, ONE, gates[:many], TURNED, both[:many], AS_IT_IS, begun, gw[piece])
         if gx.size:
             read_back(first, last, start, stop, gx, gates, by_x, rows, backwards)
 
@@ -169,10 +169,10 @@ def gru_sequences_back(start, stop, by_x, by_h, function, x, h, hs, g, gh, from_
             multiply(by_h_gates[s:s + n], by_h, gh[start:stop])
             rows[s:s + n] = x[t, start:stop]
             states[s:s + n] = before[start:stop]
-        many = (last - first) * n
+        many, begun = (last - first) * n, ONE if last < T else ZERO
         if gw_ih.size:
-            product(function, ONE, by_x_gates[:many], TURNED, rows[:many], AS_IT_IS, ONE, gw_ih[piece])
-            product(function, ONE, by_h_gates[:many], TURNED, states[:many], AS_IT_IS, ONE, gw_hh[piece])
+            product(function, ONE, by_x_gates[:many], TURNED, rows[:many], AS_IT_IS, begun, gw_ih[piece])
+            product(function, ONE, by_h_gates[:many], TURNED, states[:many], AS_IT_IS, begun, gw_hh[piece])
         if gx.size:
             read_back(first, last, start, stop, gx, by_x_gates, by_x, rows, backwards)
 
@@ -202,7 +202,7 @@ def lstm_backward(kept, x, h, hs, g, gc, cs, w_ih, w_hh, backwards, by_x, by_w):
     """The gradients of x, h, c, w_ih, w_hh and b, from that of every h and of the last c; by_x, by_w: whether those of x and w are wanted."""
     (T, N, I), (M, H), (P, _) = x.shape, w_hh.shape, shares(x, w_hh)
     gx, gh, gc = np.empty((T if by_x else 0, N, I), x.dtype), np.zeros((N, H), x.dtype), gc.copy()
-    gw, gb = np.zeros((P, M if by_w else 0, I + H), x.dtype), np.zeros((P, M), x.dtype)
+    gw, gb = np.empty((P, M if by_w else 0, I + H), x.dtype), np.zeros((P, M), x.dtype)
     run(lstm_sequences_back, x, w_ih, w_hh, blas.address(x.dtype), x, h, hs, g, gh, gc, kept, cs, gx, gw, gb, backwards)
     return gx if by_x else None, gh, gc, *(summed(gw[:, :, :I], gw[:, :, I:]) if by_w else (None, None)), gb.sum(axis=0)
 
@@ -216,7 +216,7 @@ def gru_backward(kept, x, h, hs, g, from_h, w_ih, w_hh, backwards, by_x, by_w):
     """The gradients of x, h, w_ih, w_hh and both biases, from that of every state; by_x, by_w: whether those of x and w are wanted."""
     (T, N, I), (M, H), (P, _) = x.shape, w_hh.shape, shares(x, w_hh)
     gx, gh = np.empty((T if by_x else 0, N, I), x.dtype), np.zeros((N, H), x.dtype)
-    gw_ih, gw_hh = np.zeros((P, M if by_w else 0, I), x.dtype), np.zeros((P, M if by_w else 0, H), x.dtype)
+    gw_ih, gw_hh = np.empty((P, M if by_w else 0, I), x.dtype), np.empty((P, M if by_w else 0, H), x.dtype)
     gb_ih, gb_hh = np.zeros((P, M), x.dtype), np.zeros((P, M), x.dtype)
     run(gru_sequences_back, x, w_ih, w_hh, blas.address(x.dtype), x, h, hs, g, gh, from_h, kept, gx, gw_ih, gw_hh, gb_ih, gb_hh, backwards)
     return gx if by_x else None, gh, *(summed(gw_ih, gw_hh) if by_w else (None, None)), gb_ih.sum(axis=0), gb_hh.sum(axis=0)
