@@ -14,7 +14,7 @@ from .gemm import AS_IT_IS, TURNED, multiply, prepared, product
 from .recurrent import gru_row, gru_row_back, lstm_row, lstm_row_back
 
 LEAST = 1 << 17                                      # multiplications that are worth another thread
-ROWS = 256                                           # of a block: steps of sequences
+ROWS = 512                                           # of a block: steps of sequences
 ZERO = F(0)
 
 
