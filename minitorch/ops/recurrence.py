@@ -12,8 +12,7 @@ from ..cases import normal
 from . import recurrence_steps
 from .join import stack
 from .linear import linear
-from .matmul import times
-from .recurrence_steps import flat, order, states_before, weights_gradient
+from .recurrence_steps import gru_gradients, lstm_gradients, order, states_before, weights_gradient
 from .recurrent import check_states, gru_gates, gru_gates_gradient, lstm_gates, lstm_gates_gradient
 
 
@@ -59,7 +58,7 @@ def _(g, x, h, w_ih, w_hh, y0, kept, cs, backwards, wanted):
     for n, t in reversed([*enumerate(order(T, backwards))]):
         gx[t], gc = lstm_gates_gradient(gh[t] + by_state, gc, kept[t], cs[n], cs[n + 1])
         by_state = gx[t] @ w_hh
-    return times(gx, w_ih), by_state, gc, *weights_gradient(gx, x, states_before(h, y0, backwards)), flat(gx).sum(axis=0)
+    return lstm_gradients(gx, by_state, gc, x, states_before(h, y0, backwards), w_ih, wanted)
 
 
 lstm_over.case(normal(3, 2, 3), normal(2, 2), normal(2, 2), normal(8, 3), normal(8, 2), normal(8))
@@ -103,8 +102,7 @@ def _(g, x, h, w_ih, w_hh, y, kept, by_h, backwards, wanted):
         gx[t], gates[t], past = gru_gates_gradient(g[t] + by_state, kept[t], by_h[t], before[t])
         by_state = gates[t] @ w_hh
         by_state += past
-    return (times(gx, w_ih), by_state, times(flat(gx).swapaxes(0, 1), flat(x)), times(flat(gates).swapaxes(0, 1), flat(before)),
-            flat(gx).sum(axis=0), flat(gates).sum(axis=0))
+    return gru_gradients(gx, gates, by_state, x, before, w_ih, wanted)
 
 
 gru_over.case(normal(3, 2, 3), normal(2, 2), normal(6, 3), normal(6, 2), normal(6), normal(6))
@@ -143,7 +141,7 @@ def _(g, h, w, y, relu, backwards):
         gx[t] = g[t] + by_state
         gx[t] *= y[t] > 0 if relu else 1 - y[t] * y[t]
         by_state = gx[t] @ w
-    return gx, by_state, times(flat(gx).swapaxes(0, 1), flat(states_before(h, y, backwards)))
+    return gx, by_state, weights_gradient(gx, states_before(h, y, backwards))
 
 
 rnn_over.case(normal(3, 2, 2), normal(2, 2), normal(2, 2))
