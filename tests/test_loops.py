@@ -173,6 +173,61 @@ def test_large_arrays_by_any_number_of_threads(name, monkeypatch):
         minitorch.set_num_threads(before)
 
 
+def gradients_of_a_layer(kind, hidden, inputs, weights):
+    """Outputs of 33 sequences of 40 steps, in both directions, and the gradients of the inputs and the weights that are to have one."""
+    rng = np.random.default_rng(6)
+    x = minitorch.tensor(rng.normal(size=(40, 33, 20)), dtype=minitorch.float32, requires_grad=inputs)
+    layer = getattr(minitorch.nn, kind)(20, hidden, bidirectional=True).requires_grad_(weights)
+    with minitorch.no_grad():
+        for p in layer.parameters():
+            p.copy_(minitorch.tensor(rng.normal(size=p.shape) * 0.1, dtype=p.dtype))
+    y, last = layer(x)
+    (y * minitorch.tensor(rng.normal(size=y.shape), dtype=y.dtype)).sum().backward()
+    got = [p.grad for p in (x, *layer.parameters())]
+    assert [g is not None for g in got] == [inputs] + [weights] * 8
+    return [t.detach().numpy() for t in (y, *(last if kind == "LSTM" else (last,)), *got) if t is not None]
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("hidden, inputs, weights", [(64, True, True), (30, True, True), (64, False, True), (30, True, False)])
+def test_gradients_of_a_recurrent_layer_by_any_number_of_threads(kind, hidden, inputs, weights, monkeypatch):
+    share_small_work(monkeypatch)
+    before = minitorch.get_num_threads()
+    with backends.using(loops="never"):
+        plain = gradients_of_a_layer(kind, hidden, inputs, weights)
+    try:
+        for n, blas in (1, "numpy"), (1, "mkl"), (2, "mkl"), (5, "auto"):
+            minitorch.set_num_threads(n)
+            with backends.using(blas=blas):
+                for fast, slow in zip(gradients_of_a_layer(kind, hidden, inputs, weights), plain, strict=True):
+                    np.testing.assert_allclose(fast, slow, 1e-4, 1e-5 * max(1, abs(slow).max()))
+    finally:
+        minitorch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("shape", [(40, 256), (40, 272), (600, 512)], ids=str)
+@pytest.mark.parametrize("rows", [1, 16, 17, 40])
+@pytest.mark.parametrize("blas", ["mkl", "numpy"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_with_prepared_matrices(shape, rows, blas, turned):
+    from minitorch.loops import gemm, loop
+
+    @loop
+    def apply(x, w, y):
+        gemm.multiply(x, w, y)
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=shape).astype("f4")
+    w = np.ascontiguousarray(w.T).T if turned else w
+    with backends.using(blas=blas):
+        for exactly, some in (True, (rows, rows + 1)), (False, (1, rows, rows + 30)):
+            prepared = gemm.prepared(w, rows, exactly)
+            for n in some:
+                x, y = rng.normal(size=(n, shape[0])).astype("f4"), rng.normal(size=(n, shape[1])).astype("f4")
+                expected = y + x.astype("f8") @ w
+                apply(x, prepared, y)
+                np.testing.assert_allclose(y, expected, 1e-4, 1e-4)
+
+
 OPTIMIZERS = [("Adam", {}), ("Adam", {"weight_decay": 0.1, "amsgrad": True}), ("Adam", {"maximize": True, "betas": (0.5, 0.9), "eps": 1e-3}),
               ("AdamW", {"weight_decay": 0.1}), ("SGD", {}), ("SGD", {"weight_decay": 0.1, "maximize": True}),
               ("SGD", {"momentum": 0.9, "dampening": 0.2}), ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1})]

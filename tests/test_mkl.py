@@ -88,3 +88,14 @@ def test_nothing_is_loaded_before_a_large_product():
     import sys
     code = "import sys, minitorch; (minitorch.ones(9, 9) @ minitorch.ones(9, 9)).sum(); print(minitorch.mkl.functions)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "None"
+
+
+@needs_mkl
+def test_kernels_are_made_once_and_no_more_than_so_many(monkeypatch):
+    monkeypatch.setattr(mkl, "KERNELS", {})
+    monkeypatch.setattr(mkl, "MOST", 2)
+    made = mkl.kernel(16, 64, 128, 256)
+    assert mkl.kernel(16, 64, 128, 256) is made
+    assert mkl.kernel(17, 64, 128, 256) != made
+    assert mkl.kernel(18, 64, 128, 256) is None
+    assert len(mkl.KERNELS) == 2

@@ -1,35 +1,30 @@
-"""The LSTM and the GRU, for float32: the gates of one step in one pass, and whole sequences.
+"""The LSTM's and the GRU's gates, for float32: one step in one pass.
 
-Each inner loop has few arrays, for the compiler must rule out that one it writes overlaps another.  The products with the weights
-are the library's of linear algebra, but of a small cell loops too, as a call would take longer than the product.  The sequences of a
-batch go on by themselves: threads share them out, and meet at the end.
+Each inner loop has few arrays, for the compiler must rule out that one it writes overlaps another.
 """
 import numpy as np
 
-from .. import blas, threads
 from ..autograd.plan import keep
-from . import inline, loop
-from .functions import F, ONE, sigmoid, tanh
-from .gemm import multiply, prepared
-
-LEAST = 1 << 17                                      # multiplications that are worth another thread
-ZERO = F(0)
+from . import inline, loop, wide
+from .functions import ONE, sigmoid, tanh
 
 
 # ---- one row of a step --------------------------------------------------------------------------------------------
 
 @inline
-def lstm_row(c, gates, h, new_c):
-    """gates become what they are after their activation, h and new_c the new state."""
+def lstm_row(c, gates, kept, h, new_c):
+    """kept becomes the gates after their activation, h and new_c the new state."""
     H = c.size
-    both, g, o = gates[:2 * H], gates[2 * H:3 * H], gates[3 * H:]
-    for j in range(both.size):
-        both[j] = sigmoid(both[j])
+    x, y = gates[:2 * H], kept[:2 * H]
+    for j in range(y.size):
+        y[j] = sigmoid(x[j])
+    x, g = gates[2 * H:3 * H], kept[2 * H:3 * H]
     for j in range(g.size):
-        g[j] = tanh(g[j])
+        g[j] = tanh(x[j])
+    x, o = gates[3 * H:], kept[3 * H:]
     for j in range(o.size):
-        o[j] = sigmoid(o[j])
-    i, f = gates[:H], gates[H:2 * H]
+        o[j] = sigmoid(x[j])
+    i, f = kept[:H], kept[H:2 * H]
     for j in range(c.size):
         new_c[j] = f[j] * c[j] + i[j] * g[j]
     for j in range(c.size):
@@ -95,15 +90,17 @@ def gru_row_back(g, kept, by_h, h, x_gates, h_gates, past):
 # ---- a step of all rows -------------------------------------------------------------------------------------------
 
 @loop
-def lstm_step(c, gates, h, new_c):
-    """lstm_row for all rows: (N, H), (N, 4H), (N, H), (N, H)."""
+def lstm_step(c, gates, kept, h, new_c):
+    """lstm_row for all rows: (N, H), (N, 4H), (N, 4H), (N, H), (N, H)."""
+    wide()
     for n in range(len(c)):
-        lstm_row(c[n], gates[n], h[n], new_c[n])
+        lstm_row(c[n], gates[n], kept[n], h[n], new_c[n])
 
 
 @loop
 def lstm_step_back(gh, gc, kept, c, new_c, gates):
     """lstm_row_back for all rows."""
+    wide()
     t = np.empty(c.shape[1], c.dtype)
     for n in range(len(c)):
         lstm_row_back(gh[n], gc[n], kept[n], c[n], new_c[n], gates[n], t)
@@ -112,6 +109,7 @@ def lstm_step_back(gh, gc, kept, c, new_c, gates):
 @loop
 def gru_step(x, by_h, h, kept, y):
     """gru_row for all rows: (N, 3H), (N, 3H), (N, H), (N, 3H), (N, H)."""
+    wide()
     for n in range(len(h)):
         gru_row(x[n], by_h[n], h[n], kept[n], y[n])
 
@@ -119,14 +117,15 @@ def gru_step(x, by_h, h, kept, y):
 @loop
 def gru_step_back(g, kept, by_h, h, x_gates, h_gates, past):
     """gru_row_back for all rows."""
+    wide()
     for n in range(len(h)):
         gru_row_back(g[n], kept[n], by_h[n], h[n], x_gates[n], h_gates[n], past[n])
 
 
 def lstm_gates(gates, c):
     """((h, c'), the gates after their activation): (..., 4H), (..., H)."""
-    kept, h, new_c = gates.copy(), np.empty_like(c), np.empty_like(c)
-    lstm_step(*map(matrix, (c, kept, h, new_c)))
+    kept, h, new_c = np.empty_like(gates), np.empty_like(c), np.empty_like(c)
+    lstm_step(*map(matrix, (c, gates, kept, h, new_c)))
     return keep((h, new_c), kept=kept)
 
 
@@ -154,64 +153,3 @@ def gru_gates_gradient(g, kept, h_gates, h):
 def matrix(x):
     """x (..., M) as (N, M)."""
     return x.reshape(-1, x.shape[-1])
-
-
-# ---- whole sequences: those of rows start to stop, independent of each other -----------------------------------------------
-
-@loop
-def lstm_sequences(start, stop, way, function, w, x, h, cs, kept, hs, backwards):
-    """kept and hs of every step, and cs after its first, c: w (B, H, 4H / B), (T, N, 4H), (N, H), (T + 1, N, H), (T, N, 4H), (T, N, H)."""
-    T, before = len(x), h
-    for step in range(T):
-        t = T - 1 - step if backwards else step
-        kept[t, start:stop] = x[t, start:stop]
-        multiply(way, function, before[start:stop], w, kept[t, start:stop])
-        for n in range(start, stop):
-            lstm_row(cs[step, n], kept[t, n], hs[t, n], cs[step + 1, n])
-        before = hs[t]
-
-
-@loop
-def lstm_sequences_back(start, stop, way, function, w, g, gh, gc, kept, cs, gx, backwards):
-    """gx of every step, and gh and gc, first those after the last step, as they were before the first; w (B, 4H, H / B)."""
-    T, room = len(g), np.empty(gc.shape[1], gc.dtype)
-    for step in range(T - 1, -1, -1):
-        t = T - 1 - step if backwards else step
-        gh[start:stop] += g[t, start:stop]
-        for n in range(start, stop):
-            lstm_row_back(gh[n], gc[n], kept[t, n], cs[step, n], cs[step + 1, n], gx[t, n], room)
-        gh[start:stop] = ZERO
-        multiply(way, function, gx[t, start:stop], w, gh[start:stop])
-
-
-@loop
-def gru_sequences(start, stop, way, function, w, x, h, b, by_h, kept, hs, backwards):
-    """by_h, kept and hs of every step; w (B, H, 3H / B), b (3H,)."""
-    T, before = len(x), h
-    for step in range(T):
-        t = T - 1 - step if backwards else step
-        by_h[t, start:stop] = b
-        multiply(way, function, before[start:stop], w, by_h[t, start:stop])
-        for n in range(start, stop):
-            gru_row(x[t, n], by_h[t, n], before[n], kept[t, n], hs[t, n])
-        before = hs[t]
-
-
-@loop
-def gru_sequences_back(start, stop, way, function, w, g, gh, kept, by_h, states, gx, gates, backwards):
-    """gx and gates, the gradients of the gates' parts by x and by h, of every step; gh becomes that of the first state; w (B, 3H, H / B)."""
-    T, past = len(g), np.empty((stop - start, gh.shape[1]), gh.dtype)
-    for step in range(T - 1, -1, -1):
-        t = T - 1 - step if backwards else step
-        gh[start:stop] += g[t, start:stop]
-        for n in range(start, stop):
-            gru_row_back(gh[n], kept[t, n], by_h[t, n], states[t, n], gx[t, n], gates[t, n], past[n - start])
-        gh[start:stop] = past
-        multiply(way, function, gates[t, start:stop], w, gh[start:stop])
-
-
-def share(sequences, w, x, *args):
-    """The sequences of x (T, N, ...), whose states are multiplied with w (K, M), shared out among threads."""
-    N, least = x.shape[1], 1 + LEAST // (len(x) * w.size)
-    with blas.alone():
-        threads.run(sequences, N, *prepared(w, N // len(threads.pieces(N, least))), x, *args, least=least)

@@ -1,7 +1,8 @@
 """One layer of a recurrent network over all its steps, as one op.
 
-Step by step there remain the product with the state and the gates of recurrent.py; the gradient of the weights is one product
-over all steps at once.  The references say the same in ordinary ops.  x (T, N, ...) is what the inputs contribute to the gates.
+Of an LSTM and a GRU the product of the inputs with their weights belongs to it, so that a compiled loop can take it with the steps that
+read it; else it is one product for all steps.  Step by step there remain the product with the state and the gates of recurrent.py; the
+gradient of the weights is one product over all steps again.  The references say the same in ordinary ops.
 """
 import numpy as np
 
@@ -11,33 +12,8 @@ from ..cases import normal
 from . import recurrence_steps
 from .join import stack
 from .linear import linear
-from .matmul import times
-from .recurrence_steps import order
+from .recurrence_steps import gru_gradients, lstm_gradients, order, states_before, weights_gradient
 from .recurrent import check_states, gru_gates, gru_gates_gradient, lstm_gates, lstm_gates_gradient
-
-
-def states_before(first, states, backwards):
-    """(T, N, H) the state before each step, in the order of `states` (T, N, H)."""
-    y = xp(states).empty(states.shape, states.dtype)
-    if backwards:
-        y[:-1], y[-1] = states[1:], first
-    else:
-        y[1:], y[0] = states[:-1], first
-    return y
-
-
-def flat(x):
-    """x (T, N, M) as (T N, M)."""
-    return x.reshape(-1, x.shape[2])
-
-
-def weights_gradient(gx, first, states, backwards):
-    """The gradient of the weights that the state before each step is multiplied with, from that of the products: gx^T states."""
-    gw = times(gx[-1 if backwards else 0].swapaxes(0, 1), first)
-    if len(gx) > 1:
-        later, before = (gx[:-1], states[1:]) if backwards else (gx[1:], states[:-1])
-        gw += times(flat(later).swapaxes(0, 1), flat(before))
-    return gw
 
 
 def by_steps(step, x, state, backwards):
@@ -51,22 +27,22 @@ def by_steps(step, x, state, backwards):
 
 # ---- LSTM -------------------------------------------------------------------------------------------------------
 
-def lstm_by_steps(x, h, c, w, backwards=False):
-    return by_steps(lambda gates, state: lstm_gates(gates + linear(state[0], w), state[1]), x, (h, c), backwards)
+def lstm_by_steps(x, h, c, w_ih, w_hh, b=None, backwards=False):
+    return by_steps(lambda gates, state: lstm_gates(gates + linear(state[0], w_hh), state[1]), linear(x, w_ih, b), (h, c), backwards)
 
 
 @op(numbers="half", home="", reference=lstm_by_steps, called="lstm", check=check_states)
-def lstm_over(x, h, c, w, /, backwards=False) -> tuple:
-    """(h of every step, the last c): (T, N, 4H), (N, H), (N, H), (4H, H) -> (T, N, H), (N, H)."""
+def lstm_over(x, h, c, w_ih, w_hh, b=None, /, backwards=False) -> tuple:
+    """(h of every step, the last c): (T, N, I), (N, H), (N, H), (4H, I), (4H, H), (4H,) -> (T, N, H), (N, H)."""
     if recurrence_steps.fits(x):
-        hs, cs, kept = recurrence_steps.lstm_forward(x, h, c, w, backwards)
+        hs, cs, kept = recurrence_steps.lstm_forward(x, h, c, w_ih, w_hh, b, backwards)
         return keep((hs, cs[-1].copy()), kept=kept, cs=cs)
     T, lib = len(x), xp(x)
-    turned = lib.ascontiguousarray(w.swapaxes(0, 1))                       # for it is read at every step
+    by_x, turned = linear.op.forward(x, w_ih, b), lib.ascontiguousarray(w_hh.swapaxes(0, 1))             # for it is read at every step
     hs, cs, kept = lib.empty((T, *h.shape), x.dtype), [c] + [None] * T, [None] * T
     for n, t in enumerate(order(T, backwards)):
         gates = h @ turned
-        gates += x[t]
+        gates += by_x[t]
         y = lstm_gates.op.forward(gates, cs[n])
         h, cs[n + 1] = y.result
         hs[t], kept[t] = h, y.extras["kept"]
@@ -74,67 +50,64 @@ def lstm_over(x, h, c, w, /, backwards=False) -> tuple:
 
 
 @lstm_over.joint_vjp
-def _(g, h, w, y0, kept, cs, backwards):
+def _(g, x, h, w_ih, w_hh, y0, kept, cs, backwards, wanted):
     (gh, gc), T, lib = g, len(y0), xp(y0)
     if type(kept) is np.ndarray:
-        gx, by_state, gc = recurrence_steps.lstm_backward(gh, gc, kept, cs, w, backwards)
-    else:
-        gx, by_state = lib.empty((T, *kept[0].shape), gh.dtype), 0
-        for n, t in reversed([*enumerate(order(T, backwards))]):
-            gx[t], gc = lstm_gates_gradient(gh[t] + by_state, gc, kept[t], cs[n], cs[n + 1])
-            by_state = gx[t] @ w
-    return gx, by_state, gc, weights_gradient(gx, h, y0, backwards)
+        return recurrence_steps.lstm_backward(gh, gc, kept, cs, x, h, y0, w_ih, w_hh, backwards, wanted)
+    gx, by_state = lib.empty((T, *kept[0].shape), gh.dtype), 0
+    for n, t in reversed([*enumerate(order(T, backwards))]):
+        gx[t], gc = lstm_gates_gradient(gh[t] + by_state, gc, kept[t], cs[n], cs[n + 1])
+        by_state = gx[t] @ w_hh
+    return lstm_gradients(gx, by_state, gc, x, states_before(h, y0, backwards), w_ih, wanted)
 
 
-lstm_over.case(normal(3, 2, 8), normal(2, 2), normal(2, 2), normal(8, 2))
-lstm_over.case(normal(3, 2, 8), normal(2, 2), normal(2, 2), normal(8, 2), True)
-lstm_over.case(normal(1, 1, 12), normal(1, 3), normal(1, 3), normal(12, 3))
+lstm_over.case(normal(3, 2, 3), normal(2, 2), normal(2, 2), normal(8, 3), normal(8, 2), normal(8))
+lstm_over.case(normal(3, 2, 3), normal(2, 2), normal(2, 2), normal(8, 3), normal(8, 2), None, True)
+lstm_over.case(normal(1, 1, 2), normal(1, 3), normal(1, 3), normal(12, 2), normal(12, 3), normal(12))
 
 
 # ---- GRU --------------------------------------------------------------------------------------------------------
 
-def gru_by_steps(x, h, w, b=None, backwards=False):
-    return by_steps(lambda gates, state: (gru_gates(gates, linear(state[0], w, b), state[0]),), x, (h,), backwards)[0]
+def gru_by_steps(x, h, w_ih, w_hh, b_ih=None, b_hh=None, backwards=False):
+    return by_steps(lambda gates, state: (gru_gates(gates, linear(state[0], w_hh, b_hh), state[0]),), linear(x, w_ih, b_ih), (h,), backwards)[0]
 
 
 @op(numbers="half", home="", reference=gru_by_steps, called="gru", check=check_states)
-def gru_over(x, h, w, b=None, /, backwards=False):
-    """h of every step: (T, N, 3H), (N, H), (3H, H), (3H,) -> (T, N, H)."""
+def gru_over(x, h, w_ih, w_hh, b_ih=None, b_hh=None, /, backwards=False):
+    """h of every step: (T, N, I), (N, H), (3H, I), (3H, H), (3H,), (3H,) -> (T, N, H)."""
     if recurrence_steps.fits(x):
-        hs, kept, by_h = recurrence_steps.gru_forward(x, h, w, b, backwards)
+        hs, kept, by_h = recurrence_steps.gru_forward(x, h, w_ih, w_hh, b_ih, b_hh, backwards)
         return keep(hs, kept=kept, by_h=by_h)
     T, lib = len(x), xp(x)
-    turned = lib.ascontiguousarray(w.swapaxes(0, 1))                       # for it is read at every step
+    by_x, turned = linear.op.forward(x, w_ih, b_ih), lib.ascontiguousarray(w_hh.swapaxes(0, 1))          # for it is read at every step
     hs, kept, by_h = lib.empty((T, *h.shape), x.dtype), [None] * T, [None] * T
     for t in order(T, backwards):
         by_h[t] = h @ turned
-        if b is not None:
-            by_h[t] += b
-        y = gru_gates.op.forward(x[t], by_h[t], h)
+        if b_hh is not None:
+            by_h[t] += b_hh
+        y = gru_gates.op.forward(by_x[t], by_h[t], h)
         hs[t], kept[t] = y.result, y.extras["kept"]
         h = hs[t]
     return keep(hs, kept=kept, by_h=by_h)
 
 
 @gru_over.joint_vjp
-def _(g, h, w, y, kept, by_h, backwards, wanted):
-    T, lib = len(g), xp(g)
-    before = states_before(h, y, backwards)
+def _(g, x, h, w_ih, w_hh, y, kept, by_h, backwards, wanted):
     if type(kept) is np.ndarray:
-        gx, gates, by_state = recurrence_steps.gru_backward(g, kept, by_h, before, w, backwards)
-    else:
-        gx, gates, by_state = lib.empty((T, *kept[0].shape), g.dtype), lib.empty((T, *kept[0].shape), g.dtype), 0
-        for t in reversed(order(T, backwards)):
-            gx[t], gates[t], past = gru_gates_gradient(g[t] + by_state, kept[t], by_h[t], before[t])
-            by_state = gates[t] @ w
-            by_state += past
-    gates, before = flat(gates), flat(before)
-    return gx, by_state, times(gates.swapaxes(0, 1), before), gates.sum(axis=0) if 3 in wanted else None
+        return recurrence_steps.gru_backward(g, kept, by_h, x, h, y, w_ih, w_hh, backwards, wanted)
+    T, lib = len(g), xp(g)
+    before, by_state = states_before(h, y, backwards), 0
+    gx, gates = lib.empty((T, *kept[0].shape), g.dtype), lib.empty((T, *kept[0].shape), g.dtype)
+    for t in reversed(order(T, backwards)):
+        gx[t], gates[t], past = gru_gates_gradient(g[t] + by_state, kept[t], by_h[t], before[t])
+        by_state = gates[t] @ w_hh
+        by_state += past
+    return gru_gradients(gx, gates, by_state, x, before, w_ih, wanted)
 
 
-gru_over.case(normal(3, 2, 6), normal(2, 2), normal(6, 2), normal(6))
-gru_over.case(normal(3, 2, 6), normal(2, 2), normal(6, 2), None, True)
-gru_over.case(normal(1, 1, 9), normal(1, 3), normal(9, 3), normal(9))
+gru_over.case(normal(3, 2, 3), normal(2, 2), normal(6, 3), normal(6, 2), normal(6), normal(6))
+gru_over.case(normal(3, 2, 3), normal(2, 2), normal(6, 3), normal(6, 2), None, None, True)
+gru_over.case(normal(1, 1, 2), normal(1, 3), normal(9, 2), normal(9, 3), normal(9), normal(9))
 
 
 # ---- the plain network --------------------------------------------------------------------------------------------
@@ -168,7 +141,7 @@ def _(g, h, w, y, relu, backwards):
         gx[t] = g[t] + by_state
         gx[t] *= y[t] > 0 if relu else 1 - y[t] * y[t]
         by_state = gx[t] @ w
-    return gx, by_state, weights_gradient(gx, h, y, backwards)
+    return gx, by_state, weights_gradient(gx, states_before(h, y, backwards))
 
 
 rnn_over.case(normal(3, 2, 2), normal(2, 2), normal(2, 2))

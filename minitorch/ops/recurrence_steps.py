@@ -1,13 +1,16 @@
 """The steps of an LSTM or a GRU over a sequence, and back, on the CPU: everything is written where it will stay.
 
-Where compiled loops are to be used they take all steps.  By NumPy a step is a product with the state and the gates; the derivatives
+Where compiled loops are to be used they take the whole layer.  By NumPy a step is a product with the state and the gates; the derivatives
 of the gates are computed for several steps at once, before the gradient of the state comes by.
 """
 import numpy as np
 
 from .. import blas, dtypes, threads
 from ..autograd import loops, routes
+from ..backend import xp
+from .matmul import times
 from .recurrent import gru_gates_gradient, gru_in_place, lstm_in_place, lstm_slopes, parts
+from .reduce import added
 
 BLOCK = 1 << 16                                      # gates whose derivatives are computed together: they stay in the cache
 LEAST = 1 << 21                                      # multiplications of a step that are worth another thread
@@ -23,11 +26,55 @@ def order(T, backwards):
     return range(T - 1, -1, -1) if backwards else range(T)
 
 
+def flat(x):
+    """x (T, N, M) as (T N, M)."""
+    return x.reshape(-1, x.shape[2])
+
+
+def states_before(first, states, backwards):
+    """(T, N, H) the state before each step, in the order of `states` (T, N, H)."""
+    y = xp(states).empty(states.shape, states.dtype)
+    if backwards:
+        y[:-1], y[-1] = states[1:], first
+    else:
+        y[1:], y[0] = states[:-1], first
+    return y
+
+
+def weights_gradient(gates, x):
+    """The gradient of the weights that x is multiplied with, from that of the products: gates^T x of all steps."""
+    return times(flat(gates).swapaxes(0, 1), flat(x))
+
+
+def lstm_gradients(gates, gh, gc, x, states, w_ih, wanted):
+    """The gradients of lstm_over's inputs, those that are wanted, from those of the gates and of the first states.
+
+    The weights of x (T, N, I) and of the states before each step get theirs by one product, which is faster than two.
+    """
+    lib, I, gw_ih, gw_hh = xp(x), x.shape[2], None, None
+    if 3 in wanted or 4 in wanted:
+        both = weights_gradient(gates, lib.concatenate((x, states), axis=2))
+        gw_ih, gw_hh = lib.ascontiguousarray(both[:, :I]), lib.ascontiguousarray(both[:, I:])
+    return times(gates, w_ih) if 0 in wanted else None, gh, gc, gw_ih, gw_hh, added(gates, (0, 1), False) if 5 in wanted else None
+
+
+def gru_gradients(by_x, by_h, gh, x, states, w_ih, wanted):
+    """The gradients of gru_over's inputs, those that are wanted, from those of the gates' two parts and of the first state."""
+    return (times(by_x, w_ih) if 0 in wanted else None, gh,
+            weights_gradient(by_x, x) if 2 in wanted else None, weights_gradient(by_h, states) if 3 in wanted else None,
+            added(by_x, (0, 1), False) if 4 in wanted else None, added(by_h, (0, 1), False) if 5 in wanted else None)
+
+
 def prepared(*arrays):
-    """(minitorch.loops.recurrent, arrays row by row) where the loops are to work on arrays like the first; (None, *arrays)."""
-    if loops.wanted(arrays[0], 5000, single=True) and all([a.dtype == dtypes.F32 for a in arrays]) and blas.address(dtypes.F32):
-        return loops.module("recurrent"), *[np.ascontiguousarray(a) for a in arrays]
+    """(minitorch.loops.sequences, arrays row by row) where the loops are to work on arrays like the first; (None, *arrays)."""
+    if loops.wanted(arrays[0], 5000, single=True) and all([a.dtype == dtypes.F32 and a.size for a in arrays]) and blas.address(dtypes.F32):
+        return loops.module("sequences"), *[np.ascontiguousarray(a) for a in arrays]
     return None, *arrays
+
+
+def zeros(b, w):
+    """A bias for w; zeros in place of none."""
+    return np.zeros(len(w), w.dtype) if b is None else b
 
 
 def multiply(x, w, y):
@@ -45,36 +92,36 @@ def share(part, w, N):
         threads.run(part, N, blas.some_columns(w, N // len(threads.pieces(N, least))), least=least)
 
 
-def lstm_forward(x, h, c, w, backwards):
+def lstm_forward(x, h, c, w_ih, w_hh, b, backwards):
     """(hs, cs, kept): h of every step, c before and after every step in the order taken, the gates after their activation."""
-    T, N = x.shape[:2]
-    hs, cs, kept = np.empty((T, *h.shape), x.dtype), np.empty((T + 1, *c.shape), x.dtype), np.empty(x.shape, x.dtype)
+    (T, N, _), M = x.shape, len(w_hh)
+    hs, cs = np.empty((T, *h.shape), x.dtype), np.empty((T + 1, *c.shape), x.dtype)
     cs[0] = c
-    fast, x, h, w = prepared(x, h, w)
+    fast, kept, *given = prepared(np.empty((T, N, M), x.dtype), x, h, w_ih, w_hh, zeros(b, w_hh))
     if fast:
-        fast.share(fast.lstm_sequences, w.T, x, h, cs, kept, hs, backwards)
+        fast.lstm_forward(*given, cs, kept, hs, backwards)
         return hs, cs, kept
+    kept = times(x, w_ih.T, b)
 
     def part(start, stop, w):
-        before = h[start:stop]
+        before, by_state = h[start:stop], np.empty((stop - start, M), x.dtype)
         for n, t in enumerate(order(T, backwards)):
             gates = kept[t, start:stop]
-            multiply(before, w, gates)
-            gates += x[t, start:stop]
+            multiply(before, w, by_state)
+            gates += by_state
             before = hs[t, start:stop]
             lstm_in_place(gates, cs[n, start:stop], before, cs[n + 1, start:stop])
-    share(part, w.T, N)
+    share(part, w_hh.T, N)
     return hs, cs, kept
 
 
-def lstm_backward(g, gc, kept, cs, w, backwards):
-    """The gradients of x and of the first h and c, from that of every h and of the last c."""
+def lstm_backward(g, gc, kept, cs, x, h, hs, w_ih, w_hh, backwards, wanted):
+    """The gradients of lstm_over's inputs, from that of every h and of the last c."""
     T, N = g.shape[:2]
-    fast, g, kept, cs, w = prepared(g, kept, cs, w)
-    gx, gh, gc = np.empty(kept.shape, kept.dtype), np.zeros(gc.shape, gc.dtype), gc.copy()
+    fast, kept, *given = prepared(kept, x, h, hs, g, gc, cs, w_ih, w_hh)
     if fast:
-        fast.share(fast.lstm_sequences_back, w, g, gh, gc, kept, cs, gx, backwards)
-        return gx, gh, gc
+        return fast.lstm_backward(kept, *given, backwards, 0 in wanted, 3 in wanted or 4 in wanted)
+    gx, gh, gc = np.empty(kept.shape, kept.dtype), np.zeros(gc.shape, gc.dtype), gc.copy()
 
     def part(start, stop, w):
         several, by_h, by_c = max(1, BLOCK // max(1, gx[0, start:stop].size)), gh[start:stop], gc[start:stop]
@@ -91,18 +138,19 @@ def lstm_backward(g, gc, kept, cs, w, backwards):
                 np.multiply(gates, np.concatenate((by_c, by_c, by_c, by_h), axis=1), out=gx[t, start:stop])
                 by_c *= parts(kept[t, start:stop], 4)[1]
                 multiply(gx[t, start:stop], w, by_h)
-    share(part, w, N)
-    return gx, gh, gc
+    share(part, w_hh, N)
+    return lstm_gradients(gx, gh, gc, x, states_before(h, hs, backwards), w_ih, wanted)
 
 
-def gru_forward(x, h, w, b, backwards):
+def gru_forward(x, h, w_ih, w_hh, b_ih, b_hh, backwards):
     """(hs, kept, by_h): the state after every step, the gates after their activation, and what the state gave to them."""
-    T, N = x.shape[:2]
-    hs, kept, by_h = np.empty((T, *h.shape), x.dtype), np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
-    fast, x, h, w, b = prepared(x, h, w, np.zeros(w.shape[0], w.dtype) if b is None else b)
+    (T, N, _), M = x.shape, len(w_hh)
+    hs, kept, b = np.empty((T, *h.shape), x.dtype), np.empty((T, N, M), x.dtype), zeros(b_hh, w_hh)
+    fast, by_h, *given = prepared(np.empty((T, N, M), x.dtype), x, h, w_ih, w_hh, zeros(b_ih, w_hh), b)
     if fast:
-        fast.share(fast.gru_sequences, w.T, x, h, b, by_h, kept, hs, backwards)
+        fast.gru_forward(*given, by_h, kept, hs, backwards)
         return hs, kept, by_h
+    by_x = times(x, w_ih.T, b_ih)
 
     def part(start, stop, w):
         before = h[start:stop]
@@ -110,21 +158,21 @@ def gru_forward(x, h, w, b, backwards):
             by_state, gates = by_h[t, start:stop], kept[t, start:stop]
             multiply(before, w, by_state)
             by_state += b
-            np.add(x[t, start:stop], by_state, out=gates)
-            gru_in_place(x[t, start:stop], by_state, before, gates, hs[t, start:stop])
+            np.add(by_x[t, start:stop], by_state, out=gates)
+            gru_in_place(by_x[t, start:stop], by_state, before, gates, hs[t, start:stop])
             before = hs[t, start:stop]
-    share(part, w.T, N)
+    share(part, w_hh.T, N)
     return hs, kept, by_h
 
 
-def gru_backward(g, kept, by_h, states, w, backwards):
-    """The gradients of x, of what the state gave to the gates, and of the first state, from that of every state."""
+def gru_backward(g, kept, by_h, x, h, hs, w_ih, w_hh, backwards, wanted):
+    """The gradients of gru_over's inputs, from that of every state."""
     T, N = g.shape[:2]
-    fast, g, kept, by_h, states, w = prepared(g, kept, by_h, states, w)
-    gx, gates, gh = np.empty(kept.shape, kept.dtype), np.empty(kept.shape, kept.dtype), np.zeros(g.shape[1:], g.dtype)
+    fast, kept, *given = prepared(kept, x, h, hs, g, by_h, w_ih, w_hh)
     if fast:
-        fast.share(fast.gru_sequences_back, w, g, gh, kept, by_h, states, gx, gates, backwards)
-        return gx, gates, gh
+        return fast.gru_backward(kept, *given, backwards, 0 in wanted, 2 in wanted or 3 in wanted)
+    gx, gates, gh = np.empty(kept.shape, kept.dtype), np.empty(kept.shape, kept.dtype), np.zeros(g.shape[1:], g.dtype)
+    states = states_before(h, hs, backwards)
 
     def part(start, stop, w):
         by_state = gh[start:stop]
@@ -134,5 +182,6 @@ def gru_backward(g, kept, by_h, states, w, backwards):
             gx[here], gates[here], past = gru_gates_gradient.op.forward(by_state, kept[here], by_h[here], states[here])
             multiply(gates[here], w, by_state)
             by_state += past
-    share(part, w, N)
-    return gx, gates, gh
+    share(part, w_hh, N)
+
+    return gru_gradients(gx, gates, gh, x, states, w_ih, wanted)

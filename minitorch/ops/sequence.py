@@ -50,9 +50,9 @@ def relu_step(gates, state, w):
 def run_direction(x, sizes, state, w, step, backwards):
     """(outputs, last state): x (T, N, I), or (sum of sizes, I) where step t has sizes[t] sequences."""
     bias = w.b_ih if step is gru_step else both(w.b_ih, w.b_hh)
-    gates = linear(x, w.w_ih, bias)
     if sizes is None and w.w_hr is None and not autocast.is_on():
-        return all_steps(gates, state, w, step, backwards)
+        return all_steps(x, bias, state, w, step, backwards)
+    gates = linear(x, w.w_ih, bias)
     gates = unbind(gates) if sizes is None else gates.split(sizes)
     first, ended, ys = state, [], []
     state = tuple(s[:len(gates[-1])] for s in first) if backwards and sizes else first
@@ -72,13 +72,13 @@ def run_direction(x, sizes, state, w, step, backwards):
     return (stack(ys) if sizes is None else cat(ys)), state
 
 
-def all_steps(gates, state, w, step, backwards):
+def all_steps(x, bias, state, w, step, backwards):
     """run_direction for sequences of one length, as one op."""
     if step is lstm_step:
-        ys, c = lstm_over(gates, *state, w.w_hh, backwards=backwards)
+        ys, c = lstm_over(x, *state, w.w_ih, w.w_hh, bias, backwards=backwards)
         return ys, (ys[0 if backwards else -1], c)
-    ys = gru_over(gates, *state, w.w_hh, w.b_hh, backwards=backwards) if step is gru_step else \
-        rnn_over(gates, *state, w.w_hh, relu=step is relu_step, backwards=backwards)
+    ys = gru_over(x, *state, w.w_ih, w.w_hh, bias, w.b_hh, backwards=backwards) if step is gru_step else \
+        rnn_over(linear(x, w.w_ih, bias), *state, w.w_hh, relu=step is relu_step, backwards=backwards)
     return ys, (ys[0 if backwards else -1],)
 
 
