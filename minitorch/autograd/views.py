@@ -13,6 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..backend import xp
 from ..blocks import LARGE, elementwise, fit, ufunc_of
+from ..copies import write
 from ..tensor import Inference, leaf_of, wrap
 from .engine import Leaf, Node
 from .mode import enable_grad, mode
@@ -215,7 +216,7 @@ def assign(t, y, name):
         raise RuntimeError(f"{name}: output with shape {list(t.array.shape)} doesn't match the broadcast shape {list(y.array.shape)}")
     if dtypes.of(y.array.dtype).kind > dtypes.of(t.array.dtype).kind:
         raise RuntimeError(f"{name}: result type {y.dtype} can't be cast to the desired output type {t.dtype}")
-    t.array[...] = y.array
+    write(t.array, y.array)
     t.counter[0] = list.__getitem__(t.counter, 0) + 1
     node = y.node
     if node is None or not mode.grad:
