@@ -6,12 +6,14 @@ NumPy's functions and compiled loops let go of the interpreter while they work, 
 processors busy.  Handing work over costs 30 to 100 microseconds: `least` says how much of range(n) is worth that.
 The threads start when they are first needed, and start anew in a forked process.
 """
+import contextlib
 import contextvars
+import ctypes
 import os
 import threading
 
 count = None                                         # of threads, the caller's own among them; None: not asked for yet
-helpers = []                                         # the queues of the threads that wait for work
+helpers = []                                         # the threads that wait for work
 here = threading.local()                             # .helping: in a helper, whose own work is not divided again
 lock = threading.Lock()
 
@@ -52,15 +54,48 @@ def run(part, n, *args, least=1):
     done = SimpleQueue()
     with lock:
         while len(helpers) < len(others):
-            helpers.append(SimpleQueue())
-            threading.Thread(target=work, args=(helpers[-1],), daemon=True, name=f"minitorch-{len(helpers)}").start()
-        for todo, (start, stop) in zip(helpers, others):
-            todo.put((done, contextvars.copy_context(), part, start, stop, args))
+            helpers.append(Helper(len(helpers) + 1))
+        mine = processor()
+        for helper, (start, stop) in zip(helpers, others):
+            if helper.apart_from != mine:
+                helper.keep_apart(mine)
+            helper.todo.put((done, contextvars.copy_context(), part, start, stop, args))
     failure = attempt(part, *own, args)
     for _ in others:
         failure = done.get() or failure
     if failure is not None:
         raise failure
+
+
+class Helper:
+    """A thread that waits for work, on other processors than the one that gives it.
+
+    Left alone, a system of few processors may wake it for good on that very one: the two would take turns there, beside an idle one.
+    """
+
+    def __init__(self, number):
+        from queue import SimpleQueue
+        self.todo, self.apart_from = SimpleQueue(), None
+        thread = threading.Thread(target=work, args=(self.todo,), daemon=True, name=f"minitorch-{number}")
+        thread.start()
+        self.id = thread.native_id
+
+    def keep_apart(self, processor):
+        self.apart_from = processor
+        if others := os.sched_getaffinity(0) - {processor}:
+            with contextlib.suppress(OSError):       # the system's to refuse
+                os.sched_setaffinity(self.id, others)
+
+
+def which_processor():
+    """A function that gives the number of the processor that its thread runs on; None where nobody knows."""
+    if hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            return ctypes.PyDLL(None).sched_getcpu
+    return lambda: None
+
+
+processor = which_processor()
 
 
 def attempt(part, start, stop, args):

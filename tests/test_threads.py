@@ -1,5 +1,6 @@
 """The threads that share work on large arrays, and NumPy's library of linear algebra beside them."""
 import multiprocessing
+import os
 import threading
 
 import numpy as np
@@ -54,6 +55,43 @@ def test_an_exception_of_a_piece_is_raised_where_the_work_was_given(three_thread
     with pytest.raises(ValueError, match="the first piece"):
         threads.run(part, 3)
     threads.run(lambda start, stop: None, 3)                                  # and the helpers go on
+
+
+@pytest.mark.skipif(threads.processor() is None or len(os.sched_getaffinity(0)) < 2, reason="one processor, or a system that does not say which")
+def test_helpers_keep_off_the_processor_of_the_one_they_help(three_threads):
+    def help_from(processor):                        # in a thread of its own, which alone is moved
+        os.sched_setaffinity(0, {processor})
+        os.sched_setaffinity(0, everywhere)          # it stays there as long as nobody else wants to
+        totals = np.zeros(3, int)
+
+        def part(start, stop):
+            totals[start:stop] += 1
+        threads.run(part, 3)
+        assert (totals == 1).all()
+        found.append([(helper.apart_from, os.sched_getaffinity(helper.id)) for helper in threads.helpers[:2]])
+    found, everywhere = [], os.sched_getaffinity(0)
+    for processor in sorted(everywhere)[:2]:
+        thread = threading.Thread(target=help_from, args=(processor,))
+        thread.start()
+        thread.join()
+    assert len(found) == 2
+    for helpers in found:
+        assert all(mine in everywhere and allowed == everywhere - {mine} for mine, allowed in helpers)
+
+
+@pytest.mark.skipif(threads.processor() is None, reason="a system that does not say on which processor a thread runs")
+def test_one_processor_is_enough(three_threads):
+    def part(start, stop):
+        totals[start:stop] += 1
+
+    def pinned():
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        threads.run(part, 3)
+    totals = np.zeros(3, int)
+    thread = threading.Thread(target=pinned)
+    thread.start()
+    thread.join()
+    assert (totals == 1).all()
 
 
 def test_many_threads_share_the_helpers(three_threads):
