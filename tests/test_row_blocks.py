@@ -58,7 +58,7 @@ def test_blocks_say_what_the_whole_says(name, numbers, loops, threads, monkeypat
                     for constant, value in {"LARGE": 1, "LEAST": 8, "BLOCK": 40, "PIECE": 16}.items() if small else ():
                         patch.setattr(row_blocks, constant, value)
                     by_rows = row_blocks.by_rows
-                    patch.setattr(row_blocks, "by_rows", lambda *args, by_rows=by_rows: taken.append(1) or by_rows(*args))
+                    patch.setattr(row_blocks, "by_rows", lambda *args, by_rows=by_rows, **how: taken.append(1) or by_rows(*args, **how))
                     results.append(found(lambda x, dim=dim: REDUCTIONS[name](x, dim), x))
             for part, whole in zip(*results, strict=True):
                 assert part.shape == whole.shape and part.dtype == whole.dtype

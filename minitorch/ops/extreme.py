@@ -12,7 +12,7 @@ from ..backend import xp
 from ..cases import booleans, distinct, integers, normal
 from ..dtypes import I64, is_float
 from ..tensor import Tensor
-from . import row_blocks
+from . import column_blocks, row_blocks
 from .choose import maximum, minimum
 from .dims import count, kept, one, over
 from .scan import Found, running
@@ -56,11 +56,12 @@ def amin(input, /, dim=None, keepdim=False):
 
 def extreme_over(name, x, axis, keepdim=False):
     """x.max or x.min over `axis`."""
-    rows = row_blocks.matrix(x, axis)
-    if rows is None:
-        return getattr(x, name)(axis, None, keepdim)
     f = getattr(np, name)
-    return row_blocks.shaped(row_blocks.folded(lambda x: f(x, 1), f, rows), x, axis, keepdim)
+    if (rows := row_blocks.matrix(x, axis)) is not None:
+        return row_blocks.shaped(row_blocks.folded(lambda x: f(x, 1), f, rows, at_once=True), x, axis, keepdim)
+    if (columns := column_blocks.matrix(x, axis)) is not None:
+        return column_blocks.shaped(column_blocks.folded(lambda x: f(x, 0), columns), x, axis, keepdim)
+    return getattr(x, name)(axis, None, keepdim)
 
 
 amax.vjp(lambda g, input, y, dim: shared(g, input, y, dim))

@@ -49,12 +49,15 @@ FEW = 20000                                          # numbers below which NumPy
 
 def added(x, axis, keepdim):
     """The sum of floats."""
-    if type(axis) is int and x.size > FEW and type(x) is np.ndarray and x.shape[axis] <= 8:
-        return sum_of_few(x, axis, keepdim)
-    rows = row_blocks.matrix(x, axis, FEW if type(axis) is int else None)
-    if rows is None:
+    if x.size < FEW or type(x) is not np.ndarray:
         return x.sum(axis, None, None, keepdim)
-    return row_blocks.shaped(row_blocks.folded(row_blocks.sums, np.sum, rows), x, axis, keepdim)
+    if type(axis) is int and x.shape[axis] <= 8:
+        return sum_of_few(x, axis, keepdim)
+    if (rows := row_blocks.matrix(x, axis, FEW if type(axis) is int else None)) is not None:
+        return row_blocks.shaped(row_blocks.folded(row_blocks.sums, np.sum, rows, at_once=True), x, axis, keepdim)
+    if (columns := column_blocks.matrix(x, axis, FEW)) is not None:
+        return column_blocks.shaped(column_blocks.folded(column_blocks.sums, columns), x, axis, keepdim)
+    return x.sum(axis, None, None, keepdim)
 
 
 def sum_of_few(x, axis, keepdim):
@@ -153,7 +156,7 @@ def _(loops, input, dim=None, keepdim=False, dtype=None):
     rows = row_blocks.matrix(input, axis, 1, 1)
     if rows is None or dtype is not None:
         return NotImplemented
-    return row_blocks.shaped(row_blocks.folded(loops.products, np.prod, rows), input, axis, keepdim)
+    return row_blocks.shaped(row_blocks.folded(loops.products, np.prod, rows, at_once=True), input, axis, keepdim)
 
 
 prod.vjp(lambda g, input, y, dim: spread(g * y, dim, input.shape) / input if usual(y) or without_zeros(input) else
@@ -258,4 +261,4 @@ sum_to_size.case(normal(2, 3, 4), 3, 1)
 sum_to_size.case(normal(2, 3, 4), (3, 4))
 
 
-from . import arrange, pad, row_blocks, scan, strides  # noqa: E402  (last: the modules of ops name each other)
+from . import arrange, column_blocks, pad, row_blocks, scan, strides  # noqa: E402  (last: the modules of ops name each other)
