@@ -38,16 +38,19 @@ logsumexp.vjp(lambda g, input, y, dim: logsumexp_gradient(g, input, y, dim=dim))
 
 @logsumexp.loop("reduce", least=5000, single=True)
 def _(loops, input, dim, keepdim=False):
-    if not input.size or not last_alone(dim, keepdim, input.ndim):
+    d = alone(dim, keepdim, input.ndim)
+    if not input.size or d is None:
         return NotImplemented
-    y = loops.logsumexp(input.reshape(-1, input.shape[-1])).reshape(input.shape[:-1])
-    return y[..., None] if keepdim else y
+    y = loops.logsumexp(input, d)
+    return y if keepdim else y.squeeze(d)
 
 
-def last_alone(dim, keepdim, ndim):
-    """Whether a reduction is over the last axis and no other."""
+def alone(dim, keepdim, ndim):
+    """The one axis that a reduction is over, counted from 0; None for several."""
     axis = over(dim, keepdim, ndim)
-    return axis in (-1, ndim - 1, (ndim - 1,)) or ndim == 1
+    if type(axis) is tuple and len(axis) == 1:
+        axis = axis[0]
+    return 0 if ndim == 1 else axis % ndim if type(axis) is int else None
 
 
 def gradient_reference(input, x, total, dim):
@@ -75,9 +78,8 @@ def gradient_of_rows(y, x, total, g):
 
 @logsumexp_gradient.loop("reduce", least=5000, single=True, by=1)
 def _(loops, input, x, total, dim):
-    if not x.size or not last_alone(dim, False, x.ndim):
-        return NotImplemented
-    return loops.logsumexp_gradient(input.reshape(-1), x, total.reshape(-1))
+    d = alone(dim, False, x.ndim)
+    return NotImplemented if not x.size or d is None else loops.logsumexp_gradient(input, x, total, d)
 
 
 logsumexp.case(normal(3, 4), 1)

@@ -3,6 +3,7 @@
 Derivatives run the recurrence s_k = a_k s_(k-1) + b_k, which divides by nothing and is its own transpose,
 read backwards: right where factors are zero, without overflow, and differentiable any number of times.
 """
+import math
 from collections import namedtuple
 
 import numpy as np
@@ -27,8 +28,8 @@ def at(dim, part):
 
 # ---- running sums ---------------------------------------------------------------------------------------------
 
-def accumulated(method, input, dim, dtype):
-    """cumsum or cumprod of an array in PyTorch's dtypes: floats in the widest there is, rounded once."""
+def accumulated(method, input, dim, dtype, step=1):
+    """cumsum or cumprod of an array in PyTorch's dtypes: floats in the widest there is, rounded once.  step -1: from the end."""
     d = input.dtype if dtype is None else dtypes.numpy_dtype(dtype)
     if dtype is None and not is_float(d):
         d = I64
@@ -36,9 +37,37 @@ def accumulated(method, input, dim, dtype):
     if not input.ndim:
         return input.astype(d)
     input = input if input.dtype == d else input.astype(d)
+    if (d is F32 or d is F64) and row_blocks.LARGE <= input.size > input.shape[dim] and type(input) is np.ndarray:
+        if (rows := row_blocks.matrix(input, dim)) is not None:
+            def of_rows(y, x):
+                np.copyto(y[:, ::step], getattr(x[:, ::step], method)(1, F64), "same_kind")
+            return row_blocks.like(input, of_rows, rows, at_once=True)     # in small blocks two threads are hardly sooner done than one
+        if math.prod(input.shape[dim + 1:]) >= WIDE:
+            return accumulated_row_by_row(method, input, dim, step)
     wide = F64 if d is F32 else F32 if is_half(d) else d
-    y = getattr(input, method)(dim, wide)
+    way = at(dim, slice(None, None, step))
+    y = getattr(input[way], method)(dim, wide)[way]
     return y if wide is d else y.astype(d)
+
+
+WIDE = 128                                           # numbers after an axis from which adding them all at once beats NumPy's way
+
+
+def accumulated_row_by_row(method, x, dim, step):
+    """cumsum or cumprod along an axis that is not the last: each row is the one before with the next of x joined to it."""
+    y = np.empty_like(x)
+    join, total = (np.add, 0.0) if method == "cumsum" else (np.multiply, 1.0)
+    total = np.full(x.shape[:dim] + x.shape[dim + 1:], total)
+    for i in range(x.shape[dim])[::step]:
+        join(total, x[at(dim, i)], out=total)
+        y[at(dim, i)] = total
+    return y
+
+
+def accumulated_by_loop(scan, method, input, dim, dtype, backwards=False):
+    if not input.size or not input.ndim or dtype is not None:
+        return NotImplemented
+    return scan.accumulated(method, input, axis(dim, input.ndim), backwards)
 
 
 @op(inplace=True)
@@ -50,12 +79,11 @@ def cumsum(input, /, dim, dtype=None):
 @op(home="")
 def cumsum_from_end(input, /, dim):
     """y[i] = x[i] + ... + x[n - 1] along `dim`: the transpose of cumsum."""
-    if not input.ndim:
-        return input.copy()
-    back = at(axis(dim, input.ndim), slice(None, None, -1))
-    return accumulated("cumsum", input[back], dim, None)[back]
+    return accumulated("cumsum", input, dim, None, -1)
 
 
+cumsum.loop("scan", least=5000)(lambda scan, input, dim, dtype=None: accumulated_by_loop(scan, "cumsum", input, dim, dtype))
+cumsum_from_end.loop("scan", least=5000)(lambda scan, input, dim: accumulated_by_loop(scan, "cumsum", input, dim, None, True))
 cumsum.vjp(lambda g, dim: cumsum_from_end(g, dim))
 cumsum_from_end.vjp(lambda g, dim: cumsum(g, dim))
 cumsum.case(normal(3, 4), 0)
@@ -107,6 +135,7 @@ def cumprod(input, /, dim, dtype=None):
     """y[i] = x[0] x[1] ... x[i] along `dim`.  Integers and booleans multiply in int64."""
     return accumulated("cumprod", input, dim, dtype)
 
+cumprod.loop("scan", least=5000)(lambda scan, input, dim, dtype=None: accumulated_by_loop(scan, "cumprod", input, dim, dtype))
 cumprod.vjp(lambda g, input, y, dim: cumprod_vjp(g, input, y, dim))
 cumprod.case(normal(3, 4), 0)
 cumprod.case(normal(2, 5, 2), -2)
@@ -246,4 +275,4 @@ diff.case(normal(3, 4), 0)
 diff.case(normal(3, 4), n=5)
 
 
-from . import exponential, gather, reduce  # noqa: E402  (last: the modules of ops name each other)
+from . import exponential, gather, reduce, row_blocks  # noqa: E402  (last: the modules of ops name each other)

@@ -73,13 +73,12 @@ def last(input, dim):
     return dim == input.ndim - 1
 
 
-softmax_over.loop("softmax", least=4000, single=True)(lambda loops, input, dim: loops.softmax(input) if last(input, dim) else NotImplemented)
-log_softmax_over.loop("softmax", least=4000, single=True)(
-    lambda loops, input, dim: loops.log_softmax(input) if last(input, dim) else NotImplemented)
+softmax_over.loop("softmax", least=4000, single=True)(lambda loops, input, dim: loops.softmax(input, dim) if input.size else NotImplemented)
+log_softmax_over.loop("softmax", least=4000, single=True)(lambda loops, input, dim: loops.log_softmax(input, dim) if input.size else NotImplemented)
 softmax_gradient.loop("softmax", least=4000, single=True)(
-    lambda loops, input, other, dim: loops.softmax_gradient(input, other) if last(input, dim) else NotImplemented)
+    lambda loops, input, other, dim: loops.softmax_gradient(input, other, dim) if input.size else NotImplemented)
 log_softmax_gradient.loop("softmax", least=4000, single=True)(
-    lambda loops, input, other, dim: loops.log_softmax_gradient(input, other) if last(input, dim) else NotImplemented)
+    lambda loops, input, other, dim: loops.log_softmax_gradient(input, other, dim) if input.size else NotImplemented)
 softmax_over.kernel("softmax")(lambda kernels, input, dim: kernels.softmax(input) if last(input, dim) else NotImplemented)
 log_softmax_over.kernel("softmax")(lambda kernels, input, dim: kernels.log_softmax(input) if last(input, dim) else NotImplemented)
 softmax_gradient.kernel("softmax")(
