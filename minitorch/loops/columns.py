@@ -97,7 +97,7 @@ def softmax(x, dim):
 
 @inline
 def logarithm(x, l, left, right, most, total):
-    """most = log of the sum of e^x of each column, without overflow."""
+    """most = log of the sum of e^x of each column, without overflow; NaN where infinity is among them."""
     largest(x, l, left, right, most)
     total[:] = F(0)
     for j in range(right - left):
@@ -107,11 +107,7 @@ def logarithm(x, l, left, right, most, total):
         for j in range(row.size):
             total[j] += decay(row[j] - most[j])
     for j in range(right - left):
-        if most[j] == F(np.inf):                     # and so the sum, unless there is a NaN
-            for k in range(x.shape[1]):
-                most[j] = most[j] if x[l, k, left + j] == x[l, k, left + j] else x[l, k, left + j]
-        else:
-            most[j] += np.log(total[j])
+        most[j] += np.log(total[j])
 
 
 @loop
@@ -123,6 +119,11 @@ def logarithms(start, stop, tiles, width, x, y):
         logarithm(x, l, left, right, most, total)
         for j in range(right - left):
             y[l, 0, left + j] = most[j]
+            if most[j] != most[j]:                   # infinity, unless there is a NaN
+                y[l, 0, left + j] = F(np.inf)
+                for k in range(x.shape[1]):
+                    if x[l, k, left + j] != x[l, k, left + j]:
+                        y[l, 0, left + j] = x[l, k, left + j]
 
 
 def logsumexp(x, dim):

@@ -11,6 +11,9 @@ from .dims import count, kept, one
 from .scan import Found
 
 
+FEW = 16                                             # numbers for each that is equal to an extreme
+
+
 def require_elements(name, input, dim, error=RuntimeError):
     """What PyTorch says to the extreme of nothing."""
     if dim is None or dim == () or dim == []:
@@ -33,7 +36,7 @@ def places(name, x, dim):
     if x.size >= row_blocks.LARGE and dim % x.ndim < x.ndim - 1 and x.flags.c_contiguous:
         extremes = extreme.extreme_over(name[3:], x, dim, True)
         best = (x == extremes) | (x != x) if (extremes != extremes).any() else x == extremes
-        if np.count_nonzero(best) < x.size >> 4:
+        if np.count_nonzero(best) * FEW < x.size:
             tail = prod(x.shape[dim % x.ndim + 1:])
             before, column = np.divmod(np.flatnonzero(best)[::-1], tail)             # the first ones are written last
             lead, row = np.divmod(before, x.shape[dim])
