@@ -93,10 +93,10 @@ def column_products(start, stop, x, y, first, step, tiles):
             k += step
 
 
-def accumulated(method, x, dim, backwards=False):
-    """cumsum or cumprod of x along `dim`; backwards: from the end."""
+def accumulated(method, x, dim, step):
+    """cumsum or cumprod of x along `dim`; step -1: from the end."""
     y, n = np.empty_like(x), x.shape[dim]
-    first, step = (n - 1, -1) if backwards else (0, 1)
+    first = 0 if step == 1 else n - 1
     lead, tail = int(np.prod(x.shape[:dim])), int(np.prod(x.shape[dim + 1:]))
     if tail == 1:
         rows = row_sums if method == "cumsum" else row_products

@@ -12,10 +12,10 @@ from ..backend import xp
 from ..cases import booleans, distinct, integers, normal
 from ..dtypes import I64, is_float
 from ..tensor import Tensor
-from . import column_blocks, row_blocks
+from . import column_blocks, place, row_blocks
 from .choose import maximum, minimum
 from .dims import one, over
-from .place import found_at, places, places_by_loop, require_elements
+from .place import found_at, places, require_elements
 from .scan import Found, running
 from .ties import shared, to_place
 
@@ -46,6 +46,8 @@ def amin(input, /, dim=None, keepdim=False):
 
 def extreme_over(name, x, axis, keepdim=False):
     """x.max or x.min over `axis`."""
+    if x.size < row_blocks.LARGE:
+        return getattr(x, name)(axis, None, keepdim)
     f = getattr(np, name)
     if (rows := row_blocks.matrix(x, axis)) is not None:
         return row_blocks.shaped(row_blocks.folded(lambda x: f(x, 1), f, rows, at_once=True), x, axis, keepdim)
@@ -111,21 +113,9 @@ def found_along(name, x, dim, keepdim):
     if d is None:                                    # 0-d
         return Found(x.copy(), xp(x).zeros((), I64))
     require_elements(name, x, d)
-    if type(x) is np.ndarray and x.size > 10000:     # read once
+    if type(x) is np.ndarray and x.size > place.MANY:     # read once
         return found_at(x, places("arg" + name, x, d), d, keepdim)
     return Found(getattr(x, name)(d, None, keepdim), getattr(x, "arg" + name)(d, None, keepdims=keepdim))
-
-
-@max_along.loop("columns", least=5000)
-def _(columns, input, dim, keepdim=False):
-    y = places_by_loop(columns, 1, input, dim, keepdim)
-    return y if y is NotImplemented else found_at(input, y, dim, keepdim)
-
-
-@min_along.loop("columns", least=5000)
-def _(columns, input, dim, keepdim=False):
-    y = places_by_loop(columns, -1, input, dim, keepdim)
-    return y if y is NotImplemented else found_at(input, y, dim, keepdim)
 
 
 for _f in (max_of_all, min_of_all):

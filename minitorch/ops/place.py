@@ -3,14 +3,15 @@ from math import prod
 
 import numpy as np
 
+from ..autograd import loops
 from ..autograd.op import op
 from ..cases import distinct, integers
 from ..dtypes import I64
-from . import row_blocks
 from .dims import count, kept, one
 from .scan import Found
 
 
+MANY = 5000                                          # numbers from which more than NumPy's way is worth it
 FEW = 16                                             # numbers for each that is equal to an extreme
 
 
@@ -32,24 +33,25 @@ def found_at(x, indices, dim, keepdim):
 
 
 def places(name, x, dim):
-    """x.argmax or x.argmin along `dim`, which stays; sooner than NumPy where few are equal to an extreme, and it is not the last axis."""
-    if x.size >= row_blocks.LARGE and dim % x.ndim < x.ndim - 1 and x.flags.c_contiguous:
-        extremes = extreme.extreme_over(name[3:], x, dim, True)
-        best = (x == extremes) | (x != x) if (extremes != extremes).any() else x == extremes
-        if np.count_nonzero(best) * FEW < x.size:
-            tail = prod(x.shape[dim % x.ndim + 1:])
-            before, column = np.divmod(np.flatnonzero(best)[::-1], tail)             # the first ones are written last
-            lead, row = np.divmod(before, x.shape[dim])
-            y = np.empty(extremes.shape, I64)
-            y.reshape(-1)[lead * tail + column] = row
-            return y
-    return getattr(x, name)(dim, None, keepdims=True)
+    """x.argmax or x.argmin along `dim`, which stays.  NumPy's are slow where that is not the last axis."""
+    d = dim % x.ndim
+    if d < x.ndim - 1 and loops.wanted(x, MANY):
+        return loops.module("columns").place(np.ascontiguousarray(x), d, 1 if name == "argmax" else -1)
+    return sparse_places(name, x, d) if d < x.ndim - 1 and x.flags.c_contiguous else getattr(x, name)(d, None, keepdims=True)
 
 
-def places_by_loop(columns, sign, x, dim, keepdim):
-    """The same, compiled; NotImplemented for the last axis, which NumPy is good at."""
-    d = one(dim, keepdim, x.ndim)
-    return NotImplemented if d is None or not x.size or d % x.ndim == x.ndim - 1 else columns.place(x, d % x.ndim, sign)
+def sparse_places(name, x, dim):
+    """The same from the extremes and the places of all that equal them, if those are few."""
+    extremes = extreme.extreme_over(name[3:], x, dim, True)
+    best = (x == extremes) | (x != x) if (extremes != extremes).any() else x == extremes
+    if np.count_nonzero(best) * FEW > x.size:
+        return getattr(x, name)(dim, None, keepdims=True)
+    tail = prod(x.shape[dim + 1:])
+    before, column = np.divmod(np.flatnonzero(best)[::-1], tail)     # the first ones are written last
+    lead, row = np.divmod(before, x.shape[dim])
+    y = np.empty(extremes.shape, I64)
+    y.reshape(-1)[lead * tail + column] = row
+    return y
 
 
 @op(differentiable=False)
@@ -69,23 +71,11 @@ def place_of(name, x, dim, keepdim):
         raise RuntimeError(f"{name}(): does not support bool input")
     d = one(dim, keepdim, x.ndim)
     require_elements(name, x, d, IndexError)
-    if d is not None and x.size >= row_blocks.LARGE and type(x) is np.ndarray:
+    if d is not None and x.size > MANY and type(x) is np.ndarray:
         y = places(name, x, d)
         return y if keepdim else y.squeeze(d)
     y = getattr(x, name)(d)
     return y.reshape(kept(x.shape, d)) if keepdim else y
-
-
-@argmax.loop("columns", least=5000)
-def _(columns, input, dim=None, keepdim=False):
-    y = places_by_loop(columns, 1, input, dim, keepdim)
-    return y if y is NotImplemented or keepdim else y.squeeze(dim)
-
-
-@argmin.loop("columns", least=5000)
-def _(columns, input, dim=None, keepdim=False):
-    y = places_by_loop(columns, -1, input, dim, keepdim)
-    return y if y is NotImplemented or keepdim else y.squeeze(dim)
 
 
 for _f in (argmax, argmin):

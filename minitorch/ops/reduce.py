@@ -146,7 +146,7 @@ def prod(input, /, dim=None, keepdim=False, dtype=None):
     if is_half(d):
         return input.prod(axis, F32, None, keepdim).astype(d)
     if (d is F32 or d is F64) and (rows := row_blocks.matrix(input, axis)) is not None:
-        return row_blocks.shaped(row_blocks.folded(products, np.prod, rows), input, axis, keepdim)
+        return row_blocks.shaped(row_blocks.folded(products, np.prod, rows, at_once=True), input, axis, keepdim)
     return input.prod(axis, I64 if dtype is None and not is_float(d) else d, None, keepdim)
 
 
@@ -173,7 +173,13 @@ prod.case(normal(3), 0, dtype="float64")
 
 
 def products(x):
-    """The product of each row of a matrix, whose halves are multiplied until little is left: NumPy takes five times as long."""
+    """The product of each row of a matrix, whose parts are multiplied until little is left: NumPy takes five times as long."""
+    N, D = x.shape
+    if D >= 256:
+        end = D - D % 128
+        y = x[:, :end].reshape(N, -1, 128).prod(1)
+        y[:, :D - end] *= x[:, end:]
+        x = y
     while x.shape[1] > 16:
         half = x.shape[1] // 2
         y = x[:, :half] * x[:, half:2 * half]

@@ -9,6 +9,7 @@ from collections import namedtuple
 import numpy as np
 
 from .. import dtypes
+from ..autograd import loops
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import booleans, distinct, integers, normal
@@ -37,19 +38,25 @@ def accumulated(method, input, dim, dtype, step=1):
     if not input.ndim:
         return input.astype(d)
     input = input if input.dtype == d else input.astype(d)
-    if (d is F32 or d is F64) and row_blocks.LARGE <= input.size > input.shape[dim] and type(input) is np.ndarray:
-        if (rows := row_blocks.matrix(input, dim)) is not None:
+    if (d is F32 or d is F64) and input.size > MANY and type(input) is np.ndarray:
+        if loops.wanted(input, MANY):
+            return loops.module("scan").accumulated(method, np.ascontiguousarray(input), dim, step)
+        if (rows := row_blocks.matrix(input, dim)) is not None and len(rows) > 1:
             def of_rows(y, x):
                 np.copyto(y[:, ::step], getattr(x[:, ::step], method)(1, F64), "same_kind")
             return row_blocks.like(input, of_rows, rows, at_once=True)     # in small blocks two threads are hardly sooner done than one
         if math.prod(input.shape[dim + 1:]) >= WIDE:
             return accumulated_row_by_row(method, input, dim, step)
     wide = F64 if d is F32 else F32 if is_half(d) else d
-    way = at(dim, slice(None, None, step))
-    y = getattr(input[way], method)(dim, wide)[way]
+    if step == 1:
+        y = getattr(input, method)(dim, wide)
+    else:
+        back = at(dim, slice(None, None, -1))
+        y = getattr(input[back], method)(dim, wide)[back]
     return y if wide is d else y.astype(d)
 
 
+MANY = 5000                                          # numbers from which more than NumPy's way is worth it
 WIDE = 128                                           # numbers after an axis from which adding them all at once beats NumPy's way
 
 
@@ -64,12 +71,6 @@ def accumulated_row_by_row(method, x, dim, step):
     return y
 
 
-def accumulated_by_loop(scan, method, input, dim, dtype, backwards=False):
-    if not input.size or not input.ndim or dtype is not None:
-        return NotImplemented
-    return scan.accumulated(method, input, axis(dim, input.ndim), backwards)
-
-
 @op(inplace=True)
 def cumsum(input, /, dim, dtype=None):
     """y[i] = x[0] + ... + x[i] along `dim`.  Integers and booleans add up in int64."""
@@ -82,8 +83,6 @@ def cumsum_from_end(input, /, dim):
     return accumulated("cumsum", input, dim, None, -1)
 
 
-cumsum.loop("scan", least=5000)(lambda scan, input, dim, dtype=None: accumulated_by_loop(scan, "cumsum", input, dim, dtype))
-cumsum_from_end.loop("scan", least=5000)(lambda scan, input, dim: accumulated_by_loop(scan, "cumsum", input, dim, None, True))
 cumsum.vjp(lambda g, dim: cumsum_from_end(g, dim))
 cumsum_from_end.vjp(lambda g, dim: cumsum(g, dim))
 cumsum.case(normal(3, 4), 0)
@@ -135,7 +134,6 @@ def cumprod(input, /, dim, dtype=None):
     """y[i] = x[0] x[1] ... x[i] along `dim`.  Integers and booleans multiply in int64."""
     return accumulated("cumprod", input, dim, dtype)
 
-cumprod.loop("scan", least=5000)(lambda scan, input, dim, dtype=None: accumulated_by_loop(scan, "cumprod", input, dim, dtype))
 cumprod.vjp(lambda g, input, y, dim: cumprod_vjp(g, input, y, dim))
 cumprod.case(normal(3, 4), 0)
 cumprod.case(normal(2, 5, 2), -2)
