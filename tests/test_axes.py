@@ -6,7 +6,7 @@ import pytest
 
 import minitorch
 from minitorch import backends
-from minitorch.ops import column_blocks, place, reduce, row_blocks, scan
+from minitorch.ops import blocks, column_blocks, place, reduce, row_blocks, scan
 from test_row_blocks import NUMBERS, found
 
 CALLS = {
@@ -24,7 +24,8 @@ CALLS = {
     "cumprod": lambda x, dim: x.cumprod(dim),
     "topk": lambda x, dim: x.topk(2, dim).values,
 }
-PLACES = [((40, 7), 0), ((9, 23), -1), ((5, 6, 31), 1), ((2, 70, 3), -2), ((4, 3, 5), 0), ((1, 30), 0), ((30, 1), 0), ((9, 2), 1)]
+PLACES = [((40, 7), 0), ((9, 23), -1), ((5, 6, 31), 1), ((2, 70, 3), -2), ((4, 3, 5), 0), ((1, 30), 0), ((30, 1), 0),
+          ((9, 2), 1), ((1, 43), 1), ((57,), 0)]
 
 
 def ways(monkeypatch, loops, threads):
@@ -33,8 +34,10 @@ def ways(monkeypatch, loops, threads):
         monkeypatch.setattr(reduce, "FEW", 1 << 30)
         return backends.using(loops="never")
     monkeypatch.setattr(minitorch.threads, "count", threads)
-    for module, constants in (row_blocks, {"LARGE": 1, "LEAST": 8, "BLOCK": 40, "SHORT": 4, "PIECE": 16}), \
-            (column_blocks, {"LEAST": 8, "PIECE": 4}), (reduce, {"FEW": 1}), (scan, {"WIDE": 2, "MANY": 1}), (place, {"FEW": 1, "MANY": 1}):
+    small = (row_blocks, {"LARGE": 1, "LEAST": 8, "BLOCK": 40, "SHORT": 4, "PIECE": 16}), \
+        (column_blocks, {"LEAST": 8, "PIECE": 4}), (reduce, {"FEW": 1}), (blocks, {"ALONE": 20, "SHARED": 20}), \
+        (scan, {"WIDE": 2, "MANY": 1}), (place, {"FEW": 1, "MANY": 1})
+    for module, constants in small:
         for name, value in constants.items():
             monkeypatch.setattr(module, name, value)
     if loops == "always":

@@ -4,10 +4,12 @@ import numpy as np
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal
-from . import row_blocks
+from . import column_blocks, row_blocks
+from .blocks import by_slices
 from .dims import count, kept, over
 from .exponential import exp
 from .reduce import added, spread
+from .softmax_blocks import logsumexp_of_columns
 
 
 @op(numbers="float")
@@ -19,6 +21,8 @@ def logsumexp(input, /, dim, keepdim=False):
     if (rows := row_blocks.matrix(input, axis)) is not None:
         y = row_blocks.folded(of_rows, lambda y: of_rows(y[None])[0], rows)
         return row_blocks.shaped(y, input, axis, keepdim)
+    if (columns := column_blocks.matrix(input, axis)) is not None:
+        return column_blocks.shaped(logsumexp_of_columns(columns), input, axis, keepdim)
     m = input.max(axis, None, True)
     m = library.where(library.isfinite(m), m, m.dtype.type(0))
     e = library.asarray(input - m)
@@ -62,6 +66,11 @@ def logsumexp_gradient(input, x, total, /, dim):
     """The gradient `input` of logsumexp's result `total` times e^(x - total), logsumexp's derivative at x."""
     if (rows := row_blocks.matrix(x, over(dim, False, x.ndim))) is not None:
         return row_blocks.like(x, gradient_of_rows, rows, total.reshape(-1, 1), input.reshape(-1, 1))
+    if (columns := column_blocks.matrix(x, over(dim, False, x.ndim))) is not None:
+        y = np.empty_like(columns)
+        total, g = total.reshape(-1), input.reshape(-1)
+        by_slices(lambda rows: gradient_of_rows(y[rows], columns[rows], total, g), columns)
+        return y.reshape(x.shape)
     form = kept(x.shape, dim)
     e = xp(x).asarray(x - total.reshape(form))
     xp(x).exp(e, out=e)
