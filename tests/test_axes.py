@@ -12,6 +12,7 @@ from test_row_blocks import NUMBERS, found
 CALLS = {
     "sum": lambda x, dim: x.sum(dim),
     "mean": lambda x, dim: x.mean(dim, keepdim=True),
+    "sum over several": lambda x, dim: x.sum(tuple({dim % x.ndim, 0, x.ndim - 1})),
     "amax": lambda x, dim: x.amax(dim),
     "amin": lambda x, dim: x.amin(dim, keepdim=True),
     "max": lambda x, dim: x.max(dim).values,
@@ -90,7 +91,8 @@ def test_the_first_of_equals_is_found(numbers, loops, monkeypatch):
 
 
 @pytest.mark.parametrize("axis, shape", [(0, (3000, 50)), (1, (40, 4096)), (1, (40, 3001)), (None, (300, 999)), ((0, 1), (70, 40, 20)),
-                                         (0, (70000, 3))], ids=str)
+                                         (0, (70000, 3)), (1, (40, 2003)), (1, (9, 2000, 7)), (1, (300, 90, 5)), ((0, 2), (40, 30, 70)),
+                                         ((0, -1, 1), (20, 3, 40, 30))], ids=str)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_sums_of_float32_are_as_near_the_truth_as_numpys(axis, shape, threads, monkeypatch):
     monkeypatch.setattr(minitorch.threads, "count", threads)
@@ -99,6 +101,7 @@ def test_sums_of_float32_are_as_near_the_truth_as_numpys(axis, shape, threads, m
         x = np.random.default_rng(seed).normal(size=shape).astype("f4")
         exact = x.astype("f8").sum(axis)
         ours.append(minitorch.tensor(x).sum(axis).numpy() - exact)
+        assert minitorch.tensor(x).sum(axis, keepdim=True).shape == x.sum(axis, keepdims=True).shape
         theirs.append(x.sum(axis) - exact)
     assert 0 < np.mean(np.square(ours)) <= 2 * np.mean(np.square(theirs))
 

@@ -55,8 +55,13 @@ def added(x, axis, keepdim):
         return sum_of_few(x, axis, keepdim)
     if (rows := row_blocks.matrix(x, axis, FEW if type(axis) is int else None)) is not None:
         return row_blocks.shaped(row_blocks.folded(row_blocks.sums, np.sum, rows, at_once=True), x, axis, keepdim)
-    if (columns := column_blocks.matrix(x, axis, FEW)) is not None:
-        return column_blocks.shaped(column_blocks.folded(column_blocks.sums, columns), x, axis, keepdim)
+    if (columns := column_blocks.stack(x, axis, FEW)) is not None:
+        return column_blocks.shaped(column_blocks.sums_of_each(columns), x, axis, keepdim)
+    axes = sorted([d % x.ndim for d in axis]) if type(axis) is tuple and x.flags.c_contiguous else [0]
+    for k in range(len(axes) - 1, 0, -1):
+        if axes[k] - axes[k - 1] > 1:                # first over the last of them that are neighbours
+            y = added(added(x, tuple(axes[k:]), True), tuple(axes[:k]), True)
+            return y if keepdim else y.squeeze(axis)
     return x.sum(axis, None, None, keepdim)
 
 

@@ -2,6 +2,7 @@
 
 What NumPy makes on the way from a block to its result, differences from the mean say, never leaves the cache.
 """
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -92,11 +93,18 @@ def folded(f, whole, x, *columns, at_once=False):
 
 
 def sums(x):
-    """The sum of each row of a matrix: a product with ones, of SHORT numbers at a time, for it adds them one after the other."""
+    """The sum of each row of a matrix: a product with ones, of few numbers at a time, for it adds them one after the other."""
     N, D = x.shape
     if D <= 2 * SHORT:
         return x @ np.ones(D, x.dtype)
-    return x.sum(1) if D % SHORT else sums((x.reshape(-1, SHORT) @ np.ones(SHORT, x.dtype)).reshape(N, -1))
+    n = part_of(D)
+    return sums((x.reshape(-1, n) @ np.ones(n, x.dtype)).reshape(N, -1)) if n else x.sum(1)
+
+
+@lru_cache(maxsize=1000)
+def part_of(D):
+    """The largest number up to SHORT that divides D without rest; 0 where it is a small one."""
+    return next((n for n in range(SHORT, SHORT // 4, -1) if D % n == 0), 0)
 
 
 def squares(x):
