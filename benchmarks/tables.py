@@ -16,14 +16,15 @@ import gradcheck_power
 import growth
 import memory
 import nvrtc
+import ops
 import overhead
 import timing
 
 README = Path(__file__).parent.parent / "README.md"
 TABLES = {"overhead": overhead.table, "memory": memory.table, "nvrtc": nvrtc.table, "gradcheck_power": gradcheck_power.table,
-          "benchmark_power": benchmark_power.table, "cpu": cpu.table, "growth": growth.table, "gpu": gpu.table}
+          "benchmark_power": benchmark_power.table, "cpu": cpu.table, "ops": ops.table, "growth": growth.table, "gpu": gpu.table}
 WHERE = {"nvrtc": nvrtc.where, "gradcheck_power": gradcheck_power.where, "benchmark_power": benchmark_power.where, "cpu": cpu.where,
-         "growth": growth.where, "gpu": gpu.where}                           # if not from this machine's clock
+         "ops": ops.where, "growth": growth.where, "gpu": gpu.where}                           # if not from this machine's clock
 MARKED = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

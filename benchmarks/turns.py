@@ -64,19 +64,25 @@ def serve(library, threads):
 
 def maker(library, threads):
     """What makes the step of a workload in a library, which is imported here; it gives None where the library has no such thing."""
-    from workloads import WORKLOADS
     if library == "torch":
         import torch
         torch.set_num_threads(threads)
         torch.optim.Adam([torch.zeros(1)])           # the first loads more of PyTorch
-        return lambda name, *size: WORKLOADS[name](torch, *size)
+        return lambda name, *size: workload(name, torch, *size)
     if library in ("fast", "plain"):
         import minitorch
         minitorch.set_num_threads(threads)
         if library == "plain":
             minitorch.backends.loops, minitorch.backends.blas = "never", "numpy"
-        return lambda name, *size: WORKLOADS[name](minitorch, *size)
+        return lambda name, *size: workload(name, minitorch, *size)
     return peers.maker(library, threads)
+
+
+def workload(name, T, *size):
+    """The step of a workload, or of a large op, in a library of PyTorch's names."""
+    import large_ops
+    from workloads import WORKLOADS
+    return WORKLOADS[name](T, *size) if name in WORKLOADS else large_ops.make(name, T)
 
 
 def status(field):
@@ -97,6 +103,8 @@ def reset_peak():
 
 def summary(y):
     """What a result is compared by: its size, a projection in float64 and its scale, by blocks that leave no mark on the peak of memory."""
+    if str(getattr(y, "dtype", "")).endswith("bfloat16"):       # which NumPy does not know
+        y = y.float()
     y = (y.numpy() if hasattr(y, "numpy") else np.asarray(y)).reshape(-1)
     along = scale = 0.0
     for i in range(0, y.size, 1 << 16):

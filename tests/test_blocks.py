@@ -4,7 +4,7 @@ import pytest
 
 import minitorch
 from minitorch import backends
-from minitorch.ops import blocks
+from minitorch import blocks
 from minitorch.ops.special import erf_array
 
 F = minitorch.nn.functional
@@ -100,3 +100,81 @@ def test_work_within_a_block_is_not_divided_again(monkeypatch):
     found = blocks.by_blocks(lambda s: blocks.by_blocks(lambda inner: inner, 1000), 1000)
     assert len(found) == 10 and all(inner == [slice(0, 1000)] for inner in found)
     assert len(blocks.by_blocks(lambda s: s, 1000)) == 10
+
+
+# ---- elementwise ops of the engine ------------------------------------------------------------------------------
+
+SHAPES = [((60, 50), (60, 50)), ((60, 50), (50,)), ((60, 50), (60, 1)), ((60, 50), (1, 50)), ((3, 20, 50), (20, 1)), ((3000,), (1,)),
+          ((1, 3000), (1, 3000)), ((60, 50), ())]
+OPS = {
+    "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y, "div": lambda x, y: x / (y * y + 1),
+    "maximum": minitorch.maximum, "pow": lambda x, y: (x * x + 1) ** y, "numbers": lambda x, y: 2 - x * 2 + y * 0,
+    "square": lambda x, y: x.square() + y.exp(),
+    "tanh": lambda x, y: x.tanh() * y.sin(), "transposed": lambda x, y: x.transpose(0, -1).tanh() + 1, "compared": lambda x, y: x * (x > y),
+    "used again": lambda x, y: x * x + x * y + x,
+}
+
+
+@pytest.fixture
+def small_is_large(monkeypatch):
+    """Blocks on three threads for arrays that tests like; how often that was chosen."""
+    for size in ("ALONE", "SHARED"):
+        monkeypatch.setattr(blocks, size, 100)
+    for place in ("call", "plan", "views"):
+        monkeypatch.setattr(f"minitorch.autograd.{place}.LARGE", 1000)
+    before = minitorch.get_num_threads()
+    minitorch.set_num_threads(3)
+    calls, by_blocks = [], blocks.by_blocks
+    monkeypatch.setattr(blocks, "by_blocks", lambda *args: calls.append(args) or by_blocks(*args))
+    yield calls
+    minitorch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+@pytest.mark.parametrize("name", OPS)
+def test_large_arrays_and_their_gradients_by_blocks(name, shapes, dtype, small_is_large):
+    rng = np.random.default_rng(0)
+    given, found = [rng.normal(size=s).astype(dtype) for s in shapes], []
+    for n in (3, 1):
+        minitorch.set_num_threads(n)
+        blocks.SHARED = blocks.ALONE = 100 if n == 3 else 1 << 30
+        x, y = (minitorch.tensor(a, requires_grad=True) for a in given)
+        z = OPS[name](x, y)
+        z.backward(minitorch.tensor(np.random.default_rng(1).normal(size=z.shape).astype(dtype)))
+        found.append([z.detach().numpy(), *[t.grad.numpy() for t in (x, y) if t.grad is not None]])
+    assert small_is_large
+    for a, b in zip(*found):
+        assert a.dtype == b.dtype == dtype
+        np.testing.assert_allclose(a, b, 1e-6 if dtype == "float32" else 1e-14, 1e-5 if dtype == "float32" else 1e-13)
+
+
+def test_large_arrays_are_written_in_place_without_a_copy(small_is_large):
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 50)).astype("f4")
+    t, u = minitorch.tensor(x), minitorch.tensor(y)
+    address, view = t.array.ctypes.data, t[1:]
+    writes = [(lambda: t.add_(u), lambda x: x + y), (lambda: t.mul_(3), lambda x: x * 3), (lambda: t.sub_(u[0]), lambda x: x - y[0]),
+              (lambda: view.div_(u[1:] + 9), lambda x: np.concatenate([x[:1], x[1:] / (y[1:] + 9)])), (lambda: t.mul_(t), lambda x: x * x)]
+    for write, by_numpy in writes:
+        expected, version, calls = by_numpy(t.numpy().copy()), t._version, len(small_is_large)
+        write()
+        np.testing.assert_array_equal(t.numpy(), expected)
+        assert t.array.ctypes.data == address and t._version == version + 1 and len(small_is_large) > calls
+
+
+def test_in_place_writes_that_may_not_go_by_blocks(small_is_large):
+    base = np.arange(4001.0)
+    t, shifted = minitorch.from_numpy(base[:-1]), minitorch.from_numpy(base[1:])         # they share memory
+    t.add_(shifted)
+    np.testing.assert_array_equal(base[:-1], np.arange(4000.0) * 2 + 1)
+    x = minitorch.ones(60, 50, requires_grad=True)
+    y = x * 2
+    y.mul_(3)                                        # recorded
+    y.sum().backward()
+    assert (x.grad == 6).all()
+    with pytest.raises(RuntimeError, match="broadcast shape"):
+        minitorch.ones(3000).add_(minitorch.ones(2, 3000))
+    i = minitorch.ones(3000, dtype=minitorch.int64)
+    with pytest.raises(RuntimeError, match="cast"):
+        i.add_(minitorch.ones(3000))
+    assert i.mul_(2).tolist() == [2] * 3000

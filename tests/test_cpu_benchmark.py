@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import cpu  # noqa: E402
 import growth  # noqa: E402
+import large_ops  # noqa: E402
 import limits  # noqa: E402
+import ops  # noqa: E402
 import turns  # noqa: E402
 from peers.library import Library  # noqa: E402
 from peers.problems import PROBLEMS  # noqa: E402
@@ -48,6 +50,37 @@ def test_every_workload_has_a_goal_and_a_limit():
     assert limits.least_ms("matmul", [1 << 20] * 3, rates, 1) == pytest.approx(6 * 1024 ** 3 / 100e6)
     assert limits.least_ms("cross entropy", [1, 10 ** 6], rates, 1) == pytest.approx(0.8)
     assert limits.least_ms("layer norm", [10 ** 6, 10 ** 6, 10, 10], rates, 1) == pytest.approx(2.0, rel=1e-3)      # 5 times 4 MB
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The inputs of benchmarks/ops.py, small."""
+    monkeypatch.setattr(large_ops, "N", 40)
+    monkeypatch.setitem(large_ops.RECIPES, "image", lambda draw: draw.normal(2, 8, 6, 10))
+    large_ops.names.cache_clear()
+    yield
+    large_ops.names.cache_clear()
+
+
+def test_every_large_op_is_computed_with_its_gradients(small):
+    without = set()                                  # a gradient
+    for op in large_ops.OPS:
+        value, *gradients = large_ops.make(op, minitorch)()
+        assert value.numel() and all(np.isfinite(g.numpy()).all() for g in gradients), op
+        if not gradients:
+            without.add(op)
+        elif not any(g.numpy().any() for g in gradients):
+            assert op in ("x.sign()", "x.floor()", "x.round()")
+    assert without == {op for op in large_ops.OPS if any(word in op for word in (
+        "x < y", "x == y", "isnan", "arg", "any", "unique", "bincount", "nonzero", "searchsorted", "histc", "zeros", "arange", "kept"))}
+
+
+def test_large_ops_are_told_apart_by_family_and_the_slowest_is_named():
+    rows = {op: {"torch": {"ms": 1.0, "ratio": 1.0}, "fast": {"ratio": 0.5}, "plain": {"ratio": 2.0}} for op in large_ops.OPS}
+    rows["x.exp()"]["fast"]["ratio"] = 8.0
+    shown = {line.split("|")[1].strip(): line for line in ops.table({"rows": rows}).splitlines()[2:]}
+    assert "**0.63**" in shown["exponentials, angles"] and "8.00" in shown["exponentials, angles"] and "`x.exp()`" in shown["exponentials, angles"]
+    assert "**0.50**" in shown["losses"] and "2.00" in shown["losses"] and f" {len(large_ops.OPS)} " in shown["all"] and list(shown)[-1] == "all"
 
 
 WRONG = {

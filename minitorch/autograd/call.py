@@ -6,7 +6,8 @@ usual floats, where a call costs less than a microsecond beyond NumPy, and `sing
 import numpy as np
 
 from .. import dtypes
-from ..backend import MODULES, xp
+from ..backend import MODULES
+from ..blocks import LARGE, elementwise, ufunc_of
 from ..tensor import Inference, Tensor, new_tensor, wrap
 from . import views
 from .engine import Output, next_number
@@ -18,19 +19,16 @@ from .watch import made, watchers
 F32, F64, ndarray = dtypes.F32, dtypes.F64, np.ndarray
 
 
-def one_call(forward):
-    """np.sin where `forward` is no more than `return xp(input).sin(input)`; None for any other function."""
-    code, names = forward.__code__, forward.__code__.co_names
-    return getattr(np, names[1], None) if code.co_code == ONE_CALL and names[0] == "xp" else None
-
-
-ONE_CALL = (lambda input: xp(input).sin(input)).__code__.co_code
+def blockwise(op):
+    """How to call the forward of an op on large arrays."""
+    return elementwise if op.elementwise else lambda forward, *arrays: forward(*arrays)
 
 
 def unary(op):
     """The call of an op on one array without parameters."""
     numbers, plans, differentiable = op.numbers is not None or op.rule is not None, op.plans, op.differentiable
-    ufunc = one_call(op.forward)                     # NumPy's arrays go to NumPy's function itself, unless forward is replaced
+    by_blocks = blockwise(op)
+    ufunc = ufunc_of(op.forward, op.arrays)          # NumPy's arrays go to NumPy's function itself, unless forward is replaced
     plain = op.forward if ufunc is not None else None
 
     def call(input, *, out=None):
@@ -44,7 +42,9 @@ def unary(op):
         if numbers and dtype is not F32 and dtype is not F64:
             return op.general(op, (input,), {})
         forward = op.forward                         # looked up, then called: as a method it would take longer
-        y = ufunc(x) if host and forward is plain else forward(x)
+        if host and forward is plain:
+            forward = ufunc
+        y = forward(x) if x.size < LARGE else by_blocks(forward, x)
         if x is input:
             return y
         if type(y) is not ndarray and type(y) not in MODULES:
@@ -79,7 +79,7 @@ def unary(op):
 
 def binary(op, slow=None):
     """The call of an op on two arrays, or an array and a number, without parameters; slow: called for all but the usual floats."""
-    plans, differentiable, scalars = op.plans, op.differentiable, op.scalars
+    plans, differentiable, scalars, by_blocks = op.plans, op.differentiable, op.scalars, blockwise(op)
     single = F32
 
     def take_single(yes):
@@ -105,16 +105,16 @@ def binary(op, slow=None):
             b, pb, cb = other, None, CONSTANT
         ta, tb = type(a), type(b)
         if ta is ndarray or ta in MODULES:
-            dtype = a.dtype
+            dtype, n = a.dtype, a.size
             fast = (dtype is single or dtype is F64) and (tb is ta and b.dtype is dtype or scalars and (tb is float or tb is int))
         else:
-            dtype = b.dtype if tb in MODULES else None
+            dtype, n = (b.dtype, b.size) if tb in MODULES else (None, 0)
             fast = scalars is True and (ta is float or ta is int) and (dtype is F32 or dtype is F64)
         if not fast:
             return (slow or op.general)(op, (input, other), {})
         forward = op.forward
         try:
-            y = forward(a, b)
+            y = forward(a, b) if n < LARGE else by_blocks(forward, a, b)
         except ERRORS as error:
             raise op.explain(error, (a, b)) from None
         if ca is cb is CONSTANT:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import dtypes, threads
 from ..backend import xp
+from ..blocks import elementwise
 from .mode import Setting
 from .watch import made, watched_vjp, watchers
 
@@ -216,7 +217,7 @@ def total(pending, node, g):
     """The gradient that waited for `node`, taken out of `pending`, and `g`, a large one: added in place where nobody else has that array."""
     old = pending.pop(node)
     if type(old) is not np.ndarray or sys.getrefcount(old) > POPPED_ALONE or old.base is not None or not old.flags.carray:
-        return old + g
+        return elementwise(np.add, old, g) if type(old) is np.ndarray else old + g
     threads.run(lambda start, stop: np.add(old[start:stop], g[start:stop], out=old[start:stop]), len(old), least=1 + LARGE * len(old) // old.size)
     return old
 

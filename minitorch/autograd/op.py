@@ -40,6 +40,7 @@ class Op:
         self.differentiable, self.check, self.exact, self.scalars = differentiable, check, exact, scalars
         self.vjps, self.joint, self.narrow = (), None, None      # narrow: a kernel for 16-bit floats, where kernels run
         self.cases, self.plans = [], {}
+        self.elementwise = False                     # whether each number of the result hangs on one of each array: large ones go by blocks
         self.general, self.rule, self.take_single = general, None, None      # all but the usual calls; what autocast does to them
         code, names = forward.__code__, forward.__code__.co_varnames        # inspect.signature would be a third of the package's import
         arrays, places, end = code.co_posonlyargcount, code.co_argcount, code.co_argcount + code.co_kwonlyargcount
@@ -154,6 +155,7 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
     if plain and self.arrays != ("input", "other")[:len(self.arrays)]:
         raise TypeError(f"op {self.name}: an op of one or two arrays without parameters names them (input, other), not {self.arrays}")
     self.rule = autocast.RULES.get(key_of(forward.__name__, home))
+    self.elementwise = plain and numbers is not None
     one = len(self.arrays) == 1 and not self.variadic
     call = (unary(self) if one else binary(self)) if plain else single(self) if one else nary(self)
 
@@ -174,10 +176,13 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
     return publish(call, forward, home, method, inplace, self.cases)
 
 
-def composed(f=None, *, method=True, inplace=False, home="torch"):
-    """A function written with ops: it needs no derivative, and stands in the same table."""
+def composed(f=None, *, method=True, inplace=False, home="torch", core=None):
+    """A function written with ops: it needs no derivative, and stands in the same table.
+
+    core: the op that it comes to for two arrays without further arguments.
+    """
     if f is None:
-        return lambda f: composed(f, method=method, inplace=inplace, home=home)
+        return lambda f: composed(f, method=method, inplace=inplace, home=home, core=core)
     call, code = f, inspect.unwrap(f).__code__
     names = frozenset(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount])
     if "dim" in names:
@@ -189,7 +194,7 @@ def composed(f=None, *, method=True, inplace=False, home="torch"):
     rules = autocast.RULES.get(key_of(f.__name__, home))
     if rules is not None:
         call = autocast.guarded(call, rules)
-    call.op = None
+    call.op, call.core = None, core and core.op
     return publish(call, f, home, method, inplace, [])
 
 

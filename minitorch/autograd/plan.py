@@ -3,10 +3,13 @@
 An op has one plan for each set of inputs that want a gradient: which values its vjps name, where a
 call finds them, and how to call the vjps with them at backward.
 """
+import functools
 import inspect
+from types import FunctionType
 
 from .. import dtypes
 from ..backend import MODULES, xp
+from ..blocks import LARGE, elementwise
 from ..tensor import Tensor, wrap
 from .engine import FREED, Node, Output, check_saved, next_number, run
 from .mode import Setting
@@ -47,6 +50,8 @@ class Plan:
         self.lookups = [self.lookup(n) for n in self.meta]
         by_reference = op.reference and not functions
         self.run = joined(op, wanted, self.kept, self.meta) if not by_reference else lambda node, g: node.vjp_by_reference(g, False)
+        cut = op.elementwise and not by_reference and type(op.forward) is FunctionType        # not where a loop shares the work
+        self.large = joined(op, wanted, self.kept, self.meta, by_blocks) if cut else self.run
         self.freed = FREED * len(self.kept)
         self.wanted = wanted
         self.simple = None if self.meta else SIMPLE.get(tuple(self.sources))
@@ -105,8 +110,22 @@ def is_output(name):
     return name[0] == "y" and name[1:].isdigit()
 
 
-def joined(op, wanted, kept, meta):
-    """run(node, g) -> the gradients for the parents of `node`: None, or nothing at the end, where none is wanted.
+def by_blocks(f):
+    """The vjp `f` of an elementwise op, for large arrays."""
+    if f is None or f.__code__.co_code == AS_IT_IS:
+        return f
+
+    @functools.wraps(f)                              # whose parameters say what it needs
+    def call(g, *values):
+        return elementwise(f, g, *values)
+    return call
+
+
+AS_IT_IS = (lambda g: g).__code__.co_code
+
+
+def joined(op, wanted, kept, meta, change=lambda f: f):
+    """run(node, g) -> the gradients for the parents of `node`: None, or nothing at the end, where none is wanted.  change: of each vjp.
 
     What most small ops need is spelled out, for there each step of Python counts: vjps of at most one saved value each.
     """
@@ -114,7 +133,7 @@ def joined(op, wanted, kept, meta):
     if op.joint:
         f, at = op.joint, places(op.joint, order)
         return lambda node, g: f(g, *chosen(node.values(), at))
-    each = [(f, places(f, order)) if i in wanted and f else (None, None) for i, f in enumerate(op.vjps[:wanted[-1] + 1])]
+    each = [(change(f), places(f, order)) if i in wanted and f else (None, None) for i, f in enumerate(op.vjps[:wanted[-1] + 1])]
     fs, ats = zip(*each)
     if len(wanted) == 1:
         f, at, before = fs[-1], ats[-1], (None,) * wanted[0]
@@ -187,7 +206,8 @@ class OpNode(Node):
     def vjp(self, g, create_graph):
         if create_graph:
             return self.vjp_on_tensors(g)
-        run = self.plan.run                          # looked up, then called: as a method it would take longer
+        plan = self.plan
+        run = plan.run if g.size < LARGE else plan.large         # looked up, then called: as a method it would take longer
         return run(self, g)
 
     def vjp_on_tensors(self, g):
@@ -267,4 +287,5 @@ class MultiNode(OpNode):
                 zero = library.zeros(shape, dtype)
                 g[i] = wrap(zero) if create_graph else zero
         floats = [x for x, (_, dtype) in zip(g, self.metas) if dtypes.is_float(dtype)]
-        return super().vjp(floats[0] if len(floats) == 1 else tuple(g), create_graph)
+        g = floats[0] if len(floats) == 1 else tuple(g)
+        return self.vjp_on_tensors(g) if create_graph else self.plan.run(self, g)

@@ -6,9 +6,13 @@ replaced; the view's own history is cut anew from the base when somebody asks fo
 shows that the storage was written to since.  What backward needs and finds overwritten is an error.
 """
 import functools
+from types import FunctionType
+
+import numpy as np
 
 from .. import dtypes
 from ..backend import xp
+from ..blocks import LARGE, elementwise, fit, ufunc_of
 from ..tensor import Inference, leaf_of, wrap
 from .engine import Leaf, Node
 from .mode import enable_grad, mode
@@ -161,6 +165,7 @@ def extent(array):
 def in_place(call):
     """The method that writes the result of `call` into its own tensor: add_ from add."""
     name, op = call.__name__ + "_", getattr(call, "op", None)
+    core = op or getattr(call, "core", None)
 
     @functools.wraps(call)
     def method(self, *args, **kw):
@@ -169,6 +174,8 @@ def in_place(call):
         for a in args:
             if hasattr(a, "cut") and a.counter is self.counter and a is not self:
                 refuse_overlap(self, a, name)
+        if self.array.size >= LARGE and not kw and not (recorded and mode.grad) and written_at_once(core, self, args):
+            return self
         source = self
         if recorded and mode.grad and (op is None or op.keeps_first()):   # what backward needs of the old value must outlive the write
             source = wrap(xp(self.array).array(self.array), self.current_node())
@@ -177,6 +184,29 @@ def in_place(call):
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In place: {call.__doc__}"
     return method
+
+
+def written_at_once(op, t, args):
+    """Whether a result that nobody differentiates was written straight into the large array of `t`: of arithmetic on arrays of its own type.
+
+    The blocks of it are written one by one, so the other arrays must be other memory, or `t` itself.
+    """
+    x, others = t.array, [getattr(a, "array", a) for a in args]
+    if op is None or not op.elementwise or len(op.arrays) != 1 + len(args) or not is_plain(x):
+        return False
+    for a in others:
+        if type(a) not in (int, float) and not (is_plain(a) and a.dtype is x.dtype and (a is x or not np.may_share_memory(a, x))):
+            return False
+    ufunc = ufunc_of(op.forward, (x, *others)) if type(op.forward) is FunctionType else None
+    if ufunc is None or op.rule is not None or not fit(others, x):
+        return False
+    elementwise(ufunc, x, *others, out=x)
+    t.counter[0] = list.__getitem__(t.counter, 0) + 1
+    return True
+
+
+def is_plain(x):
+    return type(x) is np.ndarray and x.dtype.kind == "f" and x.dtype.itemsize >= 4
 
 
 def assign(t, y, name):

@@ -52,10 +52,11 @@ def uneven(groups):
 def clocks_disagree(pairs):
     """(nanoseconds by one clock, by the other) in the middle of all samples where they differ by more than chance; else None.
 
-    In the middle: between two readings the system may give the processor to somebody else.
+    The middle is that of their differences: between the two readings of a sample the system may give the processor to somebody else.
     """
-    one, other = (float(np.median(times)) for times in zip(*pairs))
-    return (one, other) if abs(one - other) > 0.02 * max(one, other) + 5_000 else None
+    pairs = np.array(pairs, float)
+    one, apart = np.median(pairs[:, 0]), np.median(pairs[:, 1] - pairs[:, 0])
+    return (float(one), float(one + apart)) if abs(apart) > 0.02 * max(one, one + apart) + 5_000 else None
 
 
 def overhead(params):

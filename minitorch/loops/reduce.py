@@ -1,6 +1,6 @@
 """Reductions of the rows of a matrix, and their derivatives: each row is read while it is in the cache.
 
-logsumexp is for float32, and shares its rows among threads itself; the others are called on blocks of rows (ops/blocks.py).
+logsumexp is for float32, and shares its rows among threads itself; the others are called on blocks of rows (minitorch/blocks.py).
 """
 import numpy as np
 

@@ -13,7 +13,7 @@ from ..convert import refuse_overflow
 from ..dtypes import F32
 from ..random import source
 from ..tensor import wrap
-from .blocks import in_blocks
+from ..blocks import in_blocks
 from .choose import choose, only, pick
 from .random import placed, uniform
 from .trigonometric import tanh

@@ -23,7 +23,7 @@ true_divide.case(2, positive(3, 4))
 true_divide.case(normal(), positive(2))
 
 
-@composed(inplace=True)
+@composed(inplace=True, core=true_divide)
 def div(input, other, *, rounding_mode=None, out=None):
     """input / other; rounding_mode "floor" or "trunc" rounds the quotient down or toward zero and keeps integers.
 

@@ -50,7 +50,7 @@ plus.case(normal(3, 1), normal(4))
 plus.case(normal(3, 4), 2.5)
 
 
-@composed(inplace=True)
+@composed(inplace=True, core=plus)
 def add(input, other, *, alpha=1, out=None):
     """input + alpha * other, broadcasting."""
     if type(alpha) is not int or alpha != 1:
@@ -90,7 +90,7 @@ minus.case(normal(3, 1), normal(4))
 minus.case(2.5, normal(3, 4))
 
 
-@composed(inplace=True)
+@composed(inplace=True, core=minus)
 def sub(input, other, *, alpha=1, out=None):
     """input - alpha * other, broadcasting; RuntimeError for booleans."""
     if type(alpha) is not int or alpha != 1:

@@ -5,7 +5,7 @@ from ..autograd.op import HOMES, composed, op
 from ..backend import xp
 from ..cases import distinct, normal
 from .activation import by, floats_only, in_place
-from .blocks import in_blocks
+from ..blocks import in_blocks
 from .choose import choose, clamp, only
 from .exponential import exp
 

@@ -1,11 +1,11 @@
 """Smooth activation functions: the sigmoid, softplus, and the gates x * sigmoid(x), gelu, mish, glu."""
 import math
 
-from ..autograd.op import composed, op
+from ..autograd.op import composed, keep, op
 from ..backend import xp
 from ..cases import distinct, integers, normal
 from .activation import by, floats_only, in_place
-from .blocks import in_blocks
+from ..blocks import by_slices, in_blocks
 from .choose import choose, only, pick
 from .elementwise import abs
 from .exponential import exp
@@ -183,15 +183,6 @@ mish.case(normal(60, 60))
 GELU, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
-@in_blocks
-def gelu_array(x, approximate):
-    y = xp(x).tanh(in_tanh(x, x * x)) if approximate == "tanh" else erf_array(x * math.sqrt(0.5))
-    y += 1
-    y *= x
-    y *= 0.5
-    return y
-
-
 def in_tanh(x, square):
     """GELU x (1 + CUBIC x^2)."""
     y = square * (GELU * CUBIC)
@@ -200,25 +191,41 @@ def in_tanh(x, square):
     return y
 
 
-@in_blocks
-def gelu_slope(x, g, approximate):
-    """g (1 + t + x (1 - t^2) u') / 2 with t = tanh(u), or g (1 + erf(x / sqrt(2)) + x e^(-x^2 / 2) GELU) / 2."""
-    square = x * x
-    if approximate == "tanh":
-        y, bend = xp(x).tanh(in_tanh(x, square)), in_tanh(x, 3 * square)
-        bend *= 1 - y
-        bend += 1
-        y += 1
-        y *= bend
-    else:
-        density = xp(x).exp(square * -0.5)
-        density *= x
-        density *= GELU
-        y = erf_array(x * math.sqrt(0.5))
-        y += 1
-        y += density
-    y *= g
+def probability(x, approximate):
+    """GELU's factor of x: (1 + tanh(u)) / 2, or (1 + erf(x / sqrt(2))) / 2."""
+    y = xp(x).tanh(in_tanh(x, x * x)) if approximate == "tanh" else erf_array(x * math.sqrt(0.5))
+    y += 1
     y *= 0.5
+    return y
+
+
+def gated(x, approximate):
+    """x * probability(x), and the probability, which backward needs again."""
+    y, p = xp(x).empty_like(x), xp(x).empty_like(x)
+
+    def part(block):
+        p.reshape(-1)[block] = found = probability(x.reshape(-1)[block], approximate)
+        xp(x).multiply(x.reshape(-1)[block], found, out=y.reshape(-1)[block])
+    by_slices(part, x.reshape(-1))
+    return y, p
+
+
+@in_blocks
+def gelu_slope(x, g, p, approximate):
+    """g (p + x p'), where p' = 2 p (1 - p) u' = (1 - t^2) u' / 2 for t = tanh(u), or the normal distribution's density."""
+    y = x * x
+    if approximate == "tanh":
+        y = in_tanh(x, 3 * y)
+        y *= 1 - p
+        y *= 2
+        y += 1
+        y *= p
+    else:
+        y = xp(x).exp(y * -0.5)
+        y *= x
+        y *= GELU / 2
+        y += p
+    y *= g
     return y
 
 
@@ -230,9 +237,10 @@ def gelu(input, /, *, approximate="none"):
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, not {approximate!r}.")
-    return gelu_array(input, approximate)
+    y, p = gated(xp(input).ascontiguousarray(input), approximate)
+    return keep(y.reshape(input.shape), p=p.reshape(input.shape))
 
-gelu.vjp(lambda g, input, approximate: gelu_gradient(g, input, approximate=approximate))
+gelu.vjp(lambda g, input, p, approximate: gelu_gradient(g, input, approximate, p))
 gelu.case(normal(3, 4))
 gelu.case(normal(3, 4), approximate="tanh")
 gelu.case(normal())
@@ -240,9 +248,9 @@ gelu.case(normal(60, 60))
 
 
 @op(home="", numbers="half", called="gelu_backward")
-def gelu_gradient(input, other, /, approximate):
-    """gelu's gradient g times its derivative at x: the probability plus x times its density."""
-    return gelu_slope(other, input, approximate)
+def gelu_gradient(input, other, /, approximate, p=None):
+    """gelu's gradient g times its derivative at x: the probability plus x times its density.  p: the probability, where it is known."""
+    return gelu_slope(other, input, probability(other, approximate) if p is None else p, approximate)
 
 gelu_gradient.vjp(lambda g, other, approximate: gelu_gradient(g, other, approximate),
                   lambda g, input, other, approximate: g * input * gelu_curvature(other, approximate))
@@ -250,14 +258,15 @@ gelu_gradient.case(normal(3, 4), normal(3, 4), "none")
 gelu_gradient.case(normal(3, 4), normal(3, 4), "tanh")
 
 gelu.loop("gelu", least=4000, single=True)(
-    lambda loops, input, approximate="none": loops.gelu(input, approximate) if approximate in loops.FORWARD else NotImplemented)
-gelu_gradient.loop("gelu", least=4000, single=True)(lambda loops, input, other, approximate: loops.gelu_gradient(input, other, approximate))
+    lambda loops, input, approximate="none": keep(loops.gelu(input, approximate), p=None) if approximate in loops.FORWARD else NotImplemented)
+gelu_gradient.loop("gelu", least=4000, single=True)(
+    lambda loops, input, other, approximate, p=None: loops.gelu_gradient(input, other, approximate))
 KERNELS = {"none": "gelu", "tanh": "gelu_tanh"}
 gelu.kernel("activation")(
-    lambda kernels, input, approximate="none": kernels.bias_activation(input, None, KERNELS[approximate]) if approximate in KERNELS
+    lambda kernels, input, approximate="none": keep(kernels.bias_activation(input, None, KERNELS[approximate]), p=None) if approximate in KERNELS
     else NotImplemented)
 gelu_gradient.kernel("activation")(
-    lambda kernels, input, other, approximate: kernels.bias_activation_backward(input, other, None, KERNELS[approximate])[0])
+    lambda kernels, input, other, approximate, p=None: kernels.bias_activation_backward(input, other, None, KERNELS[approximate])[0])
 
 
 def gelu_curvature(x, approximate):

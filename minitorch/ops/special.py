@@ -12,7 +12,7 @@ from .. import dtypes
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal, unit
-from .blocks import in_blocks
+from ..blocks import in_blocks
 from .choose import choose
 from .exponential import exp
 
@@ -61,11 +61,11 @@ ERF_SLOPE = 2 / math.sqrt(PI)
 
 @in_blocks
 def erf_array(x):
-    x = x.clip(-6, 6)
     if x.dtype == dtypes.F32:
-        y = polynomial(ERF32, x * x)
+        y = polynomial(ERF32, xp(x).minimum(x * x, 36))
         y *= x
         return xp(y).tanh(y)
+    x = x.clip(-6, 6)
     w = x * x
     y = polynomial(ERF64[0], w)
     y *= x

@@ -8,7 +8,7 @@ from math import prod
 from ..autograd.op import keep, op
 from ..backend import xp
 from ..cases import normal, positive
-from .blocks import by_slices
+from ..blocks import by_slices
 
 
 # ---- over everything but the channels -----------------------------------------------------------------
