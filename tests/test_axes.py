@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch import backends
-from minitorch.ops import blocks, column_blocks, place, reduce, row_blocks, scan
+from minitorch import backends, blocks
+from minitorch.ops import column_blocks, place, reduce, row_blocks, scan
 from test_row_blocks import NUMBERS, found
 
 CALLS = {

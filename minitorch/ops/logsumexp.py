@@ -3,9 +3,9 @@ import numpy as np
 
 from ..autograd.op import op
 from ..backend import xp
+from ..blocks import by_slices
 from ..cases import integers, normal
 from . import column_blocks, row_blocks
-from .blocks import by_slices
 from .dims import count, kept, over
 from .exponential import exp
 from .reduce import added, spread

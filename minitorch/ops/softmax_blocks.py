@@ -4,8 +4,8 @@ A matrix is reduced along its rows, or along its columns: then what is found for
 """
 import numpy as np
 
+from ..blocks import by_slices
 from . import column_blocks, row_blocks
-from .blocks import by_slices
 
 
 def by_blocks(of_rows, of_columns):

@@ -10,10 +10,10 @@ import numpy as np
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
+from ..blocks import by_slices
 from ..cases import distinct, integers
 from ..tensor import Tensor, wrap
 from . import row_blocks
-from .blocks import by_slices
 from .dims import axis
 from .gather import entries, gather_along, scatter_along
 
