@@ -4,7 +4,7 @@ import pytest
 
 import minitorch
 from minitorch import backends
-from minitorch.ops import reduce, row_blocks
+from minitorch.ops import column_blocks, reduce, row_blocks
 
 inf, nan = float("inf"), float("nan")
 REDUCTIONS = {
@@ -55,6 +55,7 @@ def test_blocks_say_what_the_whole_says(name, numbers, loops, threads, monkeypat
             for small in (False, True):
                 with monkeypatch.context() as patch, backends.using(loops=loops if small else "never"):
                     patch.setattr(reduce, "FEW", 1 if small else 1 << 30)
+                    patch.setattr(column_blocks, "LEAST", 8)
                     for constant, value in {"LARGE": 1, "LEAST": 8, "BLOCK": 40, "PIECE": 16}.items() if small else ():
                         patch.setattr(row_blocks, constant, value)
                     by_rows = row_blocks.by_rows

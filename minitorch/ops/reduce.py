@@ -4,7 +4,7 @@ Derivatives repeat the gradient over the axes that were summed: `spread` is the 
 """
 import numpy as np
 
-from .. import dtypes
+from .. import blas, dtypes
 from ..autograd.op import composed, op
 from ..backend import MODULES, xp
 from ..cases import booleans, integers, normal
@@ -54,7 +54,9 @@ def added(x, axis, keepdim):
     if type(axis) is int and x.shape[axis] <= 8:
         return sum_of_few(x, axis, keepdim)
     if (rows := row_blocks.matrix(x, axis, FEW if type(axis) is int else None)) is not None:
-        return row_blocks.shaped(row_blocks.folded(row_blocks.sums, np.sum, rows, at_once=True), x, axis, keepdim)
+        with blas.alone():
+            y = row_blocks.folded(row_blocks.sums, np.sum, rows, at_once=True, least=column_blocks.LEAST)
+        return row_blocks.shaped(y, x, axis, keepdim)
     if (columns := column_blocks.stack(x, axis, FEW)) is not None:
         return column_blocks.shaped(column_blocks.sums_of_each(columns), x, axis, keepdim)
     axes = sorted([d % x.ndim for d in axis]) if type(axis) is tuple and x.flags.c_contiguous else [0]

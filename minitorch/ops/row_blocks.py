@@ -42,15 +42,17 @@ def shaped(y, x, axis, keepdim):
     return y.reshape(kept(x.shape, axis) if keepdim else x.shape[:x.ndim - reduced(x, axis)])
 
 
-def by_rows(f, y, *arrays, at_once=False):
+def by_rows(f, y, *arrays, at_once=False, least=None):
     """y, filled by f(y, *arrays) on blocks of its rows; of a single row, whose numbers do not depend on each other, on pieces of it.
 
     at_once: f makes no large arrays on its way, so that each thread works through its rows in one call.
+    least: numbers that are worth another thread, LEAST if left out.
     """
+    least = least or LEAST
     size = max([a.size for a in (y, *arrays)])
     along = len(y) if len(y) > 1 else y.shape[1]
     n = along if at_once else max(1, BLOCK * along // size)
-    if along <= n and size < 2 * LEAST:
+    if along <= n and size < 2 * least:
         f(y, *arrays)
         return y
 
@@ -62,7 +64,7 @@ def by_rows(f, y, *arrays, at_once=False):
             part = slice(i, min(i + n, stop))
             f(cut(y, part), *[cut(a, part) for a in arrays])
     with blas.alone():                               # whose threads would keep ours from work after every product
-        threads.run(work, along, least=max(1, LEAST * along // size))
+        threads.run(work, along, least=max(1, least * along // size))
     return y
 
 
@@ -73,7 +75,7 @@ def like(x, f, rows, *arrays, at_once=False):
     return y
 
 
-def folded(f, whole, x, *columns, at_once=False):
+def folded(f, whole, x, *columns, at_once=False, least=None):
     """The rows of x (N, D) reduced by f(x, *columns), (n, D) -> (n,), as (N,); a single long row in pieces, whose results `whole` reduces.
 
     columns: (N, 1), numbers that go with the rows.
@@ -82,14 +84,14 @@ def folded(f, whole, x, *columns, at_once=False):
     if len(x) == 1 and D > PIECE:
         end = D - D % PIECE
         pieces = x[0, :end].reshape(-1, PIECE)
-        found = folded(f, whole, pieces, *[np.full((len(pieces), 1), c[0, 0]) for c in columns], at_once=at_once)
+        found = folded(f, whole, pieces, *[np.full((len(pieces), 1), c[0, 0]) for c in columns], at_once=at_once, least=least)
         return whole(np.append(found, f(x[:, end:], *columns)) if end < D else found).reshape(1)
     if len(x) == 1 or x.size < LARGE:
         return f(x, *columns)
 
     def fill(y, *arrays):
         y[:, 0] = f(*arrays)
-    return by_rows(fill, np.empty((len(x), 1), x.dtype), x, *columns, at_once=at_once)[:, 0]
+    return by_rows(fill, np.empty((len(x), 1), x.dtype), x, *columns, at_once=at_once, least=least)[:, 0]
 
 
 def sums(x):
