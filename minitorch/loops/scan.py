@@ -57,13 +57,13 @@ def row_products(start, stop, x, y, first, step):
 
 
 @loop
-def column_sums(start, stop, x, y, first, step, tiles):
-    """Along the middle axis of x (lead, n, tail), for the tiles from start to stop: `tiles` of some columns each for every index of lead."""
+def column_sums(start, stop, x, y, first, step, tiles, width):
+    """Along the middle axis of x (lead, n, tail), for the tiles from start to stop: `tiles` of `width` columns each for every index of lead."""
     n, tail = x.shape[1:]
-    total = np.empty(WIDTH, np.float64)
+    total = np.empty(width, np.float64)
     for t in range(start, stop):
-        l, left = t // tiles, t % tiles * WIDTH
-        right = min(left + WIDTH, tail)
+        l, left = t // tiles, t % tiles * width
+        right = min(left + width, tail)
         for j in range(right - left):
             total[j] = 0.0
         k = first
@@ -76,12 +76,12 @@ def column_sums(start, stop, x, y, first, step, tiles):
 
 
 @loop
-def column_products(start, stop, x, y, first, step, tiles):
+def column_products(start, stop, x, y, first, step, tiles, width):
     n, tail = x.shape[1:]
-    total = np.empty(WIDTH, np.float64)
+    total = np.empty(width, np.float64)
     for t in range(start, stop):
-        l, left = t // tiles, t % tiles * WIDTH
-        right = min(left + WIDTH, tail)
+        l, left = t // tiles, t % tiles * width
+        right = min(left + width, tail)
         for j in range(right - left):
             total[j] = 1.0
         k = first
@@ -103,6 +103,6 @@ def accumulated(method, x, dim, step):
         threads.run(rows, lead, x.reshape(lead, n), y.reshape(lead, n), first, step, least=1 + LEAST // n)
     else:
         columns, tiles = column_sums if method == "cumsum" else column_products, -(-tail // WIDTH)
-        threads.run(columns, lead * tiles, x.reshape(lead, n, tail), y.reshape(lead, n, tail), first, step, tiles,
+        threads.run(columns, lead * tiles, x.reshape(lead, n, tail), y.reshape(lead, n, tail), first, step, tiles, WIDTH,
                     least=1 + LEAST * lead * tiles // x.size)
     return y
