@@ -128,3 +128,28 @@ def test_scans_are_rounded_once(loops, monkeypatch):
             for name in "cumsum", "cumprod":
                 np.testing.assert_array_equal(getattr(minitorch.tensor(x), name)(dim).numpy(), getattr(x, name)(dim, "f8").astype("f4"))
             np.testing.assert_array_equal(scan.cumsum_from_end(x, dim), np.flip(np.flip(x, dim).cumsum(dim, "f8").astype("f4"), dim))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("loops", ["never", "auto"])
+def test_large_arrays_as_they_are(loops, threads, monkeypatch):
+    """Nothing but their size sends these the way of large ones."""
+    monkeypatch.setattr(minitorch.threads, "count", threads)
+    x = np.random.default_rng(0).normal(size=(150, 2, 3001)).astype("f4")
+    t, wide = minitorch.tensor(x), x.astype("f8")
+    with backends.using(loops=loops):
+        for dim in range(3):
+            np.testing.assert_array_equal(t.cumsum(dim).numpy(), wide.cumsum(dim).astype("f4"))
+            np.testing.assert_array_equal(t.cumprod(dim).numpy(), wide.cumprod(dim).astype("f4"))
+            np.testing.assert_array_equal(t.argmax(dim).numpy(), x.argmax(dim))
+            np.testing.assert_array_equal(t.min(dim).indices.numpy(), x.argmin(dim))
+            np.testing.assert_array_equal(t.amax(dim).numpy(), x.max(dim))
+            np.testing.assert_allclose(t.sum(dim).numpy(), wide.sum(dim), 1e-5, 1e-4)
+            e = np.exp(wide)
+            np.testing.assert_allclose(t.softmax(dim).numpy(), e / e.sum(dim, keepdims=True), 1e-5)
+            np.testing.assert_allclose(t.logsumexp(dim).numpy(), np.log(e.sum(dim)), 1e-5)
+        np.testing.assert_allclose(t.sum((0, 2)).numpy(), wide.sum((0, 2)), 1e-5, 1e-3)
+        np.testing.assert_array_equal((t > 1).nonzero().numpy(), np.argwhere(x > 1))
+        values, places = t.topk(5, 2)
+        np.testing.assert_array_equal(values.numpy(), -np.sort(-x, 2)[..., :5])
+        np.testing.assert_array_equal(places.numpy(), np.argsort(-x, 2)[..., :5])
