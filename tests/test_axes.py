@@ -147,7 +147,7 @@ def test_large_arrays_as_they_are(loops, threads, monkeypatch):
             np.testing.assert_allclose(t.sum(dim).numpy(), wide.sum(dim), 1e-5, 1e-4)
             e = np.exp(wide)
             np.testing.assert_allclose(t.softmax(dim).numpy(), e / e.sum(dim, keepdims=True), 1e-5)
-            np.testing.assert_allclose(t.logsumexp(dim).numpy(), np.log(e.sum(dim)), 1e-5)
+            np.testing.assert_allclose(t.logsumexp(dim).numpy(), np.log(e.sum(dim)), 1e-6, 1e-6)          # the sum of two that may cancel
         np.testing.assert_allclose(t.sum((0, 2)).numpy(), wide.sum((0, 2)), 1e-5, 1e-3)
         np.testing.assert_array_equal((t > 1).nonzero().numpy(), np.argwhere(x > 1))
         values, places = t.topk(5, 2)
