@@ -4,7 +4,7 @@ import pytest
 
 import minitorch
 from minitorch import backends
-from minitorch.ops import reduce, row_blocks
+from minitorch.ops import column_blocks, reduce, row_blocks
 
 inf, nan = float("inf"), float("nan")
 REDUCTIONS = {
@@ -55,10 +55,11 @@ def test_blocks_say_what_the_whole_says(name, numbers, loops, threads, monkeypat
             for small in (False, True):
                 with monkeypatch.context() as patch, backends.using(loops=loops if small else "never"):
                     patch.setattr(reduce, "FEW", 1 if small else 1 << 30)
+                    patch.setattr(column_blocks, "LEAST", 8)
                     for constant, value in {"LARGE": 1, "LEAST": 8, "BLOCK": 40, "PIECE": 16}.items() if small else ():
                         patch.setattr(row_blocks, constant, value)
                     by_rows = row_blocks.by_rows
-                    patch.setattr(row_blocks, "by_rows", lambda *args, by_rows=by_rows: taken.append(1) or by_rows(*args))
+                    patch.setattr(row_blocks, "by_rows", lambda *args, by_rows=by_rows, **how: taken.append(1) or by_rows(*args, **how))
                     results.append(found(lambda x, dim=dim: REDUCTIONS[name](x, dim), x))
             for part, whole in zip(*results, strict=True):
                 assert part.shape == whole.shape and part.dtype == whole.dtype

@@ -5,7 +5,7 @@ logsumexp is for float32, and shares its rows among threads itself; the others a
 import numpy as np
 
 from .. import threads
-from . import loop
+from . import columns, loop
 from .functions import exp
 from .softmax import exponentials
 
@@ -25,10 +25,13 @@ def logarithms(start, stop, x, y):
                     y[i] = x[i, j]
 
 
-def logsumexp(x):
-    """(N, D) -> (N,)"""
-    y = np.empty(len(x), x.dtype)
-    threads.run(logarithms, len(x), x, y, least=1 + LEAST // x.shape[1])
+def logsumexp(x, dim):
+    """log of the sum of e^x along `dim`, which stays."""
+    if dim < x.ndim - 1:
+        return columns.logsumexp(x, dim)
+    y = np.empty((*x.shape[:-1], 1), x.dtype)
+    x = x.reshape(-1, x.shape[-1])
+    threads.run(logarithms, len(x), x, y.reshape(-1), least=1 + LEAST // x.shape[1])
     return y
 
 
@@ -39,8 +42,11 @@ def back(start, stop, g, x, y, out):
             out[i, j] = g[i] * exp(x[i, j] - y[i])
 
 
-def logsumexp_gradient(g, x, y):
-    """g e^(x - y): (N,), (..., D), (N,) -> (..., D), N the number of x's rows."""
+def logsumexp_gradient(g, x, y, dim):
+    """g e^(x - y) for g and y that lack x's axis `dim`."""
+    if dim < x.ndim - 1:
+        return columns.gradient(columns.logsumexp_back, dim, x, g, y)
+    g, y = g.reshape(-1), y.reshape(-1)
     out, D = np.empty_like(x), x.shape[-1]
     threads.run(back, len(y), g, x.reshape(-1, D), y, out.reshape(-1, D), least=1 + LEAST // D)
     return out

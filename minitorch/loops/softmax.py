@@ -1,8 +1,8 @@
-"""softmax of the rows of a matrix, and the cross entropy of rows of scores, for float32: each row is read while it is in the cache."""
+"""softmax, here of the rows of a matrix, and the cross entropy of rows of scores, for float32: each row is read while it is in the cache."""
 import numpy as np
 
 from .. import threads
-from . import inline, loop
+from . import columns, inline, loop
 from .functions import F, decay, exp
 
 LOWEST, GREATEST = np.int32(-0x7f800001), np.int32(0x7fffffff)             # minus infinity among floats' bits, in the order of numbers
@@ -39,8 +39,10 @@ def rows(start, stop, x, y):
             y[i, j] *= scale
 
 
-def softmax(x):
-    """e^x / sum of e^x along the last axis."""
+def softmax(x, dim):
+    """e^x / sum of e^x along axis `dim`."""
+    if dim < x.ndim - 1:
+        return columns.softmax(x, dim)
     y = np.empty_like(x)
     D = x.shape[-1]
     threads.run(rows, x.size // D, x.reshape(-1, D), y.reshape(-1, D), least=1 + LEAST // D)
@@ -56,8 +58,10 @@ def logarithms(start, stop, x, y):
             y[i, j] = x[i, j] - shift
 
 
-def log_softmax(x):
-    """x - log of the sum of e^x along the last axis."""
+def log_softmax(x, dim):
+    """x - log of the sum of e^x along axis `dim`."""
+    if dim < x.ndim - 1:
+        return columns.log_softmax(x, dim)
     y = np.empty_like(x)
     D = x.shape[-1]
     threads.run(logarithms, x.size // D, x.reshape(-1, D), y.reshape(-1, D), least=1 + LEAST // D)
@@ -74,8 +78,10 @@ def softmax_back(start, stop, g, y, gx):
             gx[i, j] = y[i, j] * (g[i, j] - total)
 
 
-def softmax_gradient(g, y):
-    """y (g - sum of g y) along the last axis."""
+def softmax_gradient(g, y, dim):
+    """y (g - sum of g y) along axis `dim`."""
+    if dim < y.ndim - 1:
+        return columns.gradient(columns.softmax_back, dim, g, y)
     gx = np.empty_like(y)
     D = y.shape[-1]
     threads.run(softmax_back, y.size // D, g.reshape(-1, D), y.reshape(-1, D), gx.reshape(-1, D), least=1 + LEAST // D)
@@ -92,8 +98,10 @@ def log_softmax_back(start, stop, g, y, gx):
             gx[i, j] = g[i, j] - exp(y[i, j]) * total
 
 
-def log_softmax_gradient(g, y):
-    """g - e^y sum of g along the last axis."""
+def log_softmax_gradient(g, y, dim):
+    """g - e^y sum of g along axis `dim`."""
+    if dim < y.ndim - 1:
+        return columns.gradient(columns.log_softmax_back, dim, g, y)
     gx = np.empty_like(y)
     D = y.shape[-1]
     threads.run(log_softmax_back, y.size // D, g.reshape(-1, D), y.reshape(-1, D), gx.reshape(-1, D), least=1 + LEAST // D)

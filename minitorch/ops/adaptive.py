@@ -11,6 +11,7 @@ from ..backend import xp
 from ..cases import distinct, integers, normal, positive
 from ..tensor import Tensor
 from .pool import avg_pool, prepare, without_batch
+from .reduce import mean
 from .windows import Slide
 from .winners import argmax_over_windows, max_over_windows
 
@@ -165,6 +166,8 @@ def adaptive_avg_pool(name, n, input, output_size):
     if not input.dtype.is_floating_point:
         raise NotImplementedError(f'"{name}" not implemented for \'{input.dtype.name}\'')
     kernel = even_bins(input.shape[2:], size)
+    if kernel and kernel == input.shape[2:]:
+        return without_batch(mean(input, tuple(range(2, 2 + n)), True), single)
     if kernel:
         return without_batch(avg_pool(name, n, input, kernel, kernel, 0, False, True, None), single)
     return without_batch(mean_over_bins(input, size), single)

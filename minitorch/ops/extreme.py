@@ -12,9 +12,10 @@ from ..backend import xp
 from ..cases import booleans, distinct, integers, normal
 from ..dtypes import I64, is_float
 from ..tensor import Tensor
-from . import row_blocks
+from . import column_blocks, place, row_blocks
 from .choose import maximum, minimum
-from .dims import count, kept, one, over
+from .dims import one, over
+from .place import found_at, places, require_elements
 from .scan import Found, running
 from .ties import shared, to_place
 
@@ -23,17 +24,6 @@ class Extremes(NamedTuple):
     """What aminmax returns."""
     min: object
     max: object
-
-
-def require_elements(name, input, dim, error=RuntimeError):
-    """What PyTorch says to the extreme of nothing."""
-    if dim is None or dim == () or dim == []:
-        if not input.size:
-            raise error(f"{name}: Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-                        "'dim' argument.")
-    elif not count(input.shape, dim):
-        empty = [d for d in (dim if isinstance(dim, (tuple, list)) else (dim,)) if not input.shape[d]]
-        raise IndexError(f"{name}: Expected reduction dim {empty[0]} to have non-zero size.")
 
 
 # ---- the values alone ----------------------------------------------------------------------------------------------
@@ -56,11 +46,14 @@ def amin(input, /, dim=None, keepdim=False):
 
 def extreme_over(name, x, axis, keepdim=False):
     """x.max or x.min over `axis`."""
-    rows = row_blocks.matrix(x, axis)
-    if rows is None:
+    if x.size < row_blocks.LARGE:
         return getattr(x, name)(axis, None, keepdim)
     f = getattr(np, name)
-    return row_blocks.shaped(row_blocks.folded(lambda x: f(x, 1), f, rows), x, axis, keepdim)
+    if (rows := row_blocks.matrix(x, axis)) is not None:
+        return row_blocks.shaped(row_blocks.folded(lambda x: f(x, 1), f, rows, at_once=True), x, axis, keepdim)
+    if (columns := column_blocks.matrix(x, axis)) is not None:
+        return column_blocks.shaped(column_blocks.folded(lambda x: f(x, 0), columns), x, axis, keepdim)
+    return getattr(x, name)(axis, None, keepdim)
 
 
 amax.vjp(lambda g, input, y, dim: shared(g, input, y, dim))
@@ -120,10 +113,8 @@ def found_along(name, x, dim, keepdim):
     if d is None:                                    # 0-d
         return Found(x.copy(), xp(x).zeros((), I64))
     require_elements(name, x, d)
-    if type(x) is np.ndarray and x.size > 10000:     # read once
-        indices = getattr(x, "arg" + name)(d, None, keepdims=True)
-        found = Found(np.take_along_axis(x, indices, d), indices)
-        return found if keepdim else Found(*[y.squeeze(d) for y in found])
+    if type(x) is np.ndarray and x.size > place.MANY:     # read once
+        return found_at(x, places("arg" + name, x, d), d, keepdim)
     return Found(getattr(x, name)(d, None, keepdim), getattr(x, "arg" + name)(d, None, keepdims=keepdim))
 
 
@@ -177,36 +168,6 @@ for _f in (max, min):
     _f.case(normal(3, 4), normal(3, 4))
     _f.case(normal(3, 4), other=normal(4))
     _f.case(distinct(0, 3), 1)
-
-
-@op(differentiable=False)
-def argmax(input, /, dim=None, keepdim=False):
-    """Where the largest element stands along `dim`; without `dim`, counted over all in row-major order."""
-    return place_of("argmax", input, dim, keepdim)
-
-
-@op(differentiable=False)
-def argmin(input, /, dim=None, keepdim=False):
-    """Where the smallest element stands along `dim`; without `dim`, counted over all in row-major order."""
-    return place_of("argmin", input, dim, keepdim)
-
-
-def place_of(name, x, dim, keepdim):
-    if x.dtype.kind == "b":
-        raise RuntimeError(f"{name}(): does not support bool input")
-    d = one(dim, keepdim, x.ndim)
-    require_elements(name, x, d, IndexError)
-    y = getattr(x, name)(d)
-    return y.reshape(kept(x.shape, d)) if keepdim else y
-
-
-for _f in (argmax, argmin):
-    _f.case(distinct(3, 4))
-    _f.case(distinct(3, 4), 1)
-    _f.case(distinct(2, 3, 4), dim=-2, keepdim=True)
-    _f.case(distinct(3, 4), None, True)
-    _f.case(distinct(), 0)
-    _f.case(integers(3, 4), 0)
 
 
 # ---- the middle one --------------------------------------------------------------------------------------------------------

@@ -3,11 +3,13 @@ import numpy as np
 
 from ..autograd.op import op
 from ..backend import xp
+from ..blocks import by_slices
 from ..cases import integers, normal
-from . import row_blocks
+from . import column_blocks, row_blocks
 from .dims import count, kept, over
 from .exponential import exp
 from .reduce import added, spread
+from .softmax_blocks import logsumexp_of_columns
 
 
 @op(numbers="float")
@@ -19,6 +21,8 @@ def logsumexp(input, /, dim, keepdim=False):
     if (rows := row_blocks.matrix(input, axis)) is not None:
         y = row_blocks.folded(of_rows, lambda y: of_rows(y[None])[0], rows)
         return row_blocks.shaped(y, input, axis, keepdim)
+    if (columns := column_blocks.matrix(input, axis)) is not None:
+        return column_blocks.shaped(logsumexp_of_columns(columns), input, axis, keepdim)
     m = input.max(axis, None, True)
     m = library.where(library.isfinite(m), m, m.dtype.type(0))
     e = library.asarray(input - m)
@@ -38,16 +42,19 @@ logsumexp.vjp(lambda g, input, y, dim: logsumexp_gradient(g, input, y, dim=dim))
 
 @logsumexp.loop("reduce", least=5000, single=True)
 def _(loops, input, dim, keepdim=False):
-    if not input.size or not last_alone(dim, keepdim, input.ndim):
+    d = alone(dim, keepdim, input.ndim)
+    if not input.size or d is None:
         return NotImplemented
-    y = loops.logsumexp(input.reshape(-1, input.shape[-1])).reshape(input.shape[:-1])
-    return y[..., None] if keepdim else y
+    y = loops.logsumexp(input, d)
+    return y if keepdim else y.squeeze(d)
 
 
-def last_alone(dim, keepdim, ndim):
-    """Whether a reduction is over the last axis and no other."""
+def alone(dim, keepdim, ndim):
+    """The one axis that a reduction is over, counted from 0; None for several."""
     axis = over(dim, keepdim, ndim)
-    return axis in (-1, ndim - 1, (ndim - 1,)) or ndim == 1
+    if type(axis) is tuple and len(axis) == 1:
+        axis = axis[0]
+    return 0 if ndim == 1 else axis % ndim if type(axis) is int else None
 
 
 def gradient_reference(input, x, total, dim):
@@ -59,6 +66,11 @@ def logsumexp_gradient(input, x, total, /, dim):
     """The gradient `input` of logsumexp's result `total` times e^(x - total), logsumexp's derivative at x."""
     if (rows := row_blocks.matrix(x, over(dim, False, x.ndim))) is not None:
         return row_blocks.like(x, gradient_of_rows, rows, total.reshape(-1, 1), input.reshape(-1, 1))
+    if (columns := column_blocks.matrix(x, over(dim, False, x.ndim))) is not None:
+        y = np.empty_like(columns)
+        total, g = total.reshape(-1), input.reshape(-1)
+        by_slices(lambda rows: gradient_of_rows(y[rows], columns[rows], total, g), columns)
+        return y.reshape(x.shape)
     form = kept(x.shape, dim)
     e = xp(x).asarray(x - total.reshape(form))
     xp(x).exp(e, out=e)
@@ -75,9 +87,8 @@ def gradient_of_rows(y, x, total, g):
 
 @logsumexp_gradient.loop("reduce", least=5000, single=True, by=1)
 def _(loops, input, x, total, dim):
-    if not x.size or not last_alone(dim, False, x.ndim):
-        return NotImplemented
-    return loops.logsumexp_gradient(input.reshape(-1), x, total.reshape(-1))
+    d = alone(dim, False, x.ndim)
+    return NotImplemented if not x.size or d is None else loops.logsumexp_gradient(input, x, total, d)
 
 
 logsumexp.case(normal(3, 4), 1)

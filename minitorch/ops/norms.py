@@ -20,7 +20,7 @@ def norm_over(input, /, ord, dim, keepdim):
     reduction = "sum" if not isinf(ord) else "max" if ord > 0 else "min"
     if (rows := row_blocks.matrix(input, axes)) is not None:
         of_rows = row_blocks.squares if ord == 2 else lambda x: getattr(np, reduction)(powers(x, ord), 1)
-        y = row_blocks.shaped(row_blocks.folded(of_rows, getattr(np, reduction), rows), input, axes, keepdim)
+        y = row_blocks.shaped(row_blocks.folded(of_rows, getattr(np, reduction), rows, at_once=ord == 2), input, axes, keepdim)
     else:
         y = getattr(powers(input, ord), reduction)(axis=axes, keepdims=keepdim)
     return xp(input).sqrt(y) if ord == 2 else y if ord in (0, 1) or isinf(ord) else y ** (1 / ord)
@@ -80,7 +80,9 @@ def _(loops, input, x, value, ord, dim):
     if rows is None or ord not in (1, 2):
         return NotImplemented
     g, value = input.reshape(-1, 1), value.reshape(-1, 1)
-    return row_blocks.like(x, loops.signed, rows, g) if ord == 1 else row_blocks.like(x, loops.divided, rows, value + (value == 0), g * (value != 0))
+    if ord == 1:
+        return row_blocks.like(x, loops.signed, rows, g, at_once=True)
+    return row_blocks.like(x, loops.divided, rows, value + (value == 0), g * (value != 0), at_once=True)
 
 
 norm_gradient.case(normal(), normal(3, 4), positive(), 2, None)

@@ -2,6 +2,7 @@
 
 What NumPy makes on the way from a block to its result, differences from the mean say, never leaves the cache.
 """
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -12,6 +13,7 @@ from .dims import kept
 LARGE = 1 << 17                                      # numbers from which a reduction is worth it
 LEAST = 1 << 18                                      # numbers that are worth another thread
 BLOCK = 1 << 18                                      # numbers of a block; smaller ones take longer: the interpreter goes from thread to thread
+SHORT = 1 << 8                                       # numbers that are added up by a product before they are added to others
 PIECE = 1 << 12                                      # numbers of a row, where one row is all there is: it is folded
 
 
@@ -40,12 +42,17 @@ def shaped(y, x, axis, keepdim):
     return y.reshape(kept(x.shape, axis) if keepdim else x.shape[:x.ndim - reduced(x, axis)])
 
 
-def by_rows(f, y, *arrays):
-    """y, filled by f(y, *arrays) on blocks of its rows; of a single row, whose numbers do not depend on each other, on pieces of it."""
+def by_rows(f, y, *arrays, at_once=False, least=None):
+    """y, filled by f(y, *arrays) on blocks of its rows; of a single row, whose numbers do not depend on each other, on pieces of it.
+
+    at_once: f makes no large arrays on its way, so that each thread works through its rows in one call.
+    least: numbers that are worth another thread, LEAST if left out.
+    """
+    least = least or LEAST
     size = max([a.size for a in (y, *arrays)])
     along = len(y) if len(y) > 1 else y.shape[1]
-    n = max(1, BLOCK * along // size)
-    if along <= n and size < 2 * LEAST:
+    n = along if at_once else max(1, BLOCK * along // size)
+    if along <= n and size < 2 * least:
         f(y, *arrays)
         return y
 
@@ -57,18 +64,18 @@ def by_rows(f, y, *arrays):
             part = slice(i, min(i + n, stop))
             f(cut(y, part), *[cut(a, part) for a in arrays])
     with blas.alone():                               # whose threads would keep ours from work after every product
-        threads.run(work, along, least=max(1, LEAST * along // size))
+        threads.run(work, along, least=max(1, least * along // size))
     return y
 
 
-def like(x, f, rows, *arrays):
+def like(x, f, rows, *arrays, at_once=False):
     """An array like x, which is the matrix `rows`, filled by rows: f(y, rows, *arrays)."""
     y = np.empty_like(x)
-    by_rows(f, y.reshape(rows.shape), rows, *arrays)
+    by_rows(f, y.reshape(rows.shape), rows, *arrays, at_once=at_once)
     return y
 
 
-def folded(f, whole, x, *columns):
+def folded(f, whole, x, *columns, at_once=False, least=None):
     """The rows of x (N, D) reduced by f(x, *columns), (n, D) -> (n,), as (N,); a single long row in pieces, whose results `whole` reduces.
 
     columns: (N, 1), numbers that go with the rows.
@@ -77,19 +84,29 @@ def folded(f, whole, x, *columns):
     if len(x) == 1 and D > PIECE:
         end = D - D % PIECE
         pieces = x[0, :end].reshape(-1, PIECE)
-        found = folded(f, whole, pieces, *[np.full((len(pieces), 1), c[0, 0]) for c in columns])
+        found = folded(f, whole, pieces, *[np.full((len(pieces), 1), c[0, 0]) for c in columns], at_once=at_once, least=least)
         return whole(np.append(found, f(x[:, end:], *columns)) if end < D else found).reshape(1)
     if len(x) == 1 or x.size < LARGE:
         return f(x, *columns)
 
     def fill(y, *arrays):
         y[:, 0] = f(*arrays)
-    return by_rows(fill, np.empty((len(x), 1), x.dtype), x, *columns)[:, 0]
+    return by_rows(fill, np.empty((len(x), 1), x.dtype), x, *columns, at_once=at_once, least=least)[:, 0]
 
 
 def sums(x):
-    """The sum of each row of a matrix: a product with ones, of rows that are short enough for its rounding."""
-    return x @ np.ones(x.shape[1], x.dtype) if x.shape[1] <= PIECE else x.sum(1)
+    """The sum of each row of a matrix: a product with ones, of few numbers at a time, for it adds them one after the other."""
+    N, D = x.shape
+    if D <= 2 * SHORT:
+        return x @ np.ones(D, x.dtype)
+    n = part_of(D)
+    return sums((x.reshape(-1, n) @ np.ones(n, x.dtype)).reshape(N, -1)) if n else x.sum(1)
+
+
+@lru_cache(maxsize=1000)
+def part_of(D):
+    """The largest number up to SHORT that divides D without rest; 0 where it is a small one."""
+    return next((n for n in range(SHORT, SHORT // 4, -1) if D % n == 0), 0)
 
 
 def squares(x):

@@ -3,11 +3,13 @@
 Derivatives run the recurrence s_k = a_k s_(k-1) + b_k, which divides by nothing and is its own transpose,
 read backwards: right where factors are zero, without overflow, and differentiable any number of times.
 """
+import math
 from collections import namedtuple
 
 import numpy as np
 
 from .. import dtypes
+from ..autograd import loops
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import booleans, distinct, integers, normal
@@ -27,8 +29,8 @@ def at(dim, part):
 
 # ---- running sums ---------------------------------------------------------------------------------------------
 
-def accumulated(method, input, dim, dtype):
-    """cumsum or cumprod of an array in PyTorch's dtypes: floats in the widest there is, rounded once."""
+def accumulated(method, input, dim, dtype, step=1):
+    """cumsum or cumprod of an array in PyTorch's dtypes: floats in the widest there is, rounded once.  step -1: from the end."""
     d = input.dtype if dtype is None else dtypes.numpy_dtype(dtype)
     if dtype is None and not is_float(d):
         d = I64
@@ -36,9 +38,37 @@ def accumulated(method, input, dim, dtype):
     if not input.ndim:
         return input.astype(d)
     input = input if input.dtype == d else input.astype(d)
+    if (d is F32 or d is F64) and input.size > MANY and type(input) is np.ndarray:
+        if loops.wanted(input, MANY):
+            return loops.module("scan").accumulated(method, np.ascontiguousarray(input), dim, step)
+        if (rows := row_blocks.matrix(input, dim)) is not None and len(rows) > 1:
+            def of_rows(y, x):
+                np.copyto(y[:, ::step], getattr(x[:, ::step], method)(1, F64), "same_kind")
+            return row_blocks.like(input, of_rows, rows, at_once=True)     # in small blocks two threads are hardly sooner done than one
+        if math.prod(input.shape[dim + 1:]) >= WIDE:
+            return accumulated_row_by_row(method, input, dim, step)
     wide = F64 if d is F32 else F32 if is_half(d) else d
-    y = getattr(input, method)(dim, wide)
+    if step == 1:
+        y = getattr(input, method)(dim, wide)
+    else:
+        back = at(dim, slice(None, None, -1))
+        y = getattr(input[back], method)(dim, wide)[back]
     return y if wide is d else y.astype(d)
+
+
+MANY = 5000                                          # numbers from which more than NumPy's way is worth it
+WIDE = 128                                           # numbers after an axis from which adding them all at once beats NumPy's way
+
+
+def accumulated_row_by_row(method, x, dim, step):
+    """cumsum or cumprod along an axis that is not the last: each row is the one before with the next of x joined to it."""
+    y = np.empty_like(x)
+    join, total = (np.add, 0.0) if method == "cumsum" else (np.multiply, 1.0)
+    total = np.full(x.shape[:dim] + x.shape[dim + 1:], total)
+    for i in range(x.shape[dim])[::step]:
+        join(total, x[at(dim, i)], out=total)
+        y[at(dim, i)] = total
+    return y
 
 
 @op(inplace=True)
@@ -50,10 +80,7 @@ def cumsum(input, /, dim, dtype=None):
 @op(home="")
 def cumsum_from_end(input, /, dim):
     """y[i] = x[i] + ... + x[n - 1] along `dim`: the transpose of cumsum."""
-    if not input.ndim:
-        return input.copy()
-    back = at(axis(dim, input.ndim), slice(None, None, -1))
-    return accumulated("cumsum", input[back], dim, None)[back]
+    return accumulated("cumsum", input, dim, None, -1)
 
 
 cumsum.vjp(lambda g, dim: cumsum_from_end(g, dim))
@@ -246,4 +273,4 @@ diff.case(normal(3, 4), 0)
 diff.case(normal(3, 4), n=5)
 
 
-from . import exponential, gather, reduce  # noqa: E402  (last: the modules of ops name each other)
+from . import exponential, gather, reduce, row_blocks  # noqa: E402  (last: the modules of ops name each other)

@@ -5,6 +5,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal, positive
 from ..dtypes import is_float, numpy_dtype, of
+from . import softmax_blocks
 from .dims import axis
 from .dtype import cast
 from .exponential import exp
@@ -21,6 +22,8 @@ def softmax_over(input, /, dim):
     """e^x / sum of e^x along axis `dim`."""
     if not input.size:
         return input
+    if (y := softmax_blocks.softmax(dim, input)) is not None:
+        return y
     y = input - input.max(axis=dim, keepdims=True)
     xp(y).exp(y, out=y)
     y /= total(y, dim)
@@ -39,6 +42,8 @@ def log_softmax_over(input, /, dim):
     """x - log of the sum of e^x along axis `dim`."""
     if not input.size:
         return input
+    if (y := softmax_blocks.log_softmax(dim, input)) is not None:
+        return y
     y = input - input.max(axis=dim, keepdims=True)
     y -= xp(y).log(total(xp(y).exp(y), dim))
     return y
@@ -51,6 +56,8 @@ log_softmax_over.vjp(lambda g, y, dim: log_softmax_gradient(g, y, dim))
 @op(numbers="half", home="", called="softmax_backward")
 def softmax_gradient(input, other, /, dim):
     """y (g - the sum of g y along axis `dim`): from the gradient g of softmax's result y that of its input."""
+    if (y := softmax_blocks.softmax_back(dim, input, other)) is not None:
+        return y
     y = input * other
     return y - other * y.sum(axis=dim, keepdims=True)
 
@@ -62,6 +69,8 @@ softmax_gradient.vjp(lambda g, other, dim: softmax_gradient(g, other, dim),
 @op(numbers="half", home="", called="log_softmax_backward")
 def log_softmax_gradient(input, other, /, dim):
     """g - e^y times the sum of g along axis `dim`: from the gradient g of log_softmax's result y that of its input."""
+    if (y := softmax_blocks.log_softmax_back(dim, input, other)) is not None:
+        return y
     return input - xp(other).exp(other) * input.sum(axis=dim, keepdims=True)
 
 
@@ -73,13 +82,12 @@ def last(input, dim):
     return dim == input.ndim - 1
 
 
-softmax_over.loop("softmax", least=4000, single=True)(lambda loops, input, dim: loops.softmax(input) if last(input, dim) else NotImplemented)
-log_softmax_over.loop("softmax", least=4000, single=True)(
-    lambda loops, input, dim: loops.log_softmax(input) if last(input, dim) else NotImplemented)
+softmax_over.loop("softmax", least=4000, single=True)(lambda loops, input, dim: loops.softmax(input, dim) if input.size else NotImplemented)
+log_softmax_over.loop("softmax", least=4000, single=True)(lambda loops, input, dim: loops.log_softmax(input, dim) if input.size else NotImplemented)
 softmax_gradient.loop("softmax", least=4000, single=True)(
-    lambda loops, input, other, dim: loops.softmax_gradient(input, other) if last(input, dim) else NotImplemented)
+    lambda loops, input, other, dim: loops.softmax_gradient(input, other, dim) if input.size else NotImplemented)
 log_softmax_gradient.loop("softmax", least=4000, single=True)(
-    lambda loops, input, other, dim: loops.log_softmax_gradient(input, other) if last(input, dim) else NotImplemented)
+    lambda loops, input, other, dim: loops.log_softmax_gradient(input, other, dim) if input.size else NotImplemented)
 softmax_over.kernel("softmax")(lambda kernels, input, dim: kernels.softmax(input) if last(input, dim) else NotImplemented)
 log_softmax_over.kernel("softmax")(lambda kernels, input, dim: kernels.log_softmax(input) if last(input, dim) else NotImplemented)
 softmax_gradient.kernel("softmax")(

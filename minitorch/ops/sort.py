@@ -10,8 +10,10 @@ import numpy as np
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
+from ..blocks import by_slices
 from ..cases import distinct, integers
 from ..tensor import Tensor, wrap
+from . import row_blocks
 from .dims import axis
 from .gather import entries, gather_along, scatter_along
 
@@ -71,15 +73,22 @@ sorted_along.case(distinct(5), dim=0)
 @op(home="", numbers="half", called="topk")
 def top_along(input, /, k, dim, largest):
     """(values, indices) of the k largest (or smallest) entries along `dim`, the outermost first."""
-    library, n = xp(input), input.shape[dim]
-    first = (slice(None),) * dim + (slice(0, k),)
-    if 0 < k <= n // 4 and n >= 64:
-        best = library.argpartition(input, n - k if largest else k - 1, axis=dim)
-        best = library.sort(best[first[:-1] + (slice(n - k, n) if largest else slice(0, k),)], axis=dim)
-        places = entries(best, order(entries(input, best, dim), dim, largest), dim)
+    if (rows := row_blocks.matrix(input, dim)) is not None:
+        places = np.concatenate(by_slices(lambda part: top_places(rows[part], k, 1, largest), rows)).reshape(*input.shape[:-1], k)
     else:
-        places = order(input, dim, largest)[first]
+        places = top_places(input, k, dim, largest)
     return TopkResult(entries(input, places, dim), places)
+
+
+def top_places(x, k, dim, largest):
+    """Where the k largest (or smallest) entries stand along `dim`."""
+    library, n = xp(x), x.shape[dim]
+    first = (slice(None),) * dim + (slice(0, k),)
+    if not 0 < k <= n // 4 or n < 64:
+        return order(x, dim, largest)[first]
+    best = library.argpartition(x, n - k if largest else k - 1, axis=dim)
+    best = library.sort(best[first[:-1] + (slice(n - k, n) if largest else slice(0, k),)], axis=dim)
+    return entries(best, order(entries(x, best, dim), dim, largest), dim)
 
 top_along.vjp(lambda g, y1, input_shape, dim: scatter_along(g, y1, shape=input_shape, dim=dim))
 top_along.case(distinct(3, 4), k=2, dim=1, largest=True)

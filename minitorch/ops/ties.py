@@ -40,8 +40,8 @@ def given_to_ties(input, x, value, /, dim=None, nan=False):
     g, value = input.reshape(-1, 1), value.reshape(-1, 1)
     if len(rows) > 1:
         return row_blocks.like(x, given, rows, value, g)
-    ties = row_blocks.by_rows(lambda t, x, value: np.equal(x, value, out=t), np.empty(rows.shape, bool), rows, value)
-    return row_blocks.like(x, lambda y, _, t, g: np.multiply(t, g, out=y), rows, ties, g / x.dtype.type(np.count_nonzero(ties)))
+    ties = row_blocks.by_rows(lambda t, x, value: np.equal(x, value, out=t), np.empty(rows.shape, bool), rows, value, at_once=True)
+    return row_blocks.like(x, lambda y, _, t, g: np.multiply(t, g, out=y), rows, ties, g / x.dtype.type(np.count_nonzero(ties)), at_once=True)
 
 
 def given(y, x, value, g):
@@ -55,7 +55,7 @@ def _(loops, input, x, value, dim=None, nan=False):
     rows = row_blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
     if rows is None or len(rows) == 1 or nan:
         return NotImplemented
-    return row_blocks.like(x, loops.given_to_ties, rows, value.reshape(-1, 1), input.reshape(-1, 1))
+    return row_blocks.like(x, loops.given_to_ties, rows, value.reshape(-1, 1), input.reshape(-1, 1), at_once=True)
 
 
 given_to_ties.case(normal(2), np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 1.0]]), np.array([2.0, 3.0]), 1)

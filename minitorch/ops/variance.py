@@ -24,10 +24,10 @@ def var_over(input, /, dim, correction, keepdim):
     return added(d, axis, keepdim) / max(n - correction, 0)
 
 
-def by_rows(squared_distances, rows, input, axis, correction, keepdim):
+def by_rows(squared_distances, rows, input, axis, correction, keepdim, at_once=False):
     """Its variance from the rows of the matrix that `input` is."""
     n = rows.shape[1]
-    total = row_blocks.folded(squared_distances, np.sum, rows, added(rows, 1, True) / n)
+    total = row_blocks.folded(squared_distances, np.sum, rows, added(rows, 1, True) / n, at_once=at_once)
     return row_blocks.shaped(total, input, axis, keepdim) / max(n - correction, 0)
 
 
@@ -35,7 +35,7 @@ def by_rows(squared_distances, rows, input, axis, correction, keepdim):
 def _(loops, input, dim, correction, keepdim):
     axis = over(dim, keepdim, input.ndim)
     rows = row_blocks.matrix(input, axis, 1, 1)
-    return NotImplemented if rows is None else by_rows(loops.squared_distances, rows, input, axis, correction, keepdim)
+    return NotImplemented if rows is None else by_rows(loops.squared_distances, rows, input, axis, correction, keepdim, True)
 
 
 var_over.vjp(lambda g, input, dim, correction: scaled_distances(g * (2 * inverse(count(input.shape, dim) - correction)), input, dim=dim))
@@ -67,8 +67,8 @@ def scaled_distances(input, x, /, dim):
     return scaled_distances_reference(input, x, dim) if rows is None else scaled_by_rows(scaled, rows, input, x)
 
 
-def scaled_by_rows(scaled, rows, g, x):
-    return row_blocks.like(x, scaled, rows, added(rows, 1, True) / rows.shape[1], g.reshape(-1, 1))
+def scaled_by_rows(scaled, rows, g, x, at_once=False):
+    return row_blocks.like(x, scaled, rows, added(rows, 1, True) / rows.shape[1], g.reshape(-1, 1), at_once=at_once)
 
 
 def scaled(y, x, mean, g):
@@ -80,7 +80,7 @@ def scaled(y, x, mean, g):
 @scaled_distances.loop("reduce", least=5000, by=1)
 def _(loops, input, x, dim):
     rows = row_blocks.matrix(x, over(dim, False, x.ndim), 1, 1)
-    return NotImplemented if rows is None else scaled_by_rows(loops.scaled_distances, rows, input, x)
+    return NotImplemented if rows is None else scaled_by_rows(loops.scaled_distances, rows, input, x, True)
 
 
 scaled_distances.case(normal(3), normal(3, 4), 1)
