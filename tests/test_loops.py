@@ -115,6 +115,8 @@ def large():
         "prod": lambda x: (x.sigmoid() + 0.5).prod(1),
         **{name: getattr(F, name) for name in ("relu", "leaky_relu", "sigmoid", "silu", "tanh", "elu", "selu", "softplus", "logsigmoid",
                                                 "hardswish")},
+        **{f"{name}, {how}": lambda x, f=getattr(F, name), how=how: f(x, x.flip(0), reduction=how)
+           for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss") for how in ("mean", "none")},
         "softplus, low threshold": lambda x: F.softplus(x, 2, 0.5),
         "erf": minitorch.erf,
         "embedding": lambda x: F.embedding(minitorch.arange(1000) ** 2 % 517, x),

@@ -7,6 +7,8 @@ from ..autograd.op import composed
 from ..cases import normal, positive
 from ..dtypes import promote_types
 from ..tensor import Tensor
+from .distance import distance
+from .strides import broadcast_tensors
 
 
 def reduction_of(size_average, reduce, reduction):
@@ -31,16 +33,25 @@ def require_tensors(name, **tensors):
             raise TypeError(f"{name}(): argument '{label}' must be Tensor, not {type(t).__name__}")
 
 
-def difference(name, input, target, promoted=True):
-    """input - target, with PyTorch's warning where their sizes differ; promoted: brought to one dtype first, for `-` refuses booleans."""
+def pair(name, input, target, promoted=True):
+    """Both sides of a loss, with PyTorch's warning where their sizes differ; promoted: brought to one dtype."""
     require_tensors(name, input=input, target=target)
     if input.shape != target.shape:
         warnings.warn(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
-                      "incorrect results due to broadcasting. Please ensure they have the same size.", stacklevel=3)
+                      "incorrect results due to broadcasting. Please ensure they have the same size.", stacklevel=4)
+        input, target = broadcast_tensors(input, target)
     if promoted and input.dtype is not target.dtype:
         dtype = promote_types(input.dtype, target.dtype)
         input, target = input.to(dtype), target.to(dtype)
-    return input - target
+    return input, target
+
+
+def apart(name, input, target, delta, scale, reduction):
+    """ops.distance of what two tensors hold; NotImplementedError for integers."""
+    input, target = pair(name, input, target)
+    if not input.is_floating_point():
+        raise NotImplementedError(f"{name} is not implemented for {input.dtype.name}")
+    return distance(input, target, delta=delta, scale=scale, reduction=reduction)
 
 
 def weighted(loss, weight, reduction):
@@ -54,13 +65,20 @@ def weighted(loss, weight, reduction):
 @composed(home="functional")
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """(input - target)^2."""
-    return weighted(difference("mse_loss", input, target).square(), weight, reduction_of(size_average, reduce, reduction))
+    reduction = reduction_of(size_average, reduce, reduction)
+    if weight is None:
+        return apart("mse_loss", input, target, math.inf, 2.0, reduction)
+    return weighted(apart("mse_loss", input, target, math.inf, 2.0, "none"), weight, reduction)
 
 
 @composed(home="functional")
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """|input - target|."""
-    return weighted(difference("l1_loss", input, target, promoted=False).abs(), weight, reduction_of(size_average, reduce, reduction))
+    reduction = reduction_of(size_average, reduce, reduction)
+    if weight is None and isinstance(input, Tensor) and isinstance(target, Tensor) and input.is_floating_point() and target.is_floating_point():
+        return apart("l1_loss", input, target, 0, 1.0, reduction)
+    a, b = pair("l1_loss", input, target, promoted=False)          # `-` refuses booleans
+    return weighted((a - b).abs(), weight, reduction)
 
 
 @composed(home="functional")
@@ -69,8 +87,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     reduction = reduction_of(size_average, reduce, reduction)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    d = difference("smooth_l1_loss", input, target).abs()
-    return reduced(d if beta == 0 else (d.square() * (0.5 / beta)).where(d < beta, d - 0.5 * beta), reduction)
+    return apart("smooth_l1_loss", input, target, beta, 1 / beta if beta else 1.0, reduction)
 
 
 @composed(home="functional")
@@ -79,9 +96,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     reduction = reduction_of(None, None, reduction)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    d = difference("huber_loss", input, target).abs()
-    loss = (d.square() * 0.5).where(d < delta, (d - 0.5 * delta) * delta)
-    return reduced(loss if weight is None else loss * weight, reduction)
+    if weight is None:
+        return apart("huber_loss", input, target, delta, 1.0, reduction)
+    return reduced(apart("huber_loss", input, target, delta, 1.0, "none") * weight, reduction)
 
 
 @composed(home="functional")
