@@ -13,6 +13,7 @@ CALLS = {
     "gelu, tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
     "elu": lambda x: F.elu(x, 0.7),
+    "prelu": lambda x: F.prelu(x, x[0]),
     "softplus": F.softplus,
     "hardswish": F.hardswish,
     "erf": minitorch.erf,

@@ -117,6 +117,11 @@ def large():
                                                 "hardswish")},
         **{f"{name}, {how}": lambda x, f=getattr(F, name), how=how: f(x, x.flip(0), reduction=how)
            for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss") for how in ("mean", "none")},
+        "prelu": lambda x: F.prelu(x, x[0]),
+        "prelu of images": lambda x: F.prelu(x.reshape(47, 11, 13, 10), x[0, :11]),
+        "prelu, one slope": lambda x: F.prelu(x, x[0, :1]),
+        "sign": lambda x: x * x.sign(),
+        "abs": minitorch.abs,
         "softplus, low threshold": lambda x: F.softplus(x, 2, 0.5),
         "erf": minitorch.erf,
         "embedding": lambda x: F.embedding(minitorch.arange(1000) ** 2 % 517, x),

@@ -9,6 +9,22 @@ LEAST = 1 << 17                                      # numbers that are worth an
 
 
 @loop
+def signs(start, stop, x, out):
+    x, out = x[start:stop], out[start:stop]
+    T = x.dtype.type
+    for i in range(x.size):
+        out[i] = T(1) if x[i] > 0 else T(-1) if x[i] < 0 else T(0)
+
+
+@loop
+def abs_back(start, stop, g, x, out):
+    g, x, out = g[start:stop], x[start:stop], out[start:stop]
+    T = x.dtype.type
+    for i in range(x.size):
+        out[i] = g[i] * (T(1) if x[i] > 0 else T(-1) if x[i] < 0 else T(0))
+
+
+@loop
 def relu_back(start, stop, g, y, out):
     g, y, out = g[start:stop], y[start:stop], out[start:stop]
     for i in range(y.size):

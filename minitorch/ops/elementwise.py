@@ -178,7 +178,7 @@ def abs(input, /):
     """|x|."""
     return xp(input).abs(input)
 
-abs.vjp(lambda g, input: g * sign(input))
+abs.vjp(lambda g, input: abs_gradient(g, input))
 abs.case(normal(3, 4))
 abs.case(normal())
 abs.case(integers(3, low=-5))
@@ -198,6 +198,23 @@ sign.vjp(lambda g: zero(g))
 sign.case(normal(3, 4))
 sign.case(distinct())
 sign.case(integers(3, low=-2))
+
+
+@op(home="", numbers="half", called="abs_backward")
+def abs_gradient(input, other, /):
+    """The gradient `input` of |x| times the sign of x, `other`."""
+    y = sign(other)
+    y *= input
+    return y
+
+abs_gradient.vjp(lambda g, other: abs_gradient(g, other),
+                 lambda g: zero(g))
+abs_gradient.case(normal(3, 4), normal(3, 4))
+
+
+sign.loop("activation", least=10000)(lambda loops, input: loops.elementwise(loops.signs, input))
+abs_gradient.loop("activation", least=10000)(
+    lambda loops, input, other: loops.elementwise(loops.abs_back, input, other) if input.shape == other.shape else NotImplemented)
 
 
 @op(numbers="half", inplace=True)
