@@ -255,10 +255,12 @@ def check_lerp(input, end, weight):
 @op(numbers="promote", inplace=True, scalars="second", check=check_lerp)
 def lerp(input, end, weight, /):
     """input + weight * (end - input), from the nearer end; `weight` is a number or a tensor."""
-    near, way = input, end - input
-    if not is_array(weight):
-        return near + weight * way if weight < 0.5 else end - way * (1 - weight)
-    return choose(weight < 0.5, near + weight * way, end - way * (1 - weight))
+    way = end - input
+    if is_array(weight):
+        return choose(weight < 0.5, input + weight * way, end - way * (1 - weight))
+    way *= weight if weight < 0.5 else weight - 1
+    way += input if weight < 0.5 else end
+    return way
 
 lerp.vjp(lambda g, weight: g * (1 - weight),
          lambda g, weight: g * weight,
@@ -268,14 +270,21 @@ lerp.case(normal(3, 4), normal(4), 0.7)
 lerp.case(normal(3, 4), normal(3, 1), normal(3, 4))
 
 
+def times(x, value):
+    """value * x, which is x itself for 1."""
+    return x if value == 1 else value * x
+
+
 @op(numbers="promote", inplace=True, scalars=False)
 def addcmul(input, tensor1, tensor2, /, *, value=1):
     """input + value * tensor1 * tensor2."""
-    return input + (value if dtypes.is_float(input.dtype) else in_range(int(value), input.dtype)) * tensor1 * tensor2
+    value = value if dtypes.is_float(input.dtype) else in_range(int(value), input.dtype)
+    y = times(tensor1, value) * tensor2
+    return np.add(y, input, out=y) if type(y) is np.ndarray and y.shape == input.shape else y + input
 
 addcmul.vjp(lambda g: g,
-            lambda g, tensor2, value: g * (tensor2 * value),
-            lambda g, tensor1, value: g * (tensor1 * value))
+            lambda g, tensor2, value: g * times(tensor2, value),
+            lambda g, tensor1, value: g * times(tensor1, value))
 addcmul.case(normal(3, 4), normal(3, 4), normal(3, 4))
 addcmul.case(normal(4), normal(3, 1), normal(2, 3, 4), value=0.5)
 addcmul.case(normal(), normal(3), normal(), value=-2)
