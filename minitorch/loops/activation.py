@@ -141,6 +141,24 @@ def hardswish_back(start, stop, g, x, out):
         out[i] = T(0) if x[i] <= -3 else g[i] * (x[i] / T(3) + T(0.5)) if x[i] < 3 else g[i]
 
 
+@loop
+def lerps(start, stop, a, b, weight, rest, out):
+    a, b, out = a[start:stop], b[start:stop], out[start:stop]
+    if weight < 0.5:
+        for i in range(a.size):
+            out[i] = a[i] + weight * (b[i] - a[i])
+    else:
+        for i in range(a.size):
+            out[i] = b[i] - rest * (b[i] - a[i])
+
+
+@loop
+def addcmuls(start, stop, x, a, b, value, out):
+    x, a, b, out = x[start:stop], a[start:stop], b[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = x[i] + value * a[i] * b[i]
+
+
 def elementwise(part, *arrays, numbers=()):
     """One of the loops above over arrays of one shape."""
     y, n = np.empty_like(arrays[0]), arrays[0].size

@@ -262,6 +262,13 @@ def lerp(input, end, weight, /):
     way += input if weight < 0.5 else end
     return way
 
+@lerp.loop("activation", least=10000)
+def _(loops, input, end, weight):
+    if is_array(weight) or input.shape != end.shape:
+        return NotImplemented
+    return loops.elementwise(loops.lerps, input, end, numbers=(weight, 1 - weight))
+
+
 lerp.vjp(lambda g, weight: g * (1 - weight),
          lambda g, weight: g * weight,
          lambda g, input, end: g * (end - input))
@@ -281,6 +288,12 @@ def addcmul(input, tensor1, tensor2, /, *, value=1):
     value = value if dtypes.is_float(input.dtype) else in_range(int(value), input.dtype)
     y = times(tensor1, value) * tensor2
     return np.add(y, input, out=y) if type(y) is np.ndarray and y.shape == input.shape else y + input
+
+@addcmul.loop("activation", least=10000)
+def _(loops, input, tensor1, tensor2, value=1):
+    same = input.shape == tensor1.shape == tensor2.shape
+    return loops.elementwise(loops.addcmuls, input, tensor1, tensor2, numbers=(value,)) if same else NotImplemented
+
 
 addcmul.vjp(lambda g: g,
             lambda g, tensor2, value: g * times(tensor2, value),
