@@ -125,6 +125,10 @@ def large():
         "interpolate": lambda x: F.interpolate(x.reshape(1, 47, 130, 11), scale_factor=2),
         "interpolate, bilinear": lambda x: F.interpolate(x.reshape(1, 47, 130, 11), (97, 33), mode="bilinear"),
         "interpolate, bicubic": lambda x: F.interpolate(x.reshape(1, 47, 130, 11), (97, 33), mode="bicubic"),
+        **{f"binary_cross_entropy_with_logits, {how}": lambda x, how=how: F.binary_cross_entropy_with_logits(x, x.flip(0).sigmoid(), reduction=how)
+           for how in ("mean", "none")},
+        "lerp": lambda x: x.lerp(x.flip(0), 0.3) + x.lerp(x.flip(1), 0.8),
+        "addcmul": lambda x: x.addcmul(x.flip(0), x.flip(1), value=0.5),
         "softplus, low threshold": lambda x: F.softplus(x, 2, 0.5),
         "erf": minitorch.erf,
         "embedding": lambda x: F.embedding(minitorch.arange(1000) ** 2 % 517, x),

@@ -88,3 +88,28 @@ def test_targets_of_another_size_are_broadcast_with_a_warning():
     assert loss.item() == 1
     np.testing.assert_allclose(x.grad.numpy(), np.full((4, 3), 2 / 12, "f4"))
     np.testing.assert_allclose(y.grad.numpy(), np.full(3, -8 / 12, "f4"), 1e-6)
+
+
+@pytest.mark.parametrize("loops", ["never", "always"])
+def test_yes_or_no_of_numbers_where_formulas_go_wrong(loops):
+    x = minitorch.tensor([math.inf, -math.inf, math.nan, 0.0, 100.0, -100.0, 1e-20, math.inf, -math.inf, 1.0], requires_grad=True)
+    t = minitorch.tensor([0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.5, 1.0, 1.0, math.nan])
+    with both(loops), np.errstate(all="ignore"):
+        loss = F.binary_cross_entropy_with_logits(x, t, reduction="none")
+        loss.backward(minitorch.ones_like(loss))
+    half, nan = math.log(2), math.nan
+    np.testing.assert_allclose(loss.detach().numpy(), [math.inf, nan, nan, half, 50, 50, half, nan, nan, nan], 1e-6)
+    np.testing.assert_allclose(x.grad.numpy(), [1, 0, nan, 0.5, 0.5, -0.5, 0, 0, -1, nan], 1e-6, 1e-7)
+    nothing = minitorch.zeros(0)
+    assert math.isnan(F.binary_cross_entropy_with_logits(nothing, nothing).item())
+
+
+@pytest.mark.parametrize("loops", ["never", "auto"])
+def test_yes_or_no_of_large_arrays(loops):
+    a, b = np.random.default_rng(0).normal(size=(2, 301, 1003)).astype("f4")
+    x, t = minitorch.tensor(a, requires_grad=True), minitorch.tensor(b > 0).T.float()
+    with both(loops):
+        loss = F.binary_cross_entropy_with_logits(x.T, t)
+        loss.backward()
+    np.testing.assert_allclose(loss.item(), np.logaddexp(0, np.where(b > 0, -a, a).astype("f8")).mean(), 1e-6)
+    np.testing.assert_allclose(x.grad.numpy(), (1 / (1 + np.exp(-a.astype("f8"))) - (b > 0)) / a.size, 1e-5, 1e-12)
