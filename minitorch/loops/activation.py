@@ -2,10 +2,11 @@
 import numpy as np
 
 from .. import threads
-from . import loop, wide
-from .functions import ONE, erf, exp, expm1, sigmoid, softplus
+from . import inline, loop, wide
+from .functions import ONE, TWO, F, erf, exp, expm1, sigmoid, softplus
 
 LEAST = 1 << 17                                      # numbers that are worth another thread: handing work over takes as long as 100000
+TOP = F(20)                                          # where tanh(softplus(x)) is 1
 
 
 @loop
@@ -139,6 +140,31 @@ def hardswish_back(start, stop, g, x, out):
     T = x.dtype.type
     for i in range(x.size):
         out[i] = T(0) if x[i] <= -3 else g[i] * (x[i] / T(3) + T(0.5)) if x[i] < 3 else g[i]
+
+
+@inline
+def tanh_of_softplus(x):
+    """tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2)."""
+    e = exp(x if x < TOP else TOP) if x == x else x
+    n = e * (e + TWO)
+    return n / (n + TWO)
+
+
+@loop
+def mishes(start, stop, x, out):
+    wide()
+    x, out = x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = x[i] * tanh_of_softplus(x[i])
+
+
+@loop
+def mish_back(start, stop, g, x, out):
+    wide()
+    g, x, out = g[start:stop], x[start:stop], out[start:stop]
+    for i in range(x.size):
+        t = tanh_of_softplus(x[i])
+        out[i] = g[i] * (t + x[i] * sigmoid(x[i]) * (ONE - t * t))
 
 
 @loop

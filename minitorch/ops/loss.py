@@ -2,12 +2,18 @@
 import math
 import warnings
 
+import numpy as np
+
 from ..autograd.mode import no_grad
-from ..autograd.op import composed
+from ..autograd.op import composed, op
+from ..backend import xp
 from ..cases import normal, positive
 from ..dtypes import promote_types
 from ..tensor import Tensor
+from .blocks import in_blocks
+from .choose import choose, only
 from .distance import distance
+from .exponential import log
 from .strides import broadcast_tensors
 
 
@@ -136,6 +142,26 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
+@op(numbers="promote", home="", called="kl_div")
+def divergence_each(input, other, /):
+    """t (log t - input) for t, `other`, of the same shape; -t input where t is 0."""
+    return divergence(other, input)
+
+divergence_each.vjp(lambda g, other: -g * other,
+                    lambda g, input, other: only(g * log(other), other != 0) + g * (other / other) - g * input)
+divergence_each.case(normal(3, 4), positive(3, 4))
+
+
+@in_blocks
+def divergence(t, x):
+    library = xp(t)
+    y = library.log(t)
+    y -= x
+    y *= t
+    nothing = t == 0
+    return choose(nothing, -t * x, y) if library is not np or nothing.any() else y
+
+
 @composed(home="functional")
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """t (log t - input): the divergence of the distribution of log probabilities `input` from t; log_target: t is given by its logarithm.
@@ -150,7 +176,10 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     if reduction == "mean":
         warnings.warn("reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only by the "
                       "batch size, and aligns with the KL div math definition.", stacklevel=2)
-    loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    if log_target or input.shape != target.shape:
+        loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    else:
+        loss = divergence_each(input, target)
     loss = reduced(loss, reduction)
     return loss / input.shape[0] if batch and input.ndim else loss
 
