@@ -211,6 +211,30 @@ def test_steps_of_optimizers_by_loops(name, options, dtype):
         np.testing.assert_allclose(fast.detach().numpy(), slow.detach().numpy(), TOLERANCE[dtype], TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("right", [False, True])
+def test_positions_in_a_sorted_sequence(right, dtype):
+    rng = np.random.default_rng(0)
+    for row in ([], [1], [1, 1], rng.integers(0, 50, 37), rng.normal(size=64), [-np.inf, 0, 0, np.inf, np.nan, np.nan]):
+        row = np.sort(np.asarray(row, dtype))
+        x = np.concatenate([row, row + 1, [np.nan, np.inf, -np.inf, 0, -0.0], rng.normal(size=100) * 20]).astype(dtype).reshape(1, -1)
+        with backends.using(loops="always"):
+            found = minitorch.searchsorted(minitorch.tensor(row), minitorch.tensor(x), right=right)
+        np.testing.assert_array_equal(found.numpy(), row.searchsorted(x, side="right" if right else "left"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_on_the_edges_of_bins(dtype, monkeypatch):
+    share_small_work(monkeypatch)
+    for low, high, n in ((0, 1, 10), (-0.3, 0.7, 49), (1e-3, 1e5, 7), (-1, 1, 1)):
+        edges = np.linspace(low, high, n + 1).astype(dtype)
+        x = np.concatenate([edges, np.nextafter(edges, edges.dtype.type(9)), edges + 1, [np.nan, np.inf, -np.inf]])
+        x = np.tile(x.astype(dtype), 300)
+        with backends.using(loops="always"):
+            found = minitorch.histc(minitorch.tensor(x), n, low, high)
+        np.testing.assert_array_equal(found.numpy(), np.histogram(x.astype("f8"), n, (low, high))[0])
+
+
 def test_functions_of_one_number():
     from minitorch.loops import functions, loop
 
