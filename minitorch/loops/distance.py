@@ -16,7 +16,7 @@ def clipped(d, delta):
 @inline
 def loss(d, delta, half):
     if delta == np.inf:
-        return d * d * half
+        return d * d
     if delta == 0:
         return abs(d)
     c = clipped(d, delta)

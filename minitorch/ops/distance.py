@@ -1,7 +1,7 @@
 """How far two tensors are apart, as losses measure it: by squares, absolute values, or Huber's mixture of both.
 
-One formula stands for all of them: c (d - c / 2) of the difference d, where c is d moved into [-delta, delta].  It is d^2 / 2 up to
-delta and a straight line beyond (Huber 1964).  An infinite delta leaves the squares; delta 0 here stands for |d| itself.
+Huber's (1964) is c (d - c / 2) of the difference d, where c is d moved into [-delta, delta]: d^2 / 2 up to delta and a straight line
+beyond.  Beside it an infinite delta stands for d^2, and delta 0 for |d|.
 A large loss is summed up by blocks: its differences never leave the cache.
 """
 from math import inf, prod
@@ -16,33 +16,31 @@ from .choose import only, zero
 from .elementwise import neg, sign
 
 
-def length(d, delta, scale):
-    """scale times the loss of each difference; `d`, an array, is overwritten."""
+def length(d, delta):
+    """The loss of each difference; `d`, an array, is overwritten."""
     if delta == 0:
-        d = abs(d)
-    elif delta == inf:
+        return abs(d)
+    if delta == inf:
         d *= d
-        scale *= 0.5
-    else:
-        c = d.clip(-delta, delta)
-        d -= c * 0.5
-        d *= c
-    if scale != 1:
-        d *= scale
+        return d
+    c = d.clip(-delta, delta)
+    d -= c * 0.5
+    d *= c
     return d
 
 
 @in_blocks
 def lengths(a, b, delta, scale):
-    return length(a - b, delta, scale)
+    y = length(a - b, delta)
+    return y if scale == 1 else y * scale
 
 
 def total(a, b, delta):
-    """The sum of the losses, in float64."""
-    if type(a) is not np.ndarray:
-        return length(a - b, delta, 1).sum()
+    """The sum of the losses."""
+    if a.size < 10000 or type(a) is not np.ndarray:
+        return length(a - b, delta).sum()
     a, b = a.reshape(-1), b.reshape(-1)
-    return sum(by_blocks(lambda part: float(length(a[part] - b[part], delta, 1).sum()), a.size))
+    return sum(by_blocks(lambda part: float(length(a[part] - b[part], delta).sum()), a.size))
 
 
 def reduced(total, n, dtype, scale, reduction):
@@ -52,7 +50,8 @@ def reduced(total, n, dtype, scale, reduction):
 
 @op(numbers="half", home="", called="distance_loss")
 def distance(input, other, /, delta, scale, reduction):
-    """scale times c (d - c / 2) of d = input - other, both of one shape, c = d moved into [-delta, delta], |d| for delta 0;
+    """scale times c (d - c / 2) of d = input - other, both of one shape, c = d moved into [-delta, delta]; d^2 for delta inf, |d| for 0.
+
     reduction: "none", or their "mean" or "sum".
     """
     if reduction == "none":
@@ -64,6 +63,8 @@ def distance(input, other, /, delta, scale, reduction):
 def _(g, input, other, input_shape, delta, scale, reduction, wanted):
     if reduction == "mean":
         scale /= max(prod(input_shape), 1)
+    if delta == inf:
+        scale *= 2
     slope = distance_gradient(g, input, other, delta, scale)
     return slope if 0 in wanted else None, neg(slope) if 1 in wanted else None
 
@@ -108,10 +109,10 @@ def _(g, input, a, b, delta, scale, wanted):
     return distance_gradient(g, a, b, delta, scale) if 0 in wanted else None, bend, -bend
 
 
-for _delta, _scale in (inf, 2.0), (0, 1.0), (0.5, 2.0), (1.0, 1.0):
+for _delta, _scale in (inf, 1.0), (inf, 0.5), (0, 1.0), (0.5, 2.0), (1.0, 1.0):
     for _reduction in ("none", "mean", "sum"):
         distance.case(normal(3, 4), normal(3, 4), _delta, _scale, _reduction)
     distance_gradient.case(normal(3, 4), normal(3, 4), normal(3, 4), _delta, _scale)
     distance_gradient.case(normal(), normal(3, 4), normal(3, 4), _delta, _scale)
-distance.case(normal(90, 60), normal(90, 60), inf, 2.0, "mean")
-distance.case(normal(0, 4), normal(0, 4), inf, 2.0, "sum")
+distance.case(normal(90, 60), normal(90, 60), inf, 1.0, "mean")
+distance.case(normal(0, 4), normal(0, 4), inf, 1.0, "sum")

@@ -73,8 +73,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     """(input - target)^2."""
     reduction = reduction_of(size_average, reduce, reduction)
     if weight is None:
-        return apart("mse_loss", input, target, math.inf, 2.0, reduction)
-    return weighted(apart("mse_loss", input, target, math.inf, 2.0, "none"), weight, reduction)
+        return apart("mse_loss", input, target, math.inf, 1.0, reduction)
+    return weighted(apart("mse_loss", input, target, math.inf, 1.0, "none"), weight, reduction)
 
 
 @composed(home="functional")

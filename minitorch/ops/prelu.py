@@ -50,7 +50,7 @@ def pulls_on_slope(g, x, shape):
 @op(home="", called="prelu_backward_weight", numbers="half", reference=pulls_on_slope)
 def slope_gradient(input, x, /, shape):
     """pulls_on_slope of the gradient `input` of prelu(x)."""
-    if not x.ndim or len(shape) == x.ndim and shape[0] > 1:          # or a slope for each number
+    if x.size < 10000 or len(shape) == x.ndim and shape[0] > 1:      # or a slope for each number
         return pulls_on_slope(input, x, shape)
     return sum(by_slices(lambda part: pulls_on_slope(input[part], x[part], shape), x))
 

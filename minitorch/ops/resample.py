@@ -79,22 +79,25 @@ def resized(input, /, axis, size, mode, aligned=False, scale=None):
         return input.take(taps[0][0], axis=axis)
     dtype = input.dtype if input.dtype.kind == "f" else lib.dtype("f4")
     # a weight for each number that one leading index leaves: repeated by NumPy for every row it would take five times as long
-    weights = [lib.repeat(w.astype(dtype), prod(rest)).reshape(-1, *rest) for _, w in taps]
-    y = lib.empty((*input.shape[:axis], size, *rest), input.dtype)
+    repeated = prod(rest) if input.size > 10000 else 1
+    weights = [lib.repeat(w.astype(dtype), repeated).reshape(-1, *(rest if repeated > 1 else (1,) * len(rest))) for _, w in taps]
 
-    def fill(part):
-        """The outputs of some of the first axis."""
-        x, total = input[part], None
+    def part_of(x):
+        total = None
         for (place, _), weight in zip(taps, weights):
             term = x.take(place, axis=axis).astype(dtype, copy=False)
             term *= weight
             total = term if total is None else lib.add(total, term, out=total)
-        y[part] = total if input.dtype.kind == "f" else lib.clip(lib.floor(total + 0.5), 0, 255)
+        return total if input.dtype.kind == "f" else lib.clip(lib.floor(total + 0.5), 0, 255).astype(input.dtype)
 
-    if axis:
-        by_slices(fill, y)
-    else:
-        fill(slice(None))
+    if not axis or repeated == 1:
+        return part_of(input)
+    y = lib.empty((*input.shape[:axis], size, *rest), input.dtype)
+
+    def fill(part):
+        """The outputs of some of the first axis."""
+        y[part] = part_of(input[part])
+    by_slices(fill, y)
     return y
 
 
