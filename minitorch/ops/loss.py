@@ -13,7 +13,9 @@ from ..tensor import Tensor
 from .blocks import in_blocks
 from .choose import choose, only
 from .distance import distance
+from .elementwise import abs
 from .exponential import log
+from .powers import square
 from .strides import broadcast_tensors
 
 
@@ -52,11 +54,16 @@ def pair(name, input, target, promoted=True):
     return input, target
 
 
-def apart(name, input, target, delta, scale, reduction):
-    """ops.distance of what two tensors hold; NotImplementedError for integers."""
+FEW = 5000                                           # numbers of which ops of one step each are the fastest
+
+
+def apart(name, input, target, delta, scale, reduction, simple=None):
+    """ops.distance of what two tensors hold; simple: the same for a few differences.  NotImplementedError for integers."""
     input, target = pair(name, input, target)
     if not input.is_floating_point():
         raise NotImplementedError(f"{name} is not implemented for {input.dtype.name}")
+    if simple is not None and input.array.size < FEW:
+        return reduced(simple(input - target), reduction)
     return distance(input, target, delta=delta, scale=scale, reduction=reduction)
 
 
@@ -73,7 +80,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     """(input - target)^2."""
     reduction = reduction_of(size_average, reduce, reduction)
     if weight is None:
-        return apart("mse_loss", input, target, math.inf, 1.0, reduction)
+        return apart("mse_loss", input, target, math.inf, 1.0, reduction, square)
     return weighted(apart("mse_loss", input, target, math.inf, 1.0, "none"), weight, reduction)
 
 
@@ -82,7 +89,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     """|input - target|."""
     reduction = reduction_of(size_average, reduce, reduction)
     if weight is None and isinstance(input, Tensor) and isinstance(target, Tensor) and input.is_floating_point() and target.is_floating_point():
-        return apart("l1_loss", input, target, 0, 1.0, reduction)
+        return apart("l1_loss", input, target, 0, 1.0, reduction, abs)
     a, b = pair("l1_loss", input, target, promoted=False)          # `-` refuses booleans
     return weighted((a - b).abs(), weight, reduction)
 

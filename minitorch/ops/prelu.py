@@ -1,6 +1,8 @@
 """Leaky lines whose slope below zero is an array: learned by prelu, drawn by rrelu."""
 import functools
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.engine import sum_to
 from ..autograd.op import HOMES, composed, op
@@ -20,8 +22,13 @@ def prelu_of(input, other, /):
     """input where it is positive, else other * input."""
     return choose(input > 0, input, input * other)
 
-prelu_of.vjp(lambda g, input, other: prelu_gradient(g, input, other),
-             lambda g, input, other_shape: slope_gradient(g, input, other_shape))
+def few(x):
+    """Whether x is an array so small that calls of ops take longer than what they compute."""
+    return type(x) is np.ndarray and x.size < 5000
+
+
+prelu_of.vjp(lambda g, input, other: choose(input > 0, g, g * other) if few(input) else prelu_gradient(g, input, other),
+             lambda g, input, other: only(g * input, ~(input > 0)) if few(input) else slope_gradient(g, input, tuple(other.shape)))
 prelu_of.loop("prelu", least=10000)(lambda loops, input, other: loops.forward(input, other))
 prelu_of.case(distinct(3, 4), normal(4))
 prelu_of.case(distinct(2, 3, 4), normal(3, 1))
@@ -50,7 +57,7 @@ def pulls_on_slope(g, x, shape):
 @op(home="", called="prelu_backward_weight", numbers="half", reference=pulls_on_slope)
 def slope_gradient(input, x, /, shape):
     """pulls_on_slope of the gradient `input` of prelu(x)."""
-    if x.size < 10000 or len(shape) == x.ndim and shape[0] > 1:      # or a slope for each number
+    if not x.ndim or len(shape) == x.ndim and shape[0] > 1:      # or a slope for each number
         return pulls_on_slope(input, x, shape)
     return sum(by_slices(lambda part: pulls_on_slope(input[part], x[part], shape), x))
 

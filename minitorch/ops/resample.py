@@ -80,7 +80,8 @@ def resized(input, /, axis, size, mode, aligned=False, scale=None):
     dtype = input.dtype if input.dtype.kind == "f" else lib.dtype("f4")
     # a weight for each number that one leading index leaves: repeated by NumPy for every row it would take five times as long
     repeated = prod(rest) if input.size > 10000 else 1
-    weights = [lib.repeat(w.astype(dtype), repeated).reshape(-1, *(rest if repeated > 1 else (1,) * len(rest))) for _, w in taps]
+    weights = [w.astype(dtype).reshape(-1, *(1,) * len(rest)) for _, w in taps] if repeated == 1 else \
+        [lib.repeat(w.astype(dtype), repeated).reshape(-1, *rest) for _, w in taps]
 
     def part_of(x):
         total = None
