@@ -74,20 +74,23 @@ def elementwise(f, *args, out=None):
         return f(*args) if out is None else ufunc(*args, out=out)
     shape = largest.shape
     if all([type(a) is not np.ndarray or a.size == 1 or a.shape == shape and a.flags.c_contiguous for a in args]):
-        args = [a.reshape(-1) if type(a) is np.ndarray and a.size > 1 else a for a in args]          # one number after the other
+        args = [a.reshape(-1 if a.size > 1 else ()) if type(a) is np.ndarray else a for a in args]          # one number after the other
         largest = largest.reshape(-1)
     n, ndim = len(largest), largest.ndim
     cut = [type(a) is np.ndarray and a.ndim == ndim and len(a) == n for a in args]
     y = np.empty(shape, largest.dtype) if ufunc and out is None else out
-    lines = None if y is None else y.reshape(largest.shape)
+    lines, strange = None if y is None else y.reshape(largest.shape), False
 
     def part(block):
-        nonlocal y, lines
+        nonlocal y, lines, strange
         pieces = [a[block] if c else a for a, c in zip(args, cut)]
         if ufunc:
             ufunc(*pieces, out=lines[block])
             return
         found = f(*pieces)
+        if strange or found.shape != largest[block].shape:
+            strange = True                           # it reduces, say
+            return
         with allocating:                             # the first block knows the number type
             if y is None:
                 y = np.empty(shape, found.dtype)
@@ -95,7 +98,7 @@ def elementwise(f, *args, out=None):
         lines[block] = found
 
     by_blocks(part, n, largest.size // n)
-    return y
+    return f(*args) if strange else y
 
 
 allocating = threading.Lock()

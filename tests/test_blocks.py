@@ -13,10 +13,19 @@ CALLS = {
     "gelu, tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
     "elu": lambda x: F.elu(x, 0.7),
+    "prelu": lambda x: F.prelu(x, x[0]),
+    "interpolate": lambda x: F.interpolate(x.reshape(2, 2, 13, 30), scale_factor=2)[:, :, ::2, ::2],
+    "interpolate, bilinear": lambda x: F.interpolate(x.reshape(2, 2, 13, 30), scale_factor=2, mode="bilinear")[:, :, ::2, ::2],
+    **{f"binary_cross_entropy_with_logits, {how}": lambda x, how=how: x * F.binary_cross_entropy_with_logits(x, x.flip(0).sigmoid(), reduction=how)
+       for how in ("mean", "none")},
+    "mish": F.mish,
+    "kl_div": lambda x: F.kl_div(x, (x.flip(0) - 1).clamp(min=0) + (x > 2), reduction="none"),
     "softplus": F.softplus,
     "hardswish": F.hardswish,
     "erf": minitorch.erf,
     "erfc": minitorch.erfc,
+    **{f"{name}, {how}": lambda x, f=getattr(F, name), how=how: x * f(x, x.flip(0), reduction=how)
+       for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss") for how in ("mean", "none")},
     "layer_norm": lambda x: F.layer_norm(x, (x.shape[1],), x[0].detach() + 1, x[1].detach()),
     "rms_norm": lambda x: F.rms_norm(x, (x.shape[1],), x[0].detach() + 1),
     "batch_norm": lambda x: F.batch_norm(x.reshape(4, 13, 30), None, None, x[0, :13].detach(), x[1, :13].detach(), training=True),
@@ -105,7 +114,7 @@ def test_work_within_a_block_is_not_divided_again(monkeypatch):
 # ---- elementwise ops of the engine ------------------------------------------------------------------------------
 
 SHAPES = [((60, 50), (60, 50)), ((60, 50), (50,)), ((60, 50), (60, 1)), ((60, 50), (1, 50)), ((3, 20, 50), (20, 1)), ((3000,), (1,)),
-          ((1, 3000), (1, 3000)), ((60, 50), ())]
+          ((1, 3000), (1, 3000)), ((60, 50), ()), ((60, 50), (1, 1))]
 OPS = {
     "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y, "div": lambda x, y: x / (y * y + 1),
     "maximum": minitorch.maximum, "pow": lambda x, y: (x * x + 1) ** y, "numbers": lambda x, y: 2 - x * 2 + y * 0,
@@ -181,3 +190,12 @@ def test_in_place_writes_that_may_not_go_by_blocks(small_is_large):
     with pytest.raises(RuntimeError, match="cast"):
         i.add_(minitorch.ones(3000))
     assert i.mul_(2).tolist() == [2] * 3000
+
+
+def test_what_is_not_elementwise_after_all_is_computed_at_once(small_is_large):
+    x = np.random.default_rng(0).normal(size=(60, 50))
+    np.testing.assert_array_equal(blocks.elementwise(lambda a: a.sum(1), x), x.sum(1))
+    np.testing.assert_array_equal(blocks.elementwise(lambda a, b: (a * b).sum(0, keepdims=True), x, x), (x * x).sum(0, keepdims=True))
+    np.testing.assert_array_equal(blocks.elementwise(lambda a, b: a * b, x[:, :1].copy(), x[0]), x[:, :1] * x[0])       # neither has all axes
+    with pytest.raises(ValueError, match="broadcast"):
+        blocks.elementwise(np.add, x, x[:7])

@@ -116,6 +116,21 @@ def large():
         "prod": lambda x: (x.sigmoid() + 0.5).prod(1),
         **{name: getattr(F, name) for name in ("relu", "leaky_relu", "sigmoid", "silu", "tanh", "elu", "selu", "softplus", "logsigmoid",
                                                 "hardswish")},
+        **{f"{name}, {how}": lambda x, f=getattr(F, name), how=how: f(x, x.flip(0), reduction=how)
+           for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss") for how in ("mean", "none")},
+        "prelu": lambda x: F.prelu(x, x[0]),
+        "prelu of images": lambda x: F.prelu(x.reshape(47, 11, 13, 10), x[0, :11]),
+        "prelu, one slope": lambda x: F.prelu(x, x[0, :1]),
+        "sign": lambda x: x * x.sign(),
+        "abs": minitorch.abs,
+        "interpolate": lambda x: F.interpolate(x.reshape(1, 47, 130, 11), scale_factor=2),
+        "interpolate, bilinear": lambda x: F.interpolate(x.reshape(1, 47, 130, 11), (97, 33), mode="bilinear"),
+        "interpolate, bicubic": lambda x: F.interpolate(x.reshape(1, 47, 130, 11), (97, 33), mode="bicubic"),
+        **{f"binary_cross_entropy_with_logits, {how}": lambda x, how=how: F.binary_cross_entropy_with_logits(x, x.flip(0).sigmoid(), reduction=how)
+           for how in ("mean", "none")},
+        "lerp": lambda x: x.lerp(x.flip(0), 0.3) + x.lerp(x.flip(1), 0.8),
+        "addcmul": lambda x: x.addcmul(x.flip(0), x.flip(1), value=0.5),
+        "mish": F.mish,
         "softplus, low threshold": lambda x: F.softplus(x, 2, 0.5),
         "erf": minitorch.erf,
         "embedding": lambda x: F.embedding(minitorch.arange(1000) ** 2 % 517, x),
@@ -250,6 +265,30 @@ def test_steps_of_optimizers_by_loops(name, options, dtype):
     assert np.abs(paths[0][0].detach().numpy() - np.random.default_rng(0).normal(size=5000)).max() > 0.01
     for fast, slow in zip(*paths, strict=True):
         np.testing.assert_allclose(fast.detach().numpy(), slow.detach().numpy(), TOLERANCE[dtype], TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("right", [False, True])
+def test_positions_in_a_sorted_sequence(right, dtype):
+    rng = np.random.default_rng(0)
+    for row in ([], [1], [1, 1], rng.integers(0, 50, 37), rng.normal(size=64), [-np.inf, 0, 0, np.inf, np.nan, np.nan]):
+        row = np.sort(np.asarray(row, dtype))
+        x = np.concatenate([row, row + 1, [np.nan, np.inf, -np.inf, 0, -0.0], rng.normal(size=100) * 20]).astype(dtype).reshape(1, -1)
+        with backends.using(loops="always"):
+            found = minitorch.searchsorted(minitorch.tensor(row), minitorch.tensor(x), right=right)
+        np.testing.assert_array_equal(found.numpy(), row.searchsorted(x, side="right" if right else "left"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_on_the_edges_of_bins(dtype, monkeypatch):
+    share_small_work(monkeypatch)
+    for low, high, n in ((0, 1, 10), (-0.3, 0.7, 49), (1e-3, 1e5, 7), (-1, 1, 1)):
+        edges = np.linspace(low, high, n + 1).astype(dtype)
+        x = np.concatenate([edges, np.nextafter(edges, edges.dtype.type(9)), edges + 1, [np.nan, np.inf, -np.inf]])
+        x = np.tile(x.astype(dtype), 300)
+        with backends.using(loops="always"):
+            found = minitorch.histc(minitorch.tensor(x), n, low, high)
+        np.testing.assert_array_equal(found.numpy(), np.histogram(x.astype("f8"), n, (low, high))[0])
 
 
 def test_functions_of_one_number():

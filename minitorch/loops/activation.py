@@ -2,10 +2,27 @@
 import numpy as np
 
 from .. import threads
-from . import loop, wide
-from .functions import ONE, erf, exp, expm1, sigmoid, softplus
+from . import inline, loop, wide
+from .functions import ONE, TWO, F, erf, exp, expm1, sigmoid, softplus
 
 LEAST = 1 << 17                                      # numbers that are worth another thread: handing work over takes as long as 100000
+TOP = F(20)                                          # where tanh(softplus(x)) is 1
+
+
+@loop
+def signs(start, stop, x, out):
+    x, out = x[start:stop], out[start:stop]
+    T = x.dtype.type
+    for i in range(x.size):
+        out[i] = T(1) if x[i] > 0 else T(-1) if x[i] < 0 else T(0)
+
+
+@loop
+def abs_back(start, stop, g, x, out):
+    g, x, out = g[start:stop], x[start:stop], out[start:stop]
+    T = x.dtype.type
+    for i in range(x.size):
+        out[i] = g[i] * (T(1) if x[i] > 0 else T(-1) if x[i] < 0 else T(0))
 
 
 @loop
@@ -123,6 +140,49 @@ def hardswish_back(start, stop, g, x, out):
     T = x.dtype.type
     for i in range(x.size):
         out[i] = T(0) if x[i] <= -3 else g[i] * (x[i] / T(3) + T(0.5)) if x[i] < 3 else g[i]
+
+
+@inline
+def tanh_of_softplus(x):
+    """tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2)."""
+    e = exp(x if x < TOP else TOP) if x == x else x
+    n = e * (e + TWO)
+    return n / (n + TWO)
+
+
+@loop
+def mishes(start, stop, x, out):
+    wide()
+    x, out = x[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = x[i] * tanh_of_softplus(x[i])
+
+
+@loop
+def mish_back(start, stop, g, x, out):
+    wide()
+    g, x, out = g[start:stop], x[start:stop], out[start:stop]
+    for i in range(x.size):
+        t = tanh_of_softplus(x[i])
+        out[i] = g[i] * (t + x[i] * sigmoid(x[i]) * (ONE - t * t))
+
+
+@loop
+def lerps(start, stop, a, b, weight, rest, out):
+    a, b, out = a[start:stop], b[start:stop], out[start:stop]
+    if weight < 0.5:
+        for i in range(a.size):
+            out[i] = a[i] + weight * (b[i] - a[i])
+    else:
+        for i in range(a.size):
+            out[i] = b[i] - rest * (b[i] - a[i])
+
+
+@loop
+def addcmuls(start, stop, x, a, b, value, out):
+    x, a, b, out = x[start:stop], a[start:stop], b[start:stop], out[start:stop]
+    for i in range(x.size):
+        out[i] = x[i] + value * a[i] * b[i]
 
 
 def elementwise(part, *arrays, numbers=()):

@@ -7,15 +7,11 @@ import functools
 from .. import dtypes
 from ..autograd.op import HOMES, composed, op
 from ..autograd.views import in_place
-from ..backend import device_of, xp
+from ..backend import xp
 from ..cases import distinct, integers, normal
 from ..convert import refuse_overflow
-from ..dtypes import F32
-from ..random import source
-from ..tensor import wrap
 from ..blocks import in_blocks
 from .choose import choose, only, pick
-from .random import placed, uniform
 from .trigonometric import tanh
 
 in_place = functools.cache(in_place)
@@ -141,58 +137,6 @@ leaky_relu.case(distinct(60, 60), 0.2)
 leaky_relu.case(normal(), -0.5)
 
 
-@op(home="", called="prelu", numbers="half", check=floats_only)
-def prelu_of(input, other, /):
-    """input where it is positive, else other * input."""
-    return choose(input > 0, input, input * other)
-
-prelu_of.vjp(lambda g, input, other: pick(input > 0, g, g * other),
-             lambda g, input: only(g * input, ~(input > 0)))
-prelu_of.case(distinct(3, 4), normal(4))
-
-
-@composed(home="torch functional")
-def prelu(input, weight):
-    """x where x > 0, else weight * x; `weight` holds one number, or one for each channel (axis 1).
-
-    RuntimeError where `weight` has more than one axis or does not fit the channels.
-    """
-    w, x = weight.array, input.array
-    if w.ndim > 1:
-        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {w.ndim}")
-    if w.dtype != x.dtype:
-        raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}")
-    channels = x.shape[1] if x.ndim > 1 else 1
-    if w.size != 1 and w.size != channels:
-        raise RuntimeError(f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {w.size} "
-                           f"and channel size = {channels}.")
-    return prelu_of(input, weight.reshape((w.size,) + (1,) * (x.ndim - 2) if x.ndim > 1 else ()))
-
-prelu.case(distinct(3, 4), normal(4))
-prelu.case(distinct(2, 3, 4), normal(3))
-prelu.case(distinct(3), normal(1))
-prelu.case(distinct(), normal())
-
-
-@composed(home="torch functional", method=False)
-def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
-    """leaky_relu with the mean of lower and upper as its slope; while training with one drawn evenly between them for each element.
-
-    RuntimeError for lower > upper.
-    """
-    if lower > upper:
-        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
-    if not training:
-        return leaky_relu(input, (lower + upper) / 2, inplace)
-    device = device_of(input.array)
-    dtype = input.array.dtype
-    slopes = uniform(source(None, device), input.array.shape, F32).astype(F32 if dtypes.is_half(dtype) else dtype) * (upper - lower) + lower
-    return (in_place(prelu_of) if inplace else prelu_of)(input, wrap(placed(slopes.astype(dtype, copy=False), device)))
-
-rrelu.case(distinct(3, 4))
-rrelu.case(distinct(3, 4), 0.25, 0.25, True)
-
-
 @op(home="", called="threshold", numbers="half")
 def threshold_of(input, /, threshold, value):
     """x above the threshold, else `value`."""
@@ -217,7 +161,7 @@ threshold.case(distinct(60, 60), -1.0, 0.0)
 threshold.case(integers(4), 2, -1)
 
 
-for _f in (relu, hardtanh, leaky_relu, rrelu, threshold):          # functional.relu_ and its like
+for _f in (relu, hardtanh, leaky_relu, threshold):          # functional.relu_ and its like
     for _place in _f.home:
         HOMES[_place][_f.__name__ + "_"] = functools.partial(_f, inplace=True)
 

@@ -8,6 +8,7 @@ from ..cases import integers, normal, positive, probability
 from ..tensor import wrap
 from .choose import clamp
 from .exponential import log
+from .logits import of_logits
 from .loss import reduced, reduction_of, require_tensors
 from .sigmoid import logsigmoid
 from .softmax import check_float, log_softmax_over
@@ -255,6 +256,9 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     not_grown(input, weight)
+    if pos_weight is None and input.is_floating_point() and target.is_floating_point():
+        loss = of_logits(input, target, reduction=reduction if weight is None else "none")
+        return loss if weight is None else reduced(loss * weight, reduction)
     likely = logsigmoid(input)
     loss = (1 - target) * input - (likely if pos_weight is None else ((pos_weight - 1) * target + 1) * likely)
     return reduced(loss if weight is None else loss * weight, reduction)

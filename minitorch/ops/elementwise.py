@@ -178,7 +178,7 @@ def abs(input, /):
     """|x|."""
     return xp(input).abs(input)
 
-abs.vjp(lambda g, input: g * sign(input))
+abs.vjp(lambda g, input: abs_gradient(g, input))
 abs.case(normal(3, 4))
 abs.case(normal())
 abs.case(integers(3, low=-5))
@@ -190,13 +190,31 @@ def sign(input, /):
     """-1, 0 or 1; 0 for NaN."""
     if input.dtype.kind in "bu":
         return (input > 0).astype(input.dtype)
-    y = xp(input).sign(input)
-    return choose(y == y, y, 0) if input.dtype.kind == "f" else y
+    if input.dtype.kind == "f":                      # NumPy's own sign of NaN is NaN
+        return ((input > 0).view("i1") - (input < 0).view("i1")).astype(input.dtype)
+    return xp(input).sign(input)
 
 sign.vjp(lambda g: zero(g))
 sign.case(normal(3, 4))
 sign.case(distinct())
 sign.case(integers(3, low=-2))
+
+
+@op(home="", numbers="half", called="abs_backward")
+def abs_gradient(input, other, /):
+    """The gradient `input` of |x| times the sign of x, `other`."""
+    y = sign(other)
+    y *= input
+    return y
+
+abs_gradient.vjp(lambda g, other: abs_gradient(g, other),
+                 lambda g: zero(g))
+abs_gradient.case(normal(3, 4), normal(3, 4))
+
+
+sign.loop("activation", least=10000)(lambda loops, input: loops.elementwise(loops.signs, input))
+abs_gradient.loop("activation", least=10000)(
+    lambda loops, input, other: loops.elementwise(loops.abs_back, input, other) if input.shape == other.shape else NotImplemented)
 
 
 @op(numbers="half", inplace=True)
@@ -237,10 +255,19 @@ def check_lerp(input, end, weight):
 @op(numbers="promote", inplace=True, scalars="second", check=check_lerp)
 def lerp(input, end, weight, /):
     """input + weight * (end - input), from the nearer end; `weight` is a number or a tensor."""
-    near, way = input, end - input
-    if not is_array(weight):
-        return near + weight * way if weight < 0.5 else end - way * (1 - weight)
-    return choose(weight < 0.5, near + weight * way, end - way * (1 - weight))
+    way = end - input
+    if is_array(weight):
+        return choose(weight < 0.5, input + weight * way, end - way * (1 - weight))
+    way *= weight if weight < 0.5 else weight - 1
+    way += input if weight < 0.5 else end
+    return way
+
+@lerp.loop("activation", least=10000)
+def _(loops, input, end, weight):
+    if is_array(weight) or input.shape != end.shape:
+        return NotImplemented
+    return loops.elementwise(loops.lerps, input, end, numbers=(weight, 1 - weight))
+
 
 lerp.vjp(lambda g, weight: g * (1 - weight),
          lambda g, weight: g * weight,
@@ -250,14 +277,27 @@ lerp.case(normal(3, 4), normal(4), 0.7)
 lerp.case(normal(3, 4), normal(3, 1), normal(3, 4))
 
 
+def times(x, value):
+    """value * x, which is x itself for 1."""
+    return x if value == 1 else value * x
+
+
 @op(numbers="promote", inplace=True, scalars=False)
 def addcmul(input, tensor1, tensor2, /, *, value=1):
     """input + value * tensor1 * tensor2."""
-    return input + (value if dtypes.is_float(input.dtype) else in_range(int(value), input.dtype)) * tensor1 * tensor2
+    value = value if dtypes.is_float(input.dtype) else in_range(int(value), input.dtype)
+    y = times(tensor1, value) * tensor2
+    return np.add(y, input, out=y) if type(y) is np.ndarray and y.shape == input.shape else y + input
+
+@addcmul.loop("activation", least=10000)
+def _(loops, input, tensor1, tensor2, value=1):
+    same = input.shape == tensor1.shape == tensor2.shape
+    return loops.elementwise(loops.addcmuls, input, tensor1, tensor2, numbers=(value,)) if same else NotImplemented
+
 
 addcmul.vjp(lambda g: g,
-            lambda g, tensor2, value: g * (tensor2 * value),
-            lambda g, tensor1, value: g * (tensor1 * value))
+            lambda g, tensor2, value: g * times(tensor2, value),
+            lambda g, tensor1, value: g * times(tensor1, value))
 addcmul.case(normal(3, 4), normal(3, 4), normal(3, 4))
 addcmul.case(normal(4), normal(3, 1), normal(2, 3, 4), value=0.5)
 addcmul.case(normal(), normal(3), normal(), value=-2)

@@ -2,11 +2,21 @@
 import math
 import warnings
 
+import numpy as np
+
 from ..autograd.mode import no_grad
-from ..autograd.op import composed
+from ..autograd.op import composed, op
+from ..backend import xp
 from ..cases import normal, positive
 from ..dtypes import promote_types
 from ..tensor import Tensor
+from ..blocks import in_blocks
+from .choose import choose, only
+from .distance import distance
+from .elementwise import abs
+from .exponential import log
+from .powers import square
+from .strides import broadcast_tensors
 
 
 def reduction_of(size_average, reduce, reduction):
@@ -31,16 +41,30 @@ def require_tensors(name, **tensors):
             raise TypeError(f"{name}(): argument '{label}' must be Tensor, not {type(t).__name__}")
 
 
-def difference(name, input, target, promoted=True):
-    """input - target, with PyTorch's warning where their sizes differ; promoted: brought to one dtype first, for `-` refuses booleans."""
+def pair(name, input, target, promoted=True):
+    """Both sides of a loss, with PyTorch's warning where their sizes differ; promoted: brought to one dtype."""
     require_tensors(name, input=input, target=target)
     if input.shape != target.shape:
         warnings.warn(f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
-                      "incorrect results due to broadcasting. Please ensure they have the same size.", stacklevel=3)
+                      "incorrect results due to broadcasting. Please ensure they have the same size.", stacklevel=4)
+        input, target = broadcast_tensors(input, target)
     if promoted and input.dtype is not target.dtype:
         dtype = promote_types(input.dtype, target.dtype)
         input, target = input.to(dtype), target.to(dtype)
-    return input - target
+    return input, target
+
+
+FEW = 5000                                           # numbers of which ops of one step each are the fastest
+
+
+def apart(name, input, target, delta, scale, reduction, simple=None):
+    """ops.distance of what two tensors hold; simple: the same for a few differences.  NotImplementedError for integers."""
+    input, target = pair(name, input, target)
+    if not input.is_floating_point():
+        raise NotImplementedError(f"{name} is not implemented for {input.dtype.name}")
+    if simple is not None and input.array.size < FEW:
+        return reduced(simple(input - target), reduction)
+    return distance(input, target, delta=delta, scale=scale, reduction=reduction)
 
 
 def weighted(loss, weight, reduction):
@@ -54,13 +78,20 @@ def weighted(loss, weight, reduction):
 @composed(home="functional")
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """(input - target)^2."""
-    return weighted(difference("mse_loss", input, target).square(), weight, reduction_of(size_average, reduce, reduction))
+    reduction = reduction_of(size_average, reduce, reduction)
+    if weight is None:
+        return apart("mse_loss", input, target, math.inf, 1.0, reduction, square)
+    return weighted(apart("mse_loss", input, target, math.inf, 1.0, "none"), weight, reduction)
 
 
 @composed(home="functional")
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """|input - target|."""
-    return weighted(difference("l1_loss", input, target, promoted=False).abs(), weight, reduction_of(size_average, reduce, reduction))
+    reduction = reduction_of(size_average, reduce, reduction)
+    if weight is None and isinstance(input, Tensor) and isinstance(target, Tensor) and input.is_floating_point() and target.is_floating_point():
+        return apart("l1_loss", input, target, 0, 1.0, reduction, abs)
+    a, b = pair("l1_loss", input, target, promoted=False)          # `-` refuses booleans
+    return weighted((a - b).abs(), weight, reduction)
 
 
 @composed(home="functional")
@@ -69,8 +100,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     reduction = reduction_of(size_average, reduce, reduction)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    d = difference("smooth_l1_loss", input, target).abs()
-    return reduced(d if beta == 0 else (d.square() * (0.5 / beta)).where(d < beta, d - 0.5 * beta), reduction)
+    return apart("smooth_l1_loss", input, target, beta, 1 / beta if beta else 1.0, reduction)
 
 
 @composed(home="functional")
@@ -79,9 +109,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     reduction = reduction_of(None, None, reduction)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    d = difference("huber_loss", input, target).abs()
-    loss = (d.square() * 0.5).where(d < delta, (d - 0.5 * delta) * delta)
-    return reduced(loss if weight is None else loss * weight, reduction)
+    if weight is None:
+        return apart("huber_loss", input, target, delta, 1.0, reduction)
+    return reduced(apart("huber_loss", input, target, delta, 1.0, "none") * weight, reduction)
 
 
 @composed(home="functional")
@@ -119,6 +149,26 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
+@op(numbers="promote", home="", called="kl_div")
+def divergence_each(input, other, /):
+    """t (log t - input) for t, `other`, of the same shape; -t input where t is 0."""
+    return divergence(other, input)
+
+divergence_each.vjp(lambda g, other: -g * other,
+                    lambda g, input, other: only(g * log(other), other != 0) + g * (other / other) - g * input)
+divergence_each.case(normal(3, 4), positive(3, 4))
+
+
+@in_blocks
+def divergence(t, x):
+    library = xp(t)
+    y = library.log(t)
+    y -= x
+    y *= t
+    nothing = t == 0
+    return choose(nothing, -t * x, y) if library is not np or nothing.any() else y
+
+
 @composed(home="functional")
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """t (log t - input): the divergence of the distribution of log probabilities `input` from t; log_target: t is given by its logarithm.
@@ -133,7 +183,10 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     if reduction == "mean":
         warnings.warn("reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only by the "
                       "batch size, and aligns with the KL div math definition.", stacklevel=2)
-    loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    if log_target or input.shape != target.shape:
+        loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    else:
+        loss = divergence_each(input, target)
     loss = reduced(loss, reduction)
     return loss / input.shape[0] if batch and input.ndim else loss
 

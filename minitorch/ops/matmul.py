@@ -238,11 +238,21 @@ inner.case(normal(2, 3, 4), normal(5, 4))
 inner.case(normal(2, 3), normal())
 
 
+@op(numbers="promote", home="", called="outer", scalars=False)
+def every_product(input, other, /):
+    """input[i] * other[j]: (N,), (M,) -> (N, M)."""
+    return input.reshape(-1, 1) * other
+
+every_product.vjp(lambda g, other: matmul(g, other),                 # no array of the products g[i, j] other[j] that broadcasting would sum up
+                  lambda g, input: matmul(input, g))
+every_product.case(normal(3), normal(4))
+
+
 @composed
 def outer(input, vec2):
     """Every entry of one vector times every entry of another: (N,), (M,) -> (N, M)."""
     ranks("outer", (input, 1), (vec2, 1))
-    return input.reshape(-1, 1) * vec2
+    return every_product(input, vec2)
 
 outer.case(normal(3), normal(4))
 outer.case(normal(1), normal(2))

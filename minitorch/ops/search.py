@@ -32,6 +32,11 @@ insertion_points.case(np.array([0.5, 1.0, 2.0, 2.0, 3.5]), positive(3, 4), right
 insertion_points.case(np.array([[0.5, 1.0, 2.0], [1.0, 1.2, 1.4]]), positive(2, 5), right=True)
 
 
+@insertion_points.loop("search", least=10000, by=1)
+def _(loops, input, other, right):
+    return loops.searchsorted(input, other, bool(right)) if input.ndim == 1 else NotImplemented
+
+
 @composed(method=False)
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
     """The positions at which the numbers of `input` would keep the rows of sorted_sequence (..., N) sorted.
@@ -114,6 +119,22 @@ bincount.case(integers(10), minlength=8)
 bincount.case(integers(10), weights=np.arange(10.0))
 
 
+@op(differentiable=False, home="", called="histc")
+def counted(input, /, bins, low, high):
+    """How many numbers fall into each of `bins` equal parts of [low, high], as numbers of their type."""
+    return xp(input).histogram(input.astype(dtypes.F64), bins=bins, range=(low, high))[0].astype(input.dtype)
+
+
+@counted.loop("search", least=10000)
+def _(loops, input, bins, low, high):
+    if bins > input.size or not np.isfinite([low, high]).all():
+        return NotImplemented
+    return loops.histogram(input, np.linspace(low, high, bins + 1)).astype(input.dtype)
+
+counted.case(normal(20), 5, -2, 2)
+counted.case(integers(200, high=9), 4, 1, 5)
+
+
 @composed
 def histc(input, bins=100, min=0, max=0):
     """How many numbers of `input` fall into each of `bins` equal parts of [min, max]; both 0: of the range of `input`."""
@@ -127,8 +148,7 @@ def histc(input, bins=100, min=0, max=0):
         low, high = low - 1, high + 1
     if not low < high:
         raise RuntimeError("max must be larger than min")
-    counts = xp(x).histogram(x.astype(dtypes.F64), bins=int(bins), range=(low, high))[0]
-    return wrap(counts.astype(x.dtype))
+    return wrap(counted(x, bins=int(bins), low=low, high=high))
 
 histc.case(normal(20), bins=5, min=-2, max=2)
 histc.case(positive(3, 4), bins=4)

@@ -159,15 +159,37 @@ silu.case(normal(60, 60))
 @op(home="", called="mish", numbers="half", check=floats_only)
 def mish_of(input, /):
     """x * tanh(softplus(x))."""
-    library = xp(input)
-    return input * library.tanh(library.log1p(library.exp(library.minimum(input, 20))))          # tanh(20) rounds to 1
+    return mish_array(input)
 
-mish_of.vjp(lambda g, input: g * mish_slope(input, tanh(softplus(input)), sigmoid(input)))
+mish_of.vjp(lambda g, input: mish_gradient(g, input))
+mish_of.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.mishes, input))
 mish_of.case(normal(3, 4))
 
 
-def mish_slope(x, t, s):
-    return t + x * s * (1 - t * t)
+def mish_slope(g, x):
+    """The gradient g times the derivative of mish, t + x sigmoid(x) (1 - t^2) with t = tanh(softplus(x))."""
+    t = tanh(softplus(x))
+    return g * (t + x * sigmoid(x) * (1 - t * t))
+
+
+@op(home="", numbers="half", reference=mish_slope, called="mish_backward")
+def mish_gradient(input, other, /):
+    """mish_slope of the gradient `input` at x, `other`."""
+    return mish_slopes(other, input)
+
+mish_gradient.loop("activation", least=10000, single=True)(lambda loops, input, other: by(loops, loops.mish_back, input, other))
+mish_gradient.case(normal(3, 4), normal(3, 4))
+
+
+@in_blocks
+def mish_array(x):
+    library = xp(x)
+    return x * library.tanh(library.log1p(library.exp(library.minimum(x, 20))))          # tanh(20) rounds to 1
+
+
+@in_blocks
+def mish_slopes(x, g):
+    return mish_slope(g, x)
 
 
 @composed(home="functional")

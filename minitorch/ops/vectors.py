@@ -75,8 +75,10 @@ def euclidean(input, other, /):
         d = input[..., :, None, :] - other[..., None, :, :]
         return xp(d).sqrt((d * d).sum(-1))
     a, b = (input * input).sum(-1), (other * other).sum(-1)
-    squares = a[..., :, None] + b[..., None, :] - 2 * (input @ flipped(other))
-    return xp(squares).sqrt(squares.clip(0))
+    squares = input @ flipped(other)
+    squares *= -2
+    squares += a[..., :, None] + b[..., None, :]
+    return xp(squares).sqrt(xp(squares).maximum(squares, 0, out=squares), out=squares)
 
 @euclidean.joint_vjp
 def _(g, y, input, other):                           # the pull of each row on each other; none at distance 0
