@@ -72,7 +72,7 @@ def elementwise(f, *args, out=None):
     largest = out if out is not None else max([a for a in args if type(a) is np.ndarray], key=size, default=None)
     if largest is None or ufunc and threads.get_num_threads() == 1 or not fit(args, largest):
         return f(*args) if out is None else ufunc(*args, out=out)
-    shape = largest.shape
+    shape, whole = largest.shape, args
     if all([type(a) is not np.ndarray or a.size == 1 or a.shape == shape and a.flags.c_contiguous for a in args]):
         args = [a.reshape(-1 if a.size > 1 else ()) if type(a) is np.ndarray else a for a in args]          # one number after the other
         largest = largest.reshape(-1)
@@ -98,7 +98,7 @@ def elementwise(f, *args, out=None):
         lines[block] = found
 
     by_blocks(part, n, largest.size // n)
-    return f(*args) if strange else y
+    return f(*whole) if strange else y
 
 
 allocating = threading.Lock()

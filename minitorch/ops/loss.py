@@ -81,7 +81,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     reduction = reduction_of(size_average, reduce, reduction)
     if weight is None:
         return apart("mse_loss", input, target, math.inf, 1.0, reduction, square)
-    return weighted(apart("mse_loss", input, target, math.inf, 1.0, "none"), weight, reduction)
+    input, target = pair("mse_loss", input, target)
+    return weighted(square(input - target), weight, reduction)
 
 
 @composed(home="functional")
@@ -100,7 +101,9 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     reduction = reduction_of(size_average, reduce, reduction)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    return apart("smooth_l1_loss", input, target, beta, 1 / beta if beta else 1.0, reduction)
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    return apart("smooth_l1_loss", input, target, beta, 1 / beta, reduction)
 
 
 @composed(home="functional")

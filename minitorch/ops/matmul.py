@@ -12,6 +12,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
 from ..tensor import Tensor
+from .dtype import cast
 
 
 def check_one_dtype(*arrays):
@@ -238,13 +239,18 @@ inner.case(normal(2, 3, 4), normal(5, 4))
 inner.case(normal(2, 3), normal())
 
 
+def alike(g, x):
+    """g in the dtype of x, in which a product of 16-bit floats was computed."""
+    return cast(g, dtype=getattr(x, "array", x).dtype)
+
+
 @op(numbers="promote", home="", called="outer", scalars=False)
 def every_product(input, other, /):
     """input[i] * other[j]: (N,), (M,) -> (N, M)."""
     return input.reshape(-1, 1) * other
 
-every_product.vjp(lambda g, other: matmul(g, other),                 # no array of the products g[i, j] other[j] that broadcasting would sum up
-                  lambda g, input: matmul(input, g))
+every_product.vjp(lambda g, other: matmul(alike(g, other), other),   # no array of the products g[i, j] other[j] that broadcasting would sum up
+                  lambda g, input: matmul(input, alike(g, input)))
 every_product.case(normal(3), normal(4))
 
 
