@@ -78,7 +78,7 @@ def elementwise(f, *args, out=None):
         largest = largest.reshape(-1)
     n, ndim = len(largest), largest.ndim
     cut = [type(a) is np.ndarray and a.ndim == ndim and len(a) == n for a in args]
-    y = np.empty(shape, largest.dtype) if ufunc and out is None else out
+    y = np.empty(shape, result_type(ufunc, args)) if ufunc and out is None else out
     lines, strange = None if y is None else y.reshape(largest.shape), False
 
     def part(block):
@@ -117,6 +117,11 @@ def fit(args, largest):
 
 
 # ---- what is one of NumPy's functions -------------------------------------------------------------------------------
+
+def result_type(ufunc, args):
+    """The number type of ufunc(*args)."""
+    return ufunc.resolve_dtypes((*[getattr(a, "dtype", type(a)) for a in args], None))[-1]
+
 
 def ufunc_of(f, args):
     """NumPy's function where f(*args) is no more than one, such as a + b, -a or xp(a).exp(a); None for any other."""

@@ -5,7 +5,9 @@ import pytest
 import minitorch
 from minitorch import backends
 from minitorch import blocks
+from minitorch.autograd.op import OPS
 from minitorch.ops.special import erf_array
+from minitorch.cases import walk
 
 F = minitorch.nn.functional
 CALLS = {
@@ -115,7 +117,7 @@ def test_work_within_a_block_is_not_divided_again(monkeypatch):
 
 SHAPES = [((60, 50), (60, 50)), ((60, 50), (50,)), ((60, 50), (60, 1)), ((60, 50), (1, 50)), ((3, 20, 50), (20, 1)), ((3000,), (1,)),
           ((1, 3000), (1, 3000)), ((60, 50), ()), ((60, 50), (1, 1))]
-OPS = {
+FORMULAS = {
     "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y, "div": lambda x, y: x / (y * y + 1),
     "maximum": minitorch.maximum, "pow": lambda x, y: (x * x + 1) ** y, "numbers": lambda x, y: 2 - x * 2 + y * 0,
     "square": lambda x, y: x.square() + y.exp(),
@@ -143,7 +145,7 @@ def small_is_large(monkeypatch):
 @pytest.mark.parametrize("loops", ["auto", "never"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
-@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("name", FORMULAS)
 def test_large_arrays_and_their_gradients_by_blocks(name, shapes, dtype, loops, small_is_large):
     rng = np.random.default_rng(0)
     given, found = [rng.normal(size=s).astype(dtype) for s in shapes], []
@@ -152,7 +154,7 @@ def test_large_arrays_and_their_gradients_by_blocks(name, shapes, dtype, loops, 
         blocks.SHARED = blocks.ALONE = 100 if n == 3 else 1 << 30
         x, y = (minitorch.tensor(a, requires_grad=True) for a in given)
         with backends.using(loops=loops if n == 3 else "never"):
-            z = OPS[name](x, y)
+            z = FORMULAS[name](x, y)
             z.backward(minitorch.tensor(np.random.default_rng(1).normal(size=z.shape).astype(dtype)))
         found.append([z.detach().numpy(), *[t.grad.numpy() for t in (x, y) if t.grad is not None]])
     assert small_is_large
@@ -190,6 +192,36 @@ def test_in_place_writes_that_may_not_go_by_blocks(small_is_large):
     with pytest.raises(RuntimeError, match="cast"):
         i.add_(minitorch.ones(3000))
     assert i.mul_(2).tolist() == [2] * 3000
+
+
+ELEMENTWISE = [name for name, call in OPS.items() if call.op is not None and call.op.elementwise]
+
+
+def value_and_gradients(call, case):
+    """What the op makes of a case, and the gradients of its arrays."""
+    rng = np.random.default_rng(0)
+    args, params = (walk(part, lambda d: d.draw(rng)) for part in case)
+    args = [minitorch.tensor(a, requires_grad=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a for a in args]
+    y = call(*args, **params)
+    if y.requires_grad:
+        y.backward(minitorch.tensor(rng.normal(size=y.shape), dtype=y.dtype))
+    return [y.detach().numpy(), *[a.grad.numpy() for a in args if isinstance(a, minitorch.Tensor) and a.grad is not None]]
+
+
+@pytest.mark.parametrize("loops", ["auto", "never"])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_every_elementwise_op_by_blocks(name, loops, monkeypatch):
+    monkeypatch.setattr("minitorch.threads.count", 2)
+    for case in OPS[name].cases:
+        with backends.using(loops=loops), monkeypatch.context() as patch:
+            whole = value_and_gradients(OPS[name], case)
+            for size in ("ALONE", "SHARED"):
+                patch.setattr(blocks, size, 2)
+            for place in ("call", "plan", "views"):
+                patch.setattr(f"minitorch.autograd.{place}.LARGE", 1)
+            for a, b in zip(value_and_gradients(OPS[name], case), whole, strict=True):
+                assert a.dtype == b.dtype
+                np.testing.assert_allclose(a, b, 1e-12, 1e-13)
 
 
 def test_what_is_not_elementwise_after_all_is_computed_at_once(small_is_large):

@@ -131,7 +131,7 @@ def why_no_broadcast(shapes):
 
 
 def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, home="torch", reference=None, differentiable=True,
-       called=None, check=None, exact=False, scalars=True):
+       called=None, check=None, exact=False, scalars=True, elementwise=True):
     """Make `forward`, a function on arrays, an op.
 
     numbers: "float" computes integers in the default float, as sin does; "promote" brings mixed inputs to
@@ -146,17 +146,18 @@ def op(forward=None, *, numbers=None, view=False, inplace=False, method=True, ho
     check: called with the arrays and numbers as the user gave them, before they are brought to one dtype; raises what PyTorch refuses.
     exact: beside 16-bit floats a second operand that is a single number is not rounded to them (mul and div, as in PyTorch).
     scalars: False for an op that takes tensors only, no Python numbers (maximum, atan2); "second" where the first must be a tensor.
+    elementwise: False for an op of one or two arrays with `numbers` whose results do not each hang on one number of each.
     """
     if forward is None:
-        return lambda f: op(f, numbers=numbers, view=view, inplace=inplace, method=method, home=home,
-                            reference=reference, differentiable=differentiable, called=called, check=check, exact=exact, scalars=scalars)
+        return lambda f: op(f, numbers=numbers, view=view, inplace=inplace, method=method, home=home, reference=reference,
+                            differentiable=differentiable, called=called, check=check, exact=exact, scalars=scalars, elementwise=elementwise)
     self = Op(forward, numbers, view, reference, differentiable, called, check, exact, scalars)
     plain = not self.variadic and not self.meta and not view and not self.defaults and len(self.arrays) < 3 \
         and not forward.__annotations__              # an op of one array with several results says so: `-> tuple`
     if plain and self.arrays != ("input", "other")[:len(self.arrays)]:
         raise TypeError(f"op {self.name}: an op of one or two arrays without parameters names them (input, other), not {self.arrays}")
     self.rule = autocast.RULES.get(key_of(forward.__name__, home))
-    self.elementwise = plain and numbers is not None
+    self.elementwise = elementwise and plain and numbers is not None
     one = len(self.arrays) == 1 and not self.variadic
     call = (unary(self) if one else binary(self)) if plain else single(self) if one else nary(self)
 

@@ -10,6 +10,8 @@ import numpy as np
 from .. import blas, dtypes, threads
 from ..autograd.op import composed, op
 from ..backend import xp
+from ..blocks import LARGE as LARGE_PRODUCT
+from ..blocks import elementwise
 from ..cases import normal
 from ..tensor import Tensor
 from .dtype import cast
@@ -244,10 +246,13 @@ def alike(g, x):
     return cast(g, dtype=getattr(x, "array", x).dtype)
 
 
-@op(numbers="promote", home="", called="outer", scalars=False)
+@op(numbers="promote", home="", called="outer", scalars=False, elementwise=False)
 def every_product(input, other, /):
     """input[i] * other[j]: (N,), (M,) -> (N, M)."""
-    return input.reshape(-1, 1) * other
+    column = input.reshape(-1, 1)
+    if input.size * other.size < LARGE_PRODUCT or type(input) is not np.ndarray:
+        return column * other
+    return elementwise(np.multiply, column, other, out=np.empty((input.size, other.size), input.dtype))
 
 every_product.vjp(lambda g, other: matmul(alike(g, other), other),   # no array of the products g[i, j] other[j] that broadcasting would sum up
                   lambda g, input: matmul(input, alike(g, input)))
