@@ -83,6 +83,7 @@ names = functools.cache(Names)                       # one for each library
 def make(op, T):
     """A step of an op: its value and, where it has one, the gradients of what it was given."""
     values, code = names(T), compile(op, op, "eval")
+    values.pop("kept", None)                         # what is written in place begins anew
     y = eval(code, {}, values)
     g = Inputs(T, 99).normal(*y.shape, grad=False).to(y.dtype) if y.requires_grad else None
 

@@ -10,7 +10,7 @@ from ..autograd.views import in_place
 from ..backend import xp
 from ..cases import distinct, integers, normal
 from ..convert import refuse_overflow
-from ..blocks import in_blocks
+from ..blocks import LARGE, elementwise, in_blocks
 from .choose import choose, only, pick
 from .trigonometric import tanh
 
@@ -30,10 +30,10 @@ def no_bool(input):
 
 # ---- relu and its kin -------------------------------------------------------------------------------------------
 
-@op(home="", called="relu", numbers="half", check=no_bool)
+@op(home="", called="relu", numbers="half", check=no_bool, elementwise=False)
 def relu_of(input, /):
     """max(x, 0)."""
-    return xp(input).maximum(input, 0)
+    return xp(input).maximum(input, 0) if input.size < LARGE else elementwise(xp(input).maximum, input, 0)       # by blocks without a copy
 
 relu_of.vjp(lambda g, y: relu_gradient(g, y))
 relu_of.case(distinct(3, 4))

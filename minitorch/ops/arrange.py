@@ -140,7 +140,9 @@ def untiled(g, shape, repeats):
     split = []
     for r, n in zip(repeats, (1,) * (len(repeats) - len(shape)) + tuple(shape)):
         split += [r, n]
-    return reduce.sum(g.reshape(tuple(split)), tuple(range(0, len(split), 2))).reshape(shape)
+    copies = tuple([i for i in range(0, len(split), 2) if split[i] != 1])
+    g = g.reshape(tuple(split))
+    return (reduce.sum(g, copies) if copies else g).reshape(shape)
 
 
 def times(input, repeats):

@@ -1,7 +1,7 @@
 """Layers that are products: linear, bilinear; and products of many matrices."""
 from ..autograd.op import composed, op
 from ..cases import normal
-from .matmul import check_product, in_float32, in_steps, matmul, mismatch, tall, times
+from .matmul import check_product, in_float32, in_steps, matmul, mismatch, products, tall, times
 
 
 @op(home="functional", method=False, scalars=False, check=check_product)
@@ -25,7 +25,7 @@ def linear(input, weight, bias=None, /):
         y += bias
     return y
 
-linear.vjp(lambda g, weight: matmul(g, weight) if weight.ndim == 2 else g.reshape((*g.shape, 1)) * weight,
+linear.vjp(lambda g, weight: matmul(g, weight) if weight.ndim == 2 else products(g, weight),
            lambda g, input, weight_shape: weight_gradient(g, input, len(weight_shape)),
            lambda g: g)
 

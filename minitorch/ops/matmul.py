@@ -134,7 +134,7 @@ def left_gradient(g, other):
     if other.ndim == 2:
         return matmul(g, other.T)
     if other.ndim == 1:
-        return g.reshape((*g.shape, 1)) * other
+        return products(g, other)
     if g.ndim < other.ndim:                          # a is a vector
         y = matmul(other, g.reshape((*g.shape, 1)))
         return y.reshape(y.shape[:-1])
@@ -246,13 +246,18 @@ def alike(g, x):
     return cast(g, dtype=getattr(x, "array", x).dtype)
 
 
+def products(a, b):
+    """a[..., None] * b, for a vector b."""
+    column = a.reshape((*a.shape, 1))
+    if type(a) is not np.ndarray or type(b) is not np.ndarray or a.size * b.size < LARGE_PRODUCT or a.dtype is not b.dtype:
+        return column * b
+    return elementwise(np.multiply, column, b, out=np.empty((*a.shape, b.size), a.dtype))
+
+
 @op(numbers="promote", home="", called="outer", scalars=False, elementwise=False)
 def every_product(input, other, /):
     """input[i] * other[j]: (N,), (M,) -> (N, M)."""
-    column = input.reshape(-1, 1)
-    if input.size * other.size < LARGE_PRODUCT or type(input) is not np.ndarray:
-        return column * other
-    return elementwise(np.multiply, column, other, out=np.empty((input.size, other.size), input.dtype))
+    return products(input, other)
 
 every_product.vjp(lambda g, other: matmul(alike(g, other), other),   # no array of the products g[i, j] other[j] that broadcasting would sum up
                   lambda g, input: matmul(input, alike(g, input)))
