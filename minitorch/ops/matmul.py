@@ -7,11 +7,9 @@ import math
 
 import numpy as np
 
-from .. import blas, dtypes, threads
+from .. import blas, blocks, dtypes, threads
 from ..autograd.op import composed, op
 from ..backend import xp
-from ..blocks import LARGE as LARGE_PRODUCT
-from ..blocks import elementwise
 from ..cases import normal
 from ..tensor import Tensor
 from .dtype import cast
@@ -249,9 +247,9 @@ def alike(g, x):
 def products(a, b):
     """a[..., None] * b, for a vector b."""
     column = a.reshape((*a.shape, 1))
-    if type(a) is not np.ndarray or type(b) is not np.ndarray or a.size * b.size < LARGE_PRODUCT or a.dtype is not b.dtype:
+    if type(a) is not np.ndarray or type(b) is not np.ndarray or a.size * b.size < blocks.LARGE or a.dtype is not b.dtype:
         return column * b
-    return elementwise(np.multiply, column, b, out=np.empty((*a.shape, b.size), a.dtype))
+    return blocks.elementwise(np.multiply, column, b, out=np.empty((*a.shape, b.size), a.dtype))
 
 
 @op(numbers="promote", home="", called="outer", scalars=False, elementwise=False)
