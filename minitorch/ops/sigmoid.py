@@ -9,7 +9,7 @@ from ..blocks import by_slices, in_blocks
 from .choose import choose, only, pick
 from .elementwise import abs
 from .exponential import exp
-from .special import erf_array
+from .special import erf_array, room
 from .trigonometric import tanh
 
 
@@ -206,16 +206,20 @@ GELU, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
 def in_tanh(x, square):
-    """GELU x (1 + CUBIC x^2)."""
-    y = square * (GELU * CUBIC)
-    y += GELU
-    y *= x
-    return y
+    """GELU x (1 + CUBIC x^2); `square` becomes it."""
+    square *= GELU * CUBIC
+    square += GELU
+    square *= x
+    return square
 
 
 def probability(x, approximate):
     """GELU's factor of x: (1 + tanh(u)) / 2, or (1 + erf(x / sqrt(2))) / 2."""
-    y = xp(x).tanh(in_tanh(x, x * x)) if approximate == "tanh" else erf_array(x * math.sqrt(0.5))
+    if approximate == "tanh":
+        y = in_tanh(x, x * x)
+        y = xp(y).tanh(y, out=room(y))
+    else:
+        y = erf_array(x * math.sqrt(0.5))
     y += 1
     y *= 0.5
     return y
@@ -237,13 +241,15 @@ def gelu_slope(x, g, p, approximate):
     """g (p + x p'), where p' = 2 p (1 - p) u' = (1 - t^2) u' / 2 for t = tanh(u), or the normal distribution's density."""
     y = x * x
     if approximate == "tanh":
-        y = in_tanh(x, 3 * y)
+        y *= 3
+        y = in_tanh(x, y)
         y *= 1 - p
         y *= 2
         y += 1
         y *= p
     else:
-        y = xp(x).exp(y * -0.5)
+        y *= -0.5
+        y = xp(y).exp(y, out=room(y))
         y *= x
         y *= GELU / 2
         y += p
