@@ -168,7 +168,8 @@ def test_large_arrays_are_written_in_place_without_a_copy(small_is_large):
     t, u = minitorch.tensor(x), minitorch.tensor(y)
     address, view = t.array.ctypes.data, t[1:]
     writes = [(lambda: t.add_(u), lambda x: x + y), (lambda: t.mul_(3), lambda x: x * 3), (lambda: t.sub_(u[0]), lambda x: x - y[0]),
-              (lambda: view.div_(u[1:] + 9), lambda x: np.concatenate([x[:1], x[1:] / (y[1:] + 9)])), (lambda: t.mul_(t), lambda x: x * x)]
+              (lambda: view.div_(u[1:] + 9), lambda x: np.concatenate([x[:1], x[1:] / (y[1:] + 9)])), (lambda: t.mul_(t), lambda x: x * x),
+              (lambda: t.relu_(), lambda x: np.maximum(x, 0))]
     for write, by_numpy in writes:
         expected, version, calls = by_numpy(t.numpy().copy()), t._version, len(small_is_large)
         write()

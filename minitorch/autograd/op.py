@@ -41,6 +41,7 @@ class Op:
         self.vjps, self.joint, self.narrow = (), None, None      # narrow: a kernel for 16-bit floats, where kernels run
         self.cases, self.plans = [], {}
         self.slope = None                            # a compiled loop for its vjp, by name
+        self.at_once = None                          # one of NumPy's functions that it is, and what else that takes
         self.elementwise = False                     # whether each number of the result hangs on one of each array: large ones go by blocks
         self.general, self.rule, self.take_single = general, None, None      # all but the usual calls; what autocast does to them
         code, names = forward.__code__, forward.__code__.co_varnames        # inspect.signature would be a third of the package's import

@@ -193,15 +193,15 @@ def written_at_once(op, t, args):
     The blocks of it are written one by one, so the other arrays must be other memory, or `t` itself.
     """
     x, others = t.array, [getattr(a, "array", a) for a in args]
-    if op is None or not op.elementwise or len(op.arrays) != 1 + len(args) or not is_plain(x):
+    if op is None or not (op.elementwise or op.at_once) or len(op.arrays) != 1 + len(args) or not is_plain(x):
         return False
     for a in others:
         if type(a) not in (int, float) and not (is_plain(a) and a.dtype is x.dtype and (a is x or not np.may_share_memory(a, x))):
             return False
-    ufunc = ufunc_of(op.forward, (x, *others)) if type(op.forward) is FunctionType else None
+    ufunc, *more = op.at_once or [ufunc_of(op.forward, (x, *others)) if type(op.forward) is FunctionType else None]
     if ufunc is None or op.rule is not None or not fit(others, x):
         return False
-    elementwise(ufunc, x, *others, out=x)
+    elementwise(ufunc, x, *others, *more, out=x)
     t.counter[0] = list.__getitem__(t.counter, 0) + 1
     return True
 

@@ -4,6 +4,8 @@ A function with an `inplace` argument is a short front over an op of its own, `r
 """
 import functools
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.op import HOMES, composed, op
 from ..autograd.views import in_place
@@ -36,6 +38,7 @@ def relu_of(input, /):
     return xp(input).maximum(input, 0) if input.size < LARGE else elementwise(xp(input).maximum, input, 0)       # by blocks without a copy
 
 relu_of.vjp(lambda g, y: relu_gradient(g, y))
+relu_of.op.at_once = np.maximum, 0
 relu_of.case(distinct(3, 4))
 relu_of.case(distinct(60, 60))
 
@@ -57,7 +60,7 @@ def by(loops, part, *arrays, numbers=()):
     return loops.elementwise(part, *arrays, numbers=numbers) if same else NotImplemented
 
 
-@composed(home="torch functional", inplace=True)
+@composed(home="torch functional", inplace=True, core=relu_of)
 def relu(input, inplace=False):
     """max(x, 0)."""
     return input.relu_() if inplace else relu_of(input)
