@@ -40,7 +40,7 @@ class Op:
         self.differentiable, self.check, self.exact, self.scalars = differentiable, check, exact, scalars
         self.vjps, self.joint, self.narrow = (), None, None      # narrow: a kernel for 16-bit floats, where kernels run
         self.cases, self.plans = [], {}
-        self.slope = None                            # a compiled loop for its vjp, by name
+        self.slope = None                            # (name of a compiled loop, the vjp that it stands for)
         self.at_once = None                          # one of NumPy's functions that it is, and what else that takes
         self.elementwise = False                     # whether each number of the result hangs on one of each array: large ones go by blocks
         self.general, self.rule, self.take_single = general, None, None      # all but the usual calls; what autocast does to them

@@ -116,9 +116,11 @@ def for_large(op, f):
     if f is None or f.__code__.co_code == AS_IT_IS:
         return f
 
+    name, stands_for = op.slope or (None, None)
+
     @functools.wraps(f)                              # whose parameters say what it needs
     def call(g, *values):
-        found = slope(op.slope, g, *values) if op.slope else NotImplemented
+        found = slope(name, g, *values) if stands_for is f else NotImplemented
         return elementwise(f, g, *values) if found is NotImplemented else found
     return call
 
