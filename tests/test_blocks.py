@@ -232,3 +232,11 @@ def test_what_is_not_elementwise_after_all_is_computed_at_once(small_is_large):
     np.testing.assert_array_equal(blocks.elementwise(lambda a, b: a * b, x[:, :1].copy(), x[0]), x[:, :1] * x[0])       # neither has all axes
     with pytest.raises(ValueError, match="broadcast"):
         blocks.elementwise(np.add, x, x[:7])
+
+
+def test_a_replaced_derivative_is_the_one_that_large_arrays_get(small_is_large, monkeypatch):
+    op, x = OPS["tanh"].op, minitorch.zeros(60, 50, requires_grad=True)
+    monkeypatch.setattr(op, "vjps", (lambda g, y: g * 3,))
+    monkeypatch.setattr(op, "plans", {})
+    x.tanh().sum().backward()
+    assert (x.grad == 3).all()
