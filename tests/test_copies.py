@@ -95,6 +95,19 @@ def test_arrays_filled(small_is_large):
     same(copies.all_like(NUMBERS.transpose(2, 0, 1), 3), np.full((90, 6, 70), 3.0))
 
 
+@pytest.mark.parametrize("n", [10, 3000])
+def test_numbers_that_do_not_fit_are_refused_however_large_the_array_is(n, small_is_large):
+    for number_type, fits, wrong in (("int64", 2.7, (np.nan, np.inf, -1e30)), ("uint8", 255.0, (300.5, np.nan, -0.5, 256)),
+                                     ("int32", -7, (2.0 ** 31,))):
+        x = minitorch.zeros(n, dtype=getattr(minitorch, number_type))
+        assert x.fill_(fits).tolist() == [int(fits)] * n
+        version = x._version
+        for value in wrong:
+            with pytest.raises(RuntimeError, match="without overflow"):
+                x.fill_(value)
+        assert x._version == version and x.tolist() == [int(fits)] * n
+
+
 @pytest.mark.parametrize("dim", [0, 1, 2])
 def test_arrays_joined(dim, small_is_large):
     parts = [NUMBERS, NUMBERS[::-1, ::-1], np.ascontiguousarray(NUMBERS.transpose(2, 1, 0)).transpose(2, 1, 0)]

@@ -160,10 +160,10 @@ Tensor.contiguous, Tensor.is_contiguous = contiguous, is_contiguous
 # ---- written over ---------------------------------------------------------------------------------------------
 
 def fitting(number, dtype):
-    """What a number becomes in `dtype`: -1 is 255 in uint8; RuntimeError where it does not fit."""
-    if isinstance(number, int) and dtype.kind in "iu":
+    """What a number becomes in `dtype`: -1 is 255 in uint8, 2.7 is 2; RuntimeError where it does not fit, as NaN in whole numbers."""
+    if dtype.kind in "iu" and isinstance(number, (int, float)):
         refuse_overflow(number, dtype)
-        return in_range(number, dtype)
+        return in_range(int(number), dtype)
     return number
 
 
