@@ -237,6 +237,9 @@ def test_what_is_not_elementwise_after_all_is_computed_at_once(small_is_large):
 def test_a_replaced_derivative_is_the_one_that_large_arrays_get(small_is_large, monkeypatch):
     op, x = OPS["tanh"].op, minitorch.zeros(60, 50, requires_grad=True)
     monkeypatch.setattr(op, "vjps", (lambda g, y: g * 3,))
-    monkeypatch.setattr(op, "plans", {})
-    x.tanh().sum().backward()
+    op.plans.clear()
+    try:
+        x.tanh().sum().backward()
+    finally:
+        op.plans.clear()
     assert (x.grad == 3).all()
