@@ -173,3 +173,14 @@ def test_long_columns_are_not_summed_up_in_one_float32(shape, dim, loops):
                 results.append((y.detach().numpy(), t.grad.numpy()))
         for exact, rounded in zip(*results):
             assert np.abs(rounded - exact).max() <= 3e-6 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("dim", [0, 1, (0, 1), None])
+@pytest.mark.parametrize("shape", [(1, 22), (30000, 1), (1, 1)])
+def test_what_was_expanded_is_summed_up_without_many_roundings(shape, dim):
+    x = np.random.default_rng(0).uniform(0, 1, shape).astype("f4")
+    for keepdim in (False, True):
+        y = minitorch.tensor(x).expand(30000, 22).sum(dim, keepdim=keepdim).numpy()
+        exact = np.broadcast_to(x.astype("f8"), (30000, 22)).sum(dim, keepdims=keepdim)
+        assert y.dtype == np.float32 and y.shape == exact.shape
+        np.testing.assert_allclose(y, exact, rtol=1e-6)
