@@ -153,3 +153,34 @@ def test_large_arrays_as_they_are(loops, threads, monkeypatch):
         values, places = t.topk(5, 2)
         np.testing.assert_array_equal(values.numpy(), -np.sort(-x, 2)[..., :5])
         np.testing.assert_array_equal(places.numpy(), np.argsort(-x, 2)[..., :5])
+
+
+@pytest.mark.parametrize("loops", ["never", "auto"])
+@pytest.mark.parametrize("shape, dim", [((300000, 3), 0), ((2, 200000, 2), 1), ((400000, 1), 0), ((300, 40), 0), ((256, 40), 0)])
+def test_long_columns_are_not_summed_up_in_one_float32(shape, dim, loops):
+    """Added one by one to a large sum, the later numbers would lose most of their digits."""
+    if loops == "auto":
+        pytest.importorskip("numba")
+    rng = np.random.default_rng(0)
+    x, g = rng.uniform(0, 1, shape), rng.uniform(0, 1, shape)
+    for f in (lambda x: x.softmax(dim), lambda x: x.log_softmax(dim), lambda x: x.logsumexp(dim), lambda x: x.sum(dim)):
+        results = []
+        for dtype, way in ("float64", "never"), ("float32", loops):
+            with backends.using(loops=way):
+                t = minitorch.tensor(x.astype("f4").astype(dtype), requires_grad=True)
+                y = f(t)
+                y.backward(minitorch.tensor((g if y.ndim == x.ndim else g.take(0, dim)).astype(dtype)))
+                results.append((y.detach().numpy(), t.grad.numpy()))
+        for exact, rounded in zip(*results):
+            assert np.abs(rounded - exact).max() <= 3e-6 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("dim", [0, 1, (0, 1), None])
+@pytest.mark.parametrize("shape", [(1, 22), (30000, 1), (1, 1)])
+def test_what_was_expanded_is_summed_up_without_many_roundings(shape, dim):
+    x = np.random.default_rng(0).uniform(0, 1, shape).astype("f4")
+    for keepdim in (False, True):
+        y = minitorch.tensor(x).expand(30000, 22).sum(dim, keepdim=keepdim).numpy()
+        exact = np.broadcast_to(x.astype("f8"), (30000, 22)).sum(dim, keepdims=keepdim)
+        assert y.dtype == np.float32 and y.shape == exact.shape
+        np.testing.assert_allclose(y, exact, rtol=1e-6)

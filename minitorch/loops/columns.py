@@ -11,6 +11,7 @@ from . import inline, loop, wide
 from .functions import F, decay, exp
 
 LEAST = 1 << 17                                      # numbers that are worth another thread
+PIECE = 256                                          # rows that are added up before float64 takes what they make
 WIDTH = 2048                                         # columns; of fewer the processor's cache holds less, where rows lie a power of 2 apart
 
 
@@ -66,10 +67,28 @@ def largest(x, l, left, right, most):
             most[j] = row[j] if row[j] > most[j] else most[j]
 
 
+@inline
+def kept(k, total, earlier):
+    """After the last of PIECE rows, k, earlier += total, which begins anew: of many rows in one float32 sum the later ones would be lost."""
+    if k % PIECE == PIECE - 1:
+        for j in range(total.size):
+            earlier[j] += total[j]
+            total[j] = F(0)
+
+
+@inline
+def joined(n, total, earlier):
+    """total = the sum of n rows."""
+    if n >= PIECE:
+        for j in range(total.size):
+            total[j] += earlier[j]
+            earlier[j] = 0.0
+
+
 @loop
 def exponentials(start, stop, tiles, width, x, y):
     wide()
-    most, total = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    most, total, earlier = np.empty(width, x.dtype), np.empty(width, x.dtype), np.zeros(width)
     for t in range(start, stop):
         l, left, right = columns_of(t, tiles, width, x.shape[2])
         largest(x, l, left, right, most)
@@ -80,6 +99,8 @@ def exponentials(start, stop, tiles, width, x, y):
                 e = decay(row[j] - most[j])
                 out[j] = e
                 total[j] += e
+            kept(k, total, earlier)
+        joined(x.shape[1], total, earlier)
         for j in range(right - left):
             total[j] = F(1) / total[j]
         for k in range(x.shape[1]):
@@ -96,7 +117,7 @@ def softmax(x, dim):
 
 
 @inline
-def logarithm(x, l, left, right, most, total):
+def logarithm(x, l, left, right, most, total, earlier):
     """most = log of the sum of e^x of each column, without overflow; NaN where infinity is among them."""
     largest(x, l, left, right, most)
     total[:] = F(0)
@@ -106,6 +127,8 @@ def logarithm(x, l, left, right, most, total):
         row = x[l, k, left:right]
         for j in range(row.size):
             total[j] += decay(row[j] - most[j])
+        kept(k, total, earlier)
+    joined(x.shape[1], total, earlier)
     for j in range(right - left):
         most[j] += np.log(total[j])
 
@@ -113,10 +136,10 @@ def logarithm(x, l, left, right, most, total):
 @loop
 def logarithms(start, stop, tiles, width, x, y):
     wide()
-    most, total = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    most, total, earlier = np.empty(width, x.dtype), np.empty(width, x.dtype), np.zeros(width)
     for t in range(start, stop):
         l, left, right = columns_of(t, tiles, width, x.shape[2])
-        logarithm(x, l, left, right, most, total)
+        logarithm(x, l, left, right, most, total, earlier)
         for j in range(right - left):
             y[l, 0, left + j] = most[j]
             if most[j] != most[j]:                   # infinity, unless there is a NaN
@@ -136,10 +159,10 @@ def logsumexp(x, dim):
 @loop
 def differences(start, stop, tiles, width, x, y):
     wide()
-    most, total = np.empty(width, x.dtype), np.empty(width, x.dtype)
+    most, total, earlier = np.empty(width, x.dtype), np.empty(width, x.dtype), np.zeros(width)
     for t in range(start, stop):
         l, left, right = columns_of(t, tiles, width, x.shape[2])
-        logarithm(x, l, left, right, most, total)
+        logarithm(x, l, left, right, most, total, earlier)
         for k in range(x.shape[1]):
             row, out = x[l, k, left:right], y[l, k, left:right]
             for j in range(row.size):
@@ -155,7 +178,7 @@ def log_softmax(x, dim):
 
 @loop
 def softmax_back(start, stop, tiles, width, g, y, gx):
-    total = np.empty(width, y.dtype)
+    total, earlier = np.empty(width, y.dtype), np.zeros(width)
     for t in range(start, stop):
         l, left, right = columns_of(t, tiles, width, y.shape[2])
         total[:] = F(0)
@@ -163,6 +186,8 @@ def softmax_back(start, stop, tiles, width, g, y, gx):
             row, of_y = g[l, k, left:right], y[l, k, left:right]
             for j in range(row.size):
                 total[j] += row[j] * of_y[j]
+            kept(k, total, earlier)
+        joined(y.shape[1], total, earlier)
         for k in range(y.shape[1]):
             row, of_y, out = g[l, k, left:right], y[l, k, left:right], gx[l, k, left:right]
             for j in range(row.size):
@@ -172,7 +197,7 @@ def softmax_back(start, stop, tiles, width, g, y, gx):
 @loop
 def log_softmax_back(start, stop, tiles, width, g, y, gx):
     wide()
-    total = np.empty(width, y.dtype)
+    total, earlier = np.empty(width, y.dtype), np.zeros(width)
     for t in range(start, stop):
         l, left, right = columns_of(t, tiles, width, y.shape[2])
         total[:] = F(0)
@@ -180,6 +205,8 @@ def log_softmax_back(start, stop, tiles, width, g, y, gx):
             row = g[l, k, left:right]
             for j in range(row.size):
                 total[j] += row[j]
+            kept(k, total, earlier)
+        joined(y.shape[1], total, earlier)
         for k in range(y.shape[1]):
             row, of_y, out = g[l, k, left:right], y[l, k, left:right], gx[l, k, left:right]
             for j in range(row.size):

@@ -2,6 +2,8 @@
 
 Derivatives repeat the gradient over the axes that were summed: `spread` is the transpose of `sum`.
 """
+import math
+
 import numpy as np
 
 from .. import blas, dtypes
@@ -59,6 +61,13 @@ def added(x, axis, keepdim):
         return row_blocks.shaped(y, x, axis, keepdim)
     if (columns := column_blocks.stack(x, axis, FEW)) is not None:
         return column_blocks.shaped(column_blocks.sums_of_each(columns), x, axis, keepdim)
+    once = x[tuple([slice(None) if stride else slice(0, 1) for stride in x.strides])]
+    if once.size < x.size:                           # what is repeated is added up by a product, rounded once
+        y = added(once, axis, True)
+        shape = kept(x.shape, axis)
+        times = x.size * y.size // (once.size * math.prod(shape))        # of what is summed up
+        y = np.array(np.broadcast_to(y * x.dtype.type(times), shape))
+        return y if keepdim else y.reshape(()) if axis is None else y.squeeze(axis)
     axes = sorted([d % x.ndim for d in axis]) if type(axis) is tuple and x.flags.c_contiguous else [0]
     for k in range(len(axes) - 1, 0, -1):
         if axes[k] - axes[k - 1] > 1:                # first over the last of them that are neighbours

@@ -9,7 +9,7 @@ from . import softmax_blocks
 from .dims import axis
 from .dtype import cast
 from .exponential import exp
-from .reduce import sum
+from .reduce import added, sum
 
 
 def check_float(input):
@@ -33,7 +33,7 @@ def softmax_over(input, /, dim):
 def total(y, dim):
     """The sum along one axis, which stays; along the last as a product with ones, several times as fast."""
     if dim != y.ndim - 1:
-        return y.sum(axis=dim, keepdims=True)
+        return added(y, dim, True)
     return xp(y).expand_dims(y @ xp(y).ones(y.shape[dim], y.dtype), dim)
 
 
@@ -59,7 +59,7 @@ def softmax_gradient(input, other, /, dim):
     if (y := softmax_blocks.softmax_back(dim, input, other)) is not None:
         return y
     y = input * other
-    return y - other * y.sum(axis=dim, keepdims=True)
+    return y - other * added(y, dim, True)
 
 
 softmax_gradient.vjp(lambda g, other, dim: softmax_gradient(g, other, dim),
@@ -71,7 +71,7 @@ def log_softmax_gradient(input, other, /, dim):
     """g - e^y times the sum of g along axis `dim`: from the gradient g of log_softmax's result y that of its input."""
     if (y := softmax_blocks.log_softmax_back(dim, input, other)) is not None:
         return y
-    return input - xp(other).exp(other) * input.sum(axis=dim, keepdims=True)
+    return input - xp(other).exp(other) * added(input, dim, True)
 
 
 log_softmax_gradient.vjp(lambda g, other, dim: g - sum(g * exp(other), dim, True),
