@@ -51,7 +51,7 @@ def measured(names, threads, rounds, shown=print):
 def table(figures):
     """The README's table: each family by its geometric mean, and its slowest."""
     rows = figures["rows"]
-    head = ["large arrays, time / PyTorch's", "ops", "minitorch", "at most", "", "minitorch, NumPy alone", "at most", ""]
+    head = ["large arrays, time / PyTorch's", "ops", "minitorch", "at most", "by", "minitorch, NumPy alone", "at most", "by"]
     lines = []
     for family, ops in [*FAMILIES.items(), ("all", OPS)]:
         ours = [name for name in ops if name in rows]
