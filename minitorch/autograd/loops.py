@@ -86,8 +86,6 @@ def slope(name, *arrays):
     return loops.slope(getattr(loops, name), *arrays)
 
 
-
-
 def add(op, file, least, contiguous=True, single=False, by=0):
     """A decorator that gives `op` a loop from minitorch/loops/`file`.py, for arrays of at least `least` numbers.
 
