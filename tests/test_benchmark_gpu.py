@@ -89,6 +89,8 @@ CHEATS = {
     "writes past the end": (lambda c: of(lambda x, y: (y.host.__setitem__(..., scale(x.host)), past(y))), "outside"),
     "right at first, then nothing": (lambda c: eager_only(), "unwritten"),
     "every other call of a graph": (lambda c: lazy_in_graphs(lambda n: n // 2), "stream"),
+    "all but one call of a graph": (lambda c: lazy_in_graphs(lambda n: min(n, 18)), "stream"),
+    "one result for two calls of a graph": (lambda c: lazy_in_graphs(lambda n: min(n, 18), copy=True), "wrong or stale"),
     "the first call of a graph, for all": (lambda c: lazy_in_graphs(lambda n: 0, copy=True), "wrong"),
     "returns one array again and again": (lambda c: one_result(c), "overwritten"),
 }
@@ -148,7 +150,7 @@ def eager_only():
 def test_a_cheat_on_the_gpu_is_refused_with_its_name(cupy, what):
     make, name = CHEATS[what]
     row = run(make(cupy))["kernel"]
-    assert name in row.names, [str(r) for r in row.reasons]
+    assert {*name.split(" or ")} & {*row.names}, [str(r) for r in row.reasons]
     assert row.timing is None and row.ratio is None
 
 

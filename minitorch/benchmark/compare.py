@@ -96,3 +96,7 @@ class Numbers:
     def one_of(self, n):
         """A number below n that nobody can know beforehand."""
         return SYSTEM.randrange(n)
+
+    def fraction(self):
+        """A number of [0, 1) that nobody can know beforehand."""
+        return SYSTEM.random()

@@ -4,9 +4,12 @@ import sys
 import numpy as np
 
 from .. import backend
+from .buffers import poison
 from .call import Call
 from .judge import Reason
 from .providers import received_one
+
+SPENT = b"\xad"                                      # every byte of a captured result before it is written anew
 
 
 class DeviceCall(Call):
@@ -94,7 +97,18 @@ class DeviceCall(Call):
     def untouched(self):
         """Whether outputs still hold only poison."""
         return bool(self.outputs) and all(r.view.size and r.unwritten() == r.view.size for r in self.outputs) or \
-            not self.outputs and bool(self.kept) and all(y.size and (np.ascontiguousarray(y).view(np.uint8) == 0xAD).all() for y in self.kept)
+            not self.outputs and bool(self.kept) and all(y.size and (np.ascontiguousarray(y).view(np.uint8) == SPENT[0]).all() for y in self.kept)
+
+    def looks_unwritten(self, raw, at):
+        """Whether the entry at a fraction `at` of a result still holds poison: a look at a few bytes, where fetching all would take long."""
+        cupy = self.gpu.cupy
+        if self.outputs:
+            spots = [(self.raws[id(r)].data + r.offset(), r.view, poison(r.view.itemsize)) for r in self.outputs]
+        else:
+            found = [as_cupy(cupy, y) for y in listed(raw)]
+            spots = [(y.data, y, SPENT * y.itemsize) for y in found if y is not None and y.flags.c_contiguous]
+        return any(cupy.ndarray((y.itemsize,), np.uint8, start + int(at * y.size) * y.itemsize).get().tobytes() == stale
+                   for start, y, stale in spots if y.size)
 
     def spoil(self):
         """Nothing: memory is not the host's to overwrite."""
@@ -150,7 +164,7 @@ def poison_results(raw):
     """Overwrite results of a captured graph with bytes that no result has; they are written anew by the next replay."""
     for y in listed(raw):
         if type(y) in backend.MODULES and y.size and y.flags.c_contiguous:
-            y.reshape(-1).view(np.uint8).fill(0xAD)
+            y.reshape(-1).view(np.uint8).fill(SPENT[0])
         elif hasattr(y, "data_ptr") and y.numel() and y.is_contiguous():
             torch = sys.modules["torch"]
-            y.detach().view(-1).view(torch.uint8).fill_(0xAD)
+            y.detach().view(-1).view(torch.uint8).fill_(SPENT[0])

@@ -7,7 +7,8 @@ included.  Warm: all of them fit into half of it, where four do.  Where a provid
 take the place of the graph, and the row says so.
 
 Before every replay all outputs are poisoned and every set gets other numbers: new ones, or where that is much the numbers of another
-set; after it one set of new numbers, chosen when nobody could know which, is judged.
+set; after it one set of new numbers, chosen when nobody could know which, is judged, and each other one in whose result an entry looked
+at by chance is still poison.  Before a set is chosen again all the others are; those that were never are judged after a last replay.
 """
 import contextlib
 import ctypes
@@ -117,6 +118,10 @@ class Gpu(Host):
             count += 1
             if count >= (rounds or LEAST) and (rounds or count >= MOST or watch.nanoseconds() - start >= seconds * 1e9):
                 break
+        for name, course in courses.items():
+            if not exams[name].refused:
+                course.rest(numbers)
+                self.tampered(exams[name], watching, "during")
         self.courses = courses
         return samples
 
@@ -171,6 +176,7 @@ class Course:
         if gpu.cache == "warm" and self.bytes * len(self.sets) > gpu.l2:
             self.notes.append(f"hardly warm: {len(self.sets)} calls in turn on {self.bytes * len(self.sets):,} bytes, the L2 cache has {gpu.l2:,}")
         self.launch = self.cost()
+        self.left, self.judged = [], set()           # to be chosen before any again; sets that were
         self.graph, self.raw = gpu.captured(self.sets, exam.case.params)
         if self.graph is None:
             self.kind = "events"
@@ -192,43 +198,56 @@ class Course:
             found.append((watch.nanoseconds() - start) / 1e3)
         return summary(found)["median"]
 
+    def choose(self, numbers):
+        """A set that nobody can know beforehand."""
+        self.left = self.left or list(range(len(self.sets)))
+        return self.left.pop(numbers.one_of(len(self.left)))
+
     def renew(self, chosen, numbers):
-        """Other numbers for every set: new ones for the chosen one, for the others too where that is quick, else those of each other."""
-        others = [s for i, s in enumerate(self.sets) if i != chosen]
+        """Other numbers for every set: new ones for those chosen, for the others too where that is quick, else those of each other."""
+        others = [s for i, s in enumerate(self.sets) if i not in chosen]
         numbers.order.shuffle(others)
         if self.bytes * len(self.sets) > MUCH:
             while len(others) > 1:
                 others.pop().swap(others.pop())
-        for s in (self.sets[chosen], *others):
+        for s in (*(self.sets[i] for i in chosen), *others):
             s.renew(self.exam.case.draw(np.random.default_rng(numbers.unforeseen())))
         for s in self.sets:
             s.poison()
         for y in self.raw if self.graph is not None else ():
             poison_results(y)
 
-    def sample(self, numbers):
-        """Milliseconds per call of one replay, after which one set is judged; Reasons go to the exam."""
+    def sample(self, numbers, chosen=None):
+        """Milliseconds per call of one replay, after which the chosen sets are judged, one unless said; Reasons go to the exam."""
         gpu, exam, params = self.gpu, self.exam, self.exam.case.params
-        chosen = numbers.one_of(len(self.sets))
+        chosen = chosen or [self.choose(numbers)]
         self.renew(chosen, numbers)
         if gpu.cache == "cold":
             gpu.clear()
         try:
             if self.graph is not None:
-                spent, raw = gpu.elapsed(lambda: self.graph.launch(gpu.stream)) / len(self.sets), self.raw[chosen]
+                spent, raw = gpu.elapsed(lambda: self.graph.launch(gpu.stream)) / len(self.sets), self.raw
+                doubtful = [i for i, s in enumerate(self.sets) if i not in chosen and s.looks_unwritten(raw[i], numbers.fraction())]
             else:
-                found = []
-                spent = gpu.elapsed(lambda: found.append(exam.provider.call(self.sets[chosen].given, params)))
-                raw, = found
-            self.sets[chosen].keep(raw)
+                raw, doubtful = {}, []
+                spent = gpu.elapsed(lambda: raw.update({i: exam.provider.call(self.sets[i].given, params) for i in chosen})) / len(chosen)
+            for i in (*chosen, *doubtful):
+                self.sets[i].keep(raw[i])
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             exam.add(Reason("raised", "during", described(error)))
             return 0.0
-        if self.graph is not None and self.sets[chosen].untouched():
-            exam.add(Reason("stream", "during", f"call {chosen + 1} of {len(self.sets)} in the graph wrote nothing: its work was done "
-                                                "before, or goes to another stream than the one that is timed"))
-        else:
-            exam.add(*exam.check(self.sets[chosen], "during", probes=1))
+        for i in (*chosen, *doubtful):
+            if self.graph is not None and self.sets[i].untouched():
+                exam.add(Reason("stream", "during", f"call {i + 1} of {len(self.sets)} in the graph wrote nothing: its work was done "
+                                                    "before, or goes to another stream than the one that is timed"))
+            else:
+                exam.add(*exam.check(self.sets[i], "during", probes=1, again=i in doubtful))
+        self.judged.update(chosen)
         return spent
+
+    def rest(self, numbers):
+        """Judge what was never judged, after a replay that is in no figure."""
+        if self.graph is not None and (rest := [i for i in range(len(self.sets)) if i not in self.judged]):
+            self.sample(numbers, rest)
