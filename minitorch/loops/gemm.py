@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .. import blas, mkl
+from .. import blas, mkl, threads
 from . import inline, loop
 from .functions import ONE
 
@@ -100,6 +100,34 @@ def multiply_row(x, w, y):
         a, wa = x[k], w[k]
         for j in range(y.size):
             y[j] += a * wa[j]
+
+
+@loop
+def part(start, stop, by_rows, job, bias, y):
+    """The rows, or the columns, from start to stop of y = a b + bias: (N, K), (K, M), (M,) or nothing; job: where a and b lie, and what multiplies them."""
+    function, K, a, a_way, a_row, b, b_way, b_row = job[0], job[1], job[2], job[3], job[4], job[5], job[6], job[7]
+    if by_rows:
+        some = y[start:stop, :y.shape[1]]
+        a += start * y.itemsize * (a_row if a_way == AS_IT_IS else 1)
+    else:
+        some, bias = y[:y.shape[0], start:stop], bias[start:stop]
+        b += start * y.itemsize * (1 if b_way == AS_IT_IS else b_row)
+    for i in range(len(some) if bias.size else 0):
+        for j in range(bias.size):
+            some[i, j] = bias[j]
+    one = y.dtype.type(1)
+    gemm(np.uintp(function), np.int32(a_way), np.int32(b_way), some.shape[0], some.shape[1], K, one, np.uintp(a), a_row, np.uintp(b), b_row,
+         one if bias.size else y.dtype.type(0), some.ctypes.data, y.shape[1])
+
+
+def divided(function, a, b, bias, by_rows):
+    """a b + bias by the function at an address, in parts on the threads, none of which meets the interpreter's lock on its way."""
+    y = np.empty((len(a), b.shape[1]), a.dtype)
+    (a, a_way, a_row), (b, b_way, b_row) = mkl.laid(a), mkl.laid(b)
+    bias = y[:0, 0] if bias is None else np.ascontiguousarray(np.broadcast_to(bias, (y.shape[1],)))
+    job = np.array([function, a.shape[1], a.ctypes.data, a_way, a_row, b.ctypes.data, b_way, b_row], np.int64)
+    threads.run(part, y.shape[0 if by_rows else 1], by_rows, job, bias, y, least=16)
+    return y
 
 
 def prepared(w, rows, exactly=False):
