@@ -151,9 +151,9 @@ def divided(a, b, bias):
     """a @ b + bias in parts, of rows or of columns, whichever there are more of."""
     from .autograd import loops                      # which itself asks for products
     by_rows = len(a) >= b.shape[1]
-    if a.dtype is b.dtype and (bias is None or bias.dtype is a.dtype) and loops.wanted(a, 0):
-        if function := address(a.dtype, min(a.size, b.size, len(a) * b.shape[1])):
-            return loops.module("gemm").divided(function, a, b, bias, by_rows)
+    alike = a.dtype is b.dtype and (bias is None or bias.dtype is a.dtype)
+    if alike and loops.wanted(a, 0) and (function := address(a.dtype, min(a.size, b.size, len(a) * b.shape[1]))):
+        return loops.module("gemm").divided(function, a, b, bias, by_rows)
     y = np.empty((len(a), b.shape[1]), np.result_type(a, b))
     if by_rows:
         threads.run(lambda start, stop: with_bias(a[start:stop], b, bias, y[start:stop]), len(a), least=16)

@@ -20,7 +20,7 @@ helpers = []                                         # the threads that wait for
 here = threading.local()                             # .helping: in a helper, whose own work is not divided again
 lock = threading.Lock()
 spin = None                                          # loops/spin.py's, once a loop is compiled
-WORK, END, GRACE = 1_500_000, 300_000, 12_000        # cycles, 0.3 to 0.5 ns: awake until there is work, until it is done; see there
+AWAKE, GRACE = 1_500_000, 12_000                    # cycles, 0.3 to 0.5 ns: awake for so long, and before asking for the lock of the interpreter
 GIVEN, DONE = 0, 8                                   # in a helper's box: how much work it was given, how much is done; not on one line of the cache
 
 
@@ -70,7 +70,7 @@ def run(part, n, *args, least=1):
     failure = attempt(part, *own, args)
     for box, number in waited_for:
         if spin:
-            spin(box, DONE, number - 1, END, GRACE)
+            spin(box, DONE, number - 1, AWAKE, GRACE)
         failure = done.get() or failure
     if failure is not None:
         raise failure
@@ -126,7 +126,7 @@ def work(todo, box):
     here.helping = True
     while True:
         if spin:
-            spin(box, GIVEN, box[DONE], WORK, GRACE)
+            spin(box, GIVEN, box[DONE], AWAKE, GRACE)
         done, context, part, start, stop, args = todo.get()
         done.put(context.run(attempt, part, start, stop, args))            # NumPy's errstate is in it
         box[DONE] += 1

@@ -2,12 +2,13 @@
 import multiprocessing
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
 
 import minitorch
-from minitorch import blas, matmul, threads
+from minitorch import backends, blas, matmul, threads
 
 
 @pytest.fixture
@@ -109,6 +110,58 @@ def test_many_threads_share_the_helpers(three_threads):
     [t.start() for t in callers]
     [t.join() for t in callers]
     assert (totals == 50 * 435).all()
+
+
+@pytest.fixture
+def awake(three_threads):
+    """Threads that wait for each other awake: box -> whether box[3] changed from 0 before so many cycles had passed."""
+    pytest.importorskip("numba")
+    from minitorch.autograd import loops
+    loops.module("spin")
+    if threads.spin is None:
+        pytest.skip("waiting awake is for x86")
+    return lambda box, cycles: (threads.spin(box, 3, 0, cycles, 100), box[3] != 0)[1]
+
+
+def test_who_waits_awake_sees_the_change_and_does_not_wait_for_ever(awake):
+    box = np.zeros(8, np.int64)
+    assert not awake(box, 1000)
+    threading.Timer(0.02, box.__setitem__, (3, 1)).start()
+    assert awake(box, 10**12) and awake(box, 0)
+
+
+def test_work_given_at_any_moment_of_the_helpers_waiting_is_done(awake):
+    pauses = np.random.default_rng(0).exponential(0.0003, 400)                # they stay awake for about twice as long
+    for i, pause in enumerate(pauses):
+        done = []
+        threads.run(lambda start, stop, done=done: done.append(stop - start), 3 + i % 2)
+        assert sum(done) == 3 + i % 2 and len(done) == 3
+        time.sleep(pause if i % 3 else 0)
+    with pytest.raises(ValueError, match="a piece"):
+        threads.run(lambda start, stop: int("a piece"), 3)
+    boxes = [helper.box for helper in threads.helpers[:2]]
+    threads.run(lambda start, stop: None, 3)
+    deadline = time.monotonic() + 60
+    while any(box[threads.DONE] != box[threads.GIVEN] for box in boxes) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert all(box[threads.DONE] == box[threads.GIVEN] > 0 for box in boxes)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("n, k, m", [(600, 200, 300), (300, 200, 600), (2, 3000, 4000), (5000, 4000, 1)])
+@pytest.mark.parametrize("loops", ["auto", "never"])
+def test_products_divided_by_rows_and_by_columns(three_threads, loops, n, k, m, dtype):
+    rng = np.random.default_rng(0)
+    a, b, bias = (rng.integers(-3, 4, shape).astype(dtype) for shape in ((n, k), (k, m), m))
+    wide = np.zeros((n, 2 * k), dtype)
+    wide[:, k:] = a
+    with backends.using(loops=loops):
+        for x in (a, a.T.copy().T, wide[:, k:], wide[:, ::-1][:, :k][:, ::-1]):
+            for y in (b, b.T.copy().T):
+                for some in (None, bias, bias[:1], bias[0], np.repeat(bias, 2)[::2]):
+                    found = blas.product(x, y, None if some is None else np.asarray(some))
+                    assert found.dtype == dtype and found.flags.c_contiguous
+                    np.testing.assert_array_equal(found, a @ b if some is None else a @ b + some)          # whole numbers: exact in any order
 
 
 def test_a_forked_process_starts_its_own_helpers(three_threads):

@@ -104,7 +104,7 @@ def multiply_row(x, w, y):
 
 @loop
 def part(start, stop, by_rows, job, bias, y):
-    """The rows, or the columns, from start to stop of y = a b + bias: (N, K), (K, M), (M,) or nothing; job: where a and b lie, and what multiplies them."""
+    """Rows, or columns, from start to stop of y = a b + bias: (N, K), (K, M), (M,) or nothing; job: where a and b lie, and what multiplies."""
     function, K, a, a_way, a_row, b, b_way, b_row = job[0], job[1], job[2], job[3], job[4], job[5], job[6], job[7]
     if by_rows:
         some = y[start:stop, :y.shape[1]]

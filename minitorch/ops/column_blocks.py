@@ -6,7 +6,7 @@ import numpy as np
 from .. import blas, threads
 from .row_blocks import LARGE
 
-LEAST = 1 << 19                                      # numbers, read once, that are worth another thread
+LEAST = 1 << 18                                      # numbers, read once, that are worth another thread
 PIECE = 256                                          # rows that are added up before they are added to others
 
 
