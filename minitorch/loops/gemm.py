@@ -124,7 +124,7 @@ def divided(function, a, b, bias, by_rows):
     """a b + bias by the function at an address, in parts on the threads, none of which meets the interpreter's lock on its way."""
     y = np.empty((len(a), b.shape[1]), a.dtype)
     (a, a_way, a_row), (b, b_way, b_row) = mkl.laid(a), mkl.laid(b)
-    bias = y[:0, 0] if bias is None else np.ascontiguousarray(np.broadcast_to(bias, (y.shape[1],)))
+    bias = y[:0, 0] if bias is None else np.ascontiguousarray(bias) if bias.shape == y.shape[1:] else np.full(y.shape[1:], bias)
     job = np.array([function, a.shape[1], a.ctypes.data, a_way, a_row, b.ctypes.data, b_way, b_row], np.int64)
     threads.run(part, y.shape[0 if by_rows else 1], by_rows, job, bias, y, least=16)
     return y
