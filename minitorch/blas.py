@@ -4,7 +4,7 @@
 
 OpenBLAS has threads of its own, which wait for each other in busy loops: for small products that costs more than they save, and
 where other programs want the processors it costs everything.  `product` lets a large product be computed in parts by the threads of
-minitorch.threads, which sleep, and any other by the thread that asks for it.
+minitorch.threads, which soon sleep, and any other by the thread that asks for it.
 """
 import contextlib
 import ctypes
