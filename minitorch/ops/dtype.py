@@ -161,10 +161,10 @@ Tensor.contiguous, Tensor.is_contiguous = contiguous, is_contiguous
 
 def fitting(number, dtype):
     """What a number becomes in `dtype`: -1 is 255 in uint8, 2.7 is 2; RuntimeError where it does not fit, as NaN in whole numbers."""
-    if dtype.kind in "iu" and isinstance(number, (int, float)):
-        refuse_overflow(number, dtype)
-        return in_range(int(number), dtype)
-    return number
+    if dtype.kind == "b" or not isinstance(number, (int, float)):
+        return number
+    refuse_overflow(number, dtype)
+    return in_range(int(number), dtype) if dtype.kind in "iu" else float(number)
 
 
 @op(home="", called="fill")
