@@ -12,7 +12,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
 from ..tensor import Tensor
-from .adaptive import adaptive_avg_pool, along
+from .adaptive import adaptive_avg_pool
 from ..blocks import by_slices
 from .reduce import sum
 
@@ -100,6 +100,13 @@ def resized(input, /, axis, size, mode, aligned=False, scale=None):
         y[part] = part_of(input[part])
     by_slices(fill, y)
     return y
+
+
+def along(x, axis, matrix):
+    """`matrix` applied along one axis of x."""
+    lead, rest = x.shape[:axis], x.shape[axis + 1:]
+    y = matrix @ x.reshape(*lead, x.shape[axis], prod(rest))
+    return y.reshape(*lead, matrix.shape[0], *rest)
 
 
 @op(numbers="half", home="", called="upsample_backward")
