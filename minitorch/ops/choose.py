@@ -91,7 +91,7 @@ def where(condition, input=None, other=None, *, out=None):
     if kind != "b" and condition.array.dtype != np.uint8:
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name}")
     y = chosen(condition if kind == "b" else condition != 0, input, other)
-    return y if out is None else written("where", y, out)
+    return y if out is None else written("where", y, out, (condition, input, other))
 
 where.case(booleans(3, 4), normal(3, 4), normal(3, 4))
 where.case(booleans(3, 1), normal(4), normal(2, 1, 1))
