@@ -51,3 +51,32 @@ def test_cross_entropy_far_from_0(by):
                            ((torch, "float64"), (torch, "float32"), (minitorch, "float32")))
     for wide, far, near in zip(exact, theirs, ours):
         assert abs(near - wide).max() <= 2 * abs(far - wide).max() + 2e-7 * max(1, abs(wide).max())
+
+
+LONG = {                                             # f, shapes of what it is given
+    "outer of a long vector": (lambda lib, a, b: lib.outer(a, b), (1 << 20,), (4,)),
+    "outer": (lambda lib, a, b: lib.outer(a, b), (1500,), (1500,)),
+    "rows of a matrix times a vector": (lambda lib, a, b: a @ b, (1 << 20, 4), (4,)),
+    "prelu of columns": (lambda lib, a, b: lib.nn.functional.prelu(a, b), (1 << 20, 4), (4,)),
+    "prelu of long channels": (lambda lib, a, b: lib.nn.functional.prelu(a, b), (2, 2, 1 << 20), (2,)),
+    "prelu of single numbers": (lambda lib, a, b: lib.nn.functional.prelu(a, b), (1 << 20, 4, 1), (4,)),
+    "prelu of a vector": (lambda lib, a, b: lib.nn.functional.prelu(a, b), (1 << 22,), (1,)),
+}
+
+
+def gradients(lib, dtype, f, arrays, seed):
+    leaves = [lib.tensor(a, dtype=getattr(lib, dtype), requires_grad=True) for a in arrays]
+    y = f(lib, *leaves)
+    y.backward(lib.tensor(np.random.default_rng(seed).normal(size=tuple(y.shape)).astype("f4"), dtype=y.dtype))
+    return [x.grad.numpy() for x in leaves]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_gradients_that_are_sums_of_many_numbers(name, by):
+    f, *shapes = LONG[name]
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape).astype("f4") for shape in shapes]
+    exact, theirs, ours = (gradients(lib, dtype, f, arrays, 1) for lib, dtype in
+                           ((torch, "float64"), (torch, "float32"), (minitorch, "float32")))
+    for wide, far, near in zip(exact, theirs, ours, strict=True):
+        assert abs(near - wide).max() <= 2 * abs(far - wide).max() + 2e-7 * abs(wide).max()
