@@ -5,6 +5,9 @@
     @in_blocks                                           # an elementwise formula
     def gelu_slope(x): ...
 
+    @into_blocks                                         # one that writes its result into y
+    def silu(y, x): ...
+
     by_slices(part, x, axis)                             # [part(slice), ...]: any work on the rows or columns of x
 
 NumPy's functions hold the interpreter while they start and end, and a thread that finds it held goes to sleep.  So blocks that threads
@@ -17,7 +20,7 @@ from types import FunctionType
 
 import numpy as np
 
-from . import blas, threads
+from . import backend, blas, threads
 
 LARGE = 1 << 19                                      # numbers from which elementwise ops are worth it
 ALONE, SHARED = 1 << 16, 1 << 18                     # numbers of a block, for one thread and for several
@@ -58,6 +61,24 @@ def in_blocks(f):
     @functools.wraps(f)
     def call(x, *args):
         return elementwise(f, x, *args) if type(x) is np.ndarray and x.size > ALONE else f(x, *args)
+    return call
+
+
+def into_blocks(f):
+    """f(y, x, ...), which writes an elementwise result into y, as a function of x, ...: by blocks, with no other array of their size.
+
+    The operands are numbers and arrays of x's shape and number type.
+    """
+    @functools.wraps(f)
+    def call(x, *args):
+        y = backend.xp(x).empty_like(x)
+        large = [a for a in (y, x, *args) if type(a) is np.ndarray and a.ndim]
+        if type(x) is not np.ndarray or x.size <= ALONE or not all([a.flags.c_contiguous for a in large]):
+            f(y, x, *args)
+            return y
+        lines = [a.reshape(-1) if type(a) is np.ndarray and a.ndim else a for a in (y, x, *args)]
+        by_blocks(lambda block: f(*[a[block] if type(a) is np.ndarray and a.ndim else a for a in lines]), x.size)
+        return y
     return call
 
 

@@ -41,6 +41,17 @@ def pick(mask, a, b):
     return chosen(mask, a, b) if isinstance(mask, Tensor) else choose(mask, a, b)
 
 
+def zero_where(mask, x, out):
+    """out = x, but 0 where `mask`, also for infinities and NaN."""
+    if type(x) is not np.ndarray or x.size < 2048:
+        out[...] = xp(x).where(mask, 0, x)
+        return
+    bits = BITS[x.itemsize]
+    kept = mask.astype(bits)
+    kept -= 1                                        # all zeros where the mask is, else all ones
+    np.bitwise_and(x.view(bits), kept, out=out.view(bits))
+
+
 def only(g, mask):
     """`g` where `mask`, else zero, also where `g` is infinite or NaN."""
     return pick(mask, g, 0)

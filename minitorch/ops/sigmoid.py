@@ -5,20 +5,18 @@ from ..autograd.op import composed, keep, op
 from ..backend import xp
 from ..cases import distinct, integers, normal
 from .activation import by, floats_only, in_place
-from ..blocks import by_slices, in_blocks
-from .choose import choose, only, pick
+from ..blocks import by_slices, in_blocks, into_blocks
+from .choose import choose, only
 from .elementwise import abs
 from .exponential import exp
 from .special import erf_array, room
 from .trigonometric import tanh
 
 
-@op(numbers="float", inplace=True, home="torch functional")
+@op(numbers="float", inplace=True, home="torch functional", elementwise=False)
 def sigmoid(input, /):
     """1 / (1 + exp(-x))."""
-    y = xp(input).exp(-input)
-    y += 1
-    return 1 / y
+    return over_sigmoid(input, 1)
 
 sigmoid.vjp(lambda g, y: sigmoid_gradient(g, y))
 sigmoid.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.sigmoids, input))
@@ -27,13 +25,26 @@ sigmoid.case(normal())
 sigmoid.case(integers(3))
 
 
-@op(home="", numbers="half", called="sigmoid_backward")
+@into_blocks
+def over_sigmoid(y, x, a):
+    """a * sigmoid(x): a / (1 + exp(-x))."""
+    xp(x).exp(xp(x).negative(x, out=y), out=y)
+    y += 1
+    xp(x).divide(a, y, out=y)
+
+
+@op(home="", numbers="half", called="sigmoid_backward", elementwise=False)
 def sigmoid_gradient(input, other, /):
     """The gradient `input` of the sigmoid's result y, `other`, times y (1 - y)."""
-    y = 1 - other
-    y *= other
-    y *= input
-    return y
+    return sigmoid_slope(other, input)
+
+
+@into_blocks
+def sigmoid_slope(dx, y, g):
+    xp(y).subtract(1, y, out=dx)
+    dx *= y
+    dx *= g
+
 
 sigmoid_gradient.vjp(lambda g, other: sigmoid_gradient(g, other),
                      lambda g, input, other: g * input * (1 - 2 * other))
@@ -41,11 +52,18 @@ sigmoid_gradient.loop("activation", least=10000)(lambda loops, input, other: by(
 sigmoid_gradient.case(normal(3, 4), normal(3, 4))
 
 
-@op(home="functional", numbers="half", check=floats_only)
+@into_blocks
+def logsigmoid_array(y, x):
+    library = xp(x)
+    library.negative(library.abs(x, out=y), out=y)
+    library.log1p(library.exp(y, out=y), out=y)
+    library.subtract(library.minimum(x, 0), y, out=y)
+
+
+@op(home="functional", numbers="half", check=floats_only, elementwise=False)
 def logsigmoid(input, /):
     """log(sigmoid(x)) = min(x, 0) - log(1 + exp(-|x|))."""
-    library = xp(input)
-    return library.minimum(input, 0) - library.log1p(library.exp(-library.abs(input)))
+    return logsigmoid_array(input)
 
 logsigmoid.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.logsigmoids, input))
 logsigmoid.vjp(lambda g, input: g * sigmoid(-input))
@@ -71,7 +89,9 @@ softplus.case(normal(), beta=-0.5)
 @op(home="", numbers="half", called="softplus_backward")
 def softplus_gradient(input, other, /, beta, threshold):
     """The gradient `input` times sigmoid(beta * x) for x, `other`, and itself where beta * x > threshold."""
-    return pick(other * beta > threshold, input, input * sigmoid(other * beta))
+    if straight(input.dtype, beta, threshold):
+        return over_sigmoid(other if beta == 1 else other * beta, input)
+    return choose(other * beta > threshold, input, input * sigmoid.op.forward(other * beta))
 
 softplus_gradient.vjp(lambda g, other, beta, threshold: softplus_gradient(g, other, beta, threshold),
                       lambda g, input, other, beta, threshold:
@@ -82,10 +102,23 @@ softplus_gradient.case(normal(3, 4), normal(3, 4), 1.0, 20.0)
 softplus_gradient.case(normal(3, 4), distinct(3, 4), 2.0, 0.5)
 
 
-@in_blocks
-def softplus_array(x, beta, threshold):
-    library, z = xp(x), x * beta
-    return choose(z > threshold, x, library.log1p(library.exp(z)) / beta)
+def straight(dtype, beta, threshold):
+    """Whether softplus is x, to rounding, where beta * x > threshold: then it is the larger one of x and log(1 + exp(beta * x)) / beta."""
+    return beta > 0 and 0 < threshold < 80 and dtype.type(1) + dtype.type(math.exp(-threshold)) == 1
+
+
+@into_blocks
+def softplus_array(y, x, beta, threshold):
+    library = xp(x)
+    z = x if beta == 1 else x * beta
+    library.minimum(z, threshold, out=y)             # beyond it exp would overflow
+    library.log1p(library.exp(y, out=y), out=y)
+    if beta != 1:
+        y /= beta
+    if straight(x.dtype, beta, threshold):
+        library.maximum(x, y, out=y)
+    else:
+        y[...] = choose(z > threshold, x, y)
 
 
 @composed(home="functional")
@@ -100,17 +133,17 @@ softsign.case(integers(3, low=-3))
 
 # ---- x times a gate ---------------------------------------------------------------------------------------------
 
-@op(home="", called="silu", numbers="half", check=floats_only)
+@op(home="", called="silu", numbers="half", check=floats_only, elementwise=False)
 def silu_of(input, /):
     """x * sigmoid(x)."""
-    return silu_array(input)
+    return over_sigmoid(input, input)
 
 silu_of.vjp(lambda g, input: silu_gradient(g, input))
 silu_of.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.silus, input))
 silu_of.case(normal(3, 4))
 
 
-@op(home="", numbers="half", called="silu_backward")
+@op(home="", numbers="half", called="silu_backward", elementwise=False)
 def silu_gradient(input, other, /):
     """The gradient `input` times silu's derivative at `other`."""
     return silu_slope(other, input)
@@ -121,25 +154,15 @@ silu_gradient.loop("activation", least=10000, single=True)(lambda loops, input, 
 silu_gradient.case(normal(3, 4), normal(3, 4))
 
 
-@in_blocks
-def silu_array(x):
-    y = xp(x).exp(-x)
-    y += 1
-    return x / y
-
-
-@in_blocks
-def silu_slope(x, g):
+@into_blocks
+def silu_slope(y, x, g):
     """g s (1 + x (1 - s)) with s = sigmoid(x)."""
-    s = xp(x).exp(-x)
-    s += 1
-    s = 1 / s
-    y = 1 - s
+    s = over_sigmoid(x, 1)
+    xp(x).subtract(1, s, out=y)
     y *= x
     y += 1
     y *= s
     y *= g
-    return y
 
 
 def silu_curvature(x, s):
