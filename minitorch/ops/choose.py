@@ -9,6 +9,7 @@ from .. import dtypes
 from ..autograd.numbers import in_dtype
 from ..autograd.op import alias, composed, op, written
 from ..backend import xp
+from ..blocks import LARGE, elementwise
 from ..cases import booleans, distinct, normal
 from ..convert import refuse_overflow
 from ..tensor import Tensor, wrap
@@ -23,8 +24,15 @@ def choose(mask, a, b):
     """
     library = xp(mask)
     array = a if hasattr(a, "dtype") else b
-    if library is not np or mask.size < 2048 or not hasattr(array, "dtype") or hasattr(b, "dtype") and b.dtype != array.dtype:
+    size = max(mask.size, getattr(a, "size", 1), getattr(b, "size", 1))
+    if library is not np or size < 2048 or not hasattr(array, "dtype") or hasattr(b, "dtype") and b.dtype != array.dtype:
         return library.where(mask, a, b)
+    return merged(mask, a, b) if size < LARGE else elementwise(merged, mask, a, b, mixed=True)
+
+
+def merged(mask, a, b):
+    """choose by bits, of NumPy arrays and numbers."""
+    array = a if hasattr(a, "dtype") else b
     bits = BITS[array.itemsize]
     m = (-mask.view(np.int8)).astype(bits)           # all ones where chosen, all zeros elsewhere
     a = np.asarray(a, array.dtype).view(bits)
