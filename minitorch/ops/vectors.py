@@ -75,7 +75,7 @@ def euclidean(input, other, /):
         d = input[..., :, None, :] - other[..., None, :, :]
         return xp(d).sqrt((d * d).sum(-1))
     a, b = (input * input).sum(-1), (other * other).sum(-1)
-    squares = input @ flipped(other)
+    squares = matmul(input, flipped(other))
     squares *= -2
     squares += a[..., :, None] + b[..., None, :]
     return xp(squares).sqrt(xp(squares).maximum(squares, 0, out=squares), out=squares)
