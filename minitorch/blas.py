@@ -124,6 +124,16 @@ def some_columns(w, rows):
     return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
 
 
+def weighed(m, v):
+    """m @ v, (N, M) @ (M,): a large matrix by our own threads, for OpenBLAS's would wait in busy loops beside what these do next."""
+    if m.size < 2 * WORTH or m.shape[1] != len(v) or m.dtype.kind != "f":
+        return m @ v
+    y = np.empty(len(m), np.result_type(m, v))
+    with alone():
+        threads.run(lambda start, stop: np.matmul(m[start:stop], v, out=y[start:stop]), len(m), least=1 + WORTH // len(v))
+    return y
+
+
 def rows_weighed(v, m):
     """v @ m, (N,) @ (N, M): some rows at a time, for one after the other the last of many would be lost in the sum."""
     rows, columns = m.shape
