@@ -63,10 +63,30 @@ def logsigmoid(input, /):
     return logsigmoid_array(input)
 
 logsigmoid.loop("activation", least=10000, single=True)(lambda loops, input: by(loops, loops.logsigmoids, input))
-logsigmoid.vjp(lambda g, input: g * sigmoid(-input))
+logsigmoid.vjp(lambda g, input: logsigmoid_gradient(g, input))
 logsigmoid.case(normal(3, 4))
 logsigmoid.case(normal())
 logsigmoid.case(normal(60, 60))
+
+
+@op(home="", numbers="half", called="log_sigmoid_backward", elementwise=False)
+def logsigmoid_gradient(input, other, /):
+    """The gradient `input` times sigmoid(-x) for x, `other`."""
+    return logsigmoid_slope(other, input)
+
+logsigmoid_gradient.vjp(lambda g, other: logsigmoid_gradient(g, other),
+                        lambda g, input, other: sigmoid_gradient(-(g * input), sigmoid(other)))
+logsigmoid_gradient.loop("activation", least=10000, single=True)(
+    lambda loops, input, other: by(loops, loops.softplus_back, input, other, numbers=(-1.0, math.inf)))
+logsigmoid_gradient.case(normal(3, 4), normal(3, 4))
+logsigmoid_gradient.case(normal(60, 60), normal(60, 60))
+
+
+@into_blocks
+def logsigmoid_slope(y, x, g):
+    xp(x).exp(x, out=y)
+    y += 1
+    xp(x).divide(g, y, out=y)
 
 
 @op(home="functional", numbers="half", check=floats_only)
