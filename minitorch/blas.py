@@ -21,6 +21,7 @@ functions = None                                     # (get, set) of its number 
 users, before, lock = 0, 1, threading.Lock()         # how many are within alone(), and what held before the first of them
 TINY, LARGE = 1 << 18, 1 << 24                       # multiplications: OpenBLAS itself uses one thread below; several pay above
 NARROW = 1 << 12                                     # numbers in the smallest of three matrices below which OpenBLAS is the faster one
+SHORT, PIECE, WORTH = 1 << 8, 1 << 14, 1 << 18       # rows, and numbers, that are added up at a time; numbers worth another thread
 SMALL, COLUMNS = 10 ** 6, 32                         # multiplications that OpenBLAS takes on without copying; columns of a block
 
 
@@ -121,6 +122,32 @@ def some_columns(w, rows):
     if M % COLUMNS or rows * K * COLUMNS > SMALL or with_mkl(w.dtype):
         return np.ascontiguousarray(w)[None]
     return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
+
+
+def weighed(m, v):
+    """m @ v, (N, M) @ (M,): a large matrix by our own threads, for OpenBLAS's would wait in busy loops beside what these do next."""
+    if m.size < 2 * WORTH or m.shape[1] != len(v) or m.dtype.kind != "f":
+        return m @ v
+    y = np.empty(len(m), np.result_type(m, v))
+    with alone():
+        threads.run(lambda start, stop: np.matmul(m[start:stop], v, out=y[start:stop]), len(m), least=1 + WORTH // len(v))
+    return y
+
+
+def rows_weighed(v, m):
+    """v @ m, (N,) @ (N, M): some rows at a time, for one after the other the last of many would be lost in the sum."""
+    rows, columns = m.shape
+    n = max(SHORT, PIECE // max(columns, 1))
+    if rows < 2 * n or m.dtype is not F32 or v.dtype is not F32 or m.strides[0] < m.strides[1]:
+        return v @ m
+    sums = np.empty((-(-rows // n), columns), F32)
+
+    def part(start, stop):
+        for i in range(start, stop):
+            np.matmul(v[i * n:(i + 1) * n], m[i * n:(i + 1) * n], out=sums[i])
+    with alone():
+        threads.run(part, len(sums), least=1 + WORTH // (n * columns))
+    return sums.sum(0, dtype="f8").astype(F32)
 
 
 def product(a, b, bias=None):

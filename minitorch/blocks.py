@@ -5,6 +5,9 @@
     @in_blocks                                           # an elementwise formula
     def gelu_slope(x): ...
 
+    @into_blocks                                         # one that writes its result into y
+    def silu(y, x): ...
+
     by_slices(part, x, axis)                             # [part(slice), ...]: any work on the rows or columns of x
 
 NumPy's functions hold the interpreter while they start and end, and a thread that finds it held goes to sleep.  So blocks that threads
@@ -17,7 +20,7 @@ from types import FunctionType
 
 import numpy as np
 
-from . import blas, threads
+from . import backend, blas, threads
 
 LARGE = 1 << 19                                      # numbers from which elementwise ops are worth it
 ALONE, SHARED = 1 << 16, 1 << 18                     # numbers of a block, for one thread and for several
@@ -61,16 +64,35 @@ def in_blocks(f):
     return call
 
 
-def elementwise(f, *args, out=None):
+def into_blocks(f):
+    """f(y, x, ...), which writes an elementwise result into y, as a function of x, ...: by blocks, with no other array of their size.
+
+    The operands are numbers and arrays of x's shape and number type.
+    """
+    @functools.wraps(f)
+    def call(x, *args):
+        y = backend.xp(x).empty_like(x)
+        large = [a for a in (y, x, *args) if type(a) is np.ndarray and a.ndim]
+        if type(x) is not np.ndarray or x.size <= ALONE or not all([a.flags.c_contiguous for a in large]):
+            f(y, x, *args)
+            return y
+        lines = [a.reshape(-1) if type(a) is np.ndarray and a.ndim else a for a in (y, x, *args)]
+        by_blocks(lambda block: f(*[a[block] if type(a) is np.ndarray and a.ndim else a for a in lines]), x.size)
+        return y
+    return call
+
+
+def elementwise(f, *args, out=None, mixed=False):
     """f(*args), elementwise, of NumPy arrays and numbers that broadcast: by blocks, or at once where the arrays cannot be cut.
 
     out: where the result is written, for one of NumPy's functions: an array of its shape and number type.
+    mixed: whether the arrays may be of several number types, a mask among them, say; not for NumPy's functions.
     """
     if type(f) not in (np.ufunc, FunctionType):      # a compiled loop, that shares its work itself
         return f(*args)
     ufunc = ufunc_of(f, args)
     largest = out if out is not None else max([a for a in args if type(a) is np.ndarray], key=size, default=None)
-    if largest is None or ufunc and threads.get_num_threads() == 1 or not fit(args, largest):
+    if largest is None or ufunc and threads.get_num_threads() == 1 or not fit(args, largest, mixed):
         return f(*args) if out is None else ufunc(*args, out=out)
     shape, whole = largest.shape, args
     if all([type(a) is not np.ndarray or a.size == 1 or a.shape == shape and a.flags.c_contiguous for a in args]):
@@ -105,10 +127,15 @@ allocating = threading.Lock()
 size = operator.attrgetter("size")
 
 
-def fit(args, largest):
-    """Whether all arrays among `args` are of the number type of `largest`, which is row by row in memory, and broadcast to its shape."""
+def fit(args, largest, mixed=False):
+    """Whether all arrays among `args` are of the number type of `largest`, which is row by row in memory, and broadcast to its shape.
+
+    mixed: whether their number types do not matter.
+    """
     arrays = [a for a in args if type(a) is np.ndarray]
-    if not largest.size or not largest.ndim or not largest.flags.c_contiguous or any([a.dtype is not largest.dtype for a in arrays]):
+    if not largest.size or not largest.ndim or not largest.flags.c_contiguous:
+        return False
+    if not mixed and any([a.dtype is not largest.dtype for a in arrays]):
         return False
     try:
         return np.broadcast_shapes(largest.shape, *[a.shape for a in arrays]) == largest.shape

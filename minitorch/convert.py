@@ -3,7 +3,9 @@
 Floats take the default dtype, ints int64, bools bool; NumPy's scalars and arrays and one-element
 tensors keep their own type, and a mixture takes the type that all promote to.
 """
+import math
 import operator
+from functools import lru_cache
 
 import numpy as np
 
@@ -137,11 +139,19 @@ def refuse_ragged(data, shape, dim):
 
 
 def refuse_overflow(number, dtype):
-    """RuntimeError for a number that the integer `dtype` cannot hold; negative whole numbers wrap in unsigned ones, as in PyTorch."""
-    info = np.iinfo(dtype)
-    low = -info.max if info.min == 0 and isinstance(number, (int, np.integer)) else info.min
-    if not low <= number <= info.max:
+    """RuntimeError for a number that `dtype` cannot hold; negative whole numbers wrap in unsigned ones, as in PyTorch."""
+    low, high = limits(dtype)
+    if low == 0 and isinstance(number, (int, np.integer)):
+        low = -high
+    if not low <= number <= high and (dtype.kind in "iu" or math.isfinite(number)):
         raise RuntimeError(f"value {number} cannot be converted to type {dtypes.of(dtype).name} without overflow")
+
+
+@lru_cache
+def limits(dtype):
+    """The least and the greatest number of a NumPy dtype, infinities aside."""
+    info = (dtypes.finfo if dtypes.is_float(dtype) else dtypes.iinfo)(dtype)
+    return info.min, info.max
 
 
 # ---- arguments ------------------------------------------------------------------------------------------

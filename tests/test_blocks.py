@@ -83,6 +83,33 @@ def test_helpers_heed_the_callers_errstate(monkeypatch):
         assert np.isinf(double(x)).all()
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_results_written_into_blocks(n, monkeypatch):
+    @blocks.into_blocks
+    def weighed(y, x, a, factor, one):
+        np.multiply(x, factor, out=y)
+        y += a
+        y += one
+        sizes.append(y.size)
+    monkeypatch.setattr(blocks, "ALONE", 100)
+    monkeypatch.setattr(blocks, "SHARED", 300)
+    before, rng = minitorch.get_num_threads(), np.random.default_rng(0)
+    minitorch.set_num_threads(n)
+    try:
+        for shape in ((), (0,), (7,), (31, 53), (1000,)):
+            b, c = rng.normal(size=shape), rng.normal(size=shape)
+            for x, a in ((b, c), (b.T, c.T), (b, c.copy(order="F")), (np.stack([b, b], -1)[..., 0], c)):
+                sizes = []
+                np.testing.assert_array_equal(weighed(x, a, 3.0, np.array(1.0)), x * 3 + a + 1)
+                assert sum(sizes) == x.size
+            assert x.size < 1000 or len(sizes) == 1                        # those with gaps between their numbers are taken whole
+    finally:
+        minitorch.set_num_threads(before)
+    x, sizes = rng.normal(size=1000), []
+    weighed(x, x, 2.0, np.array(0.0))
+    assert len(sizes) > 2
+
+
 def test_gelu_and_erf_of_float32():
     """Within a few units in the last place of float64's formulas, and at the ends of the line what they are there."""
     x = np.concatenate([np.linspace(-9, 9, 100001), np.linspace(-0.01, 0.01, 1001), [-1e4, 1e4, -40, 40]])

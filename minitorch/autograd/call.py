@@ -217,16 +217,17 @@ def write_out(op, args, kw, out):
 
     RuntimeError where a gradient is wanted, or for a result that the dtype of `out` cannot hold.
     """
-    return written(op.name, general(op, args, kw), out)
+    return written(op.name, general(op, args, kw), out, args)
 
 
-def written(name, y, out):
-    """Tensor `y` written into tensor `out`: what `out=` means."""
+def written(name, y, out, operands=()):
+    """Tensor `y`, made of `operands`, written into tensor `out`: what `out=` means."""
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if mode.grad and (y.requires_grad or out.requires_grad):
         raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, "
                            "but one of the arguments requires grad.")
+    views.check_out(out, operands, y.array.shape, name)
     if out.array.shape != y.array.shape:
         out.array = MODULES[type(y.array)].empty(y.array.shape, out.array.dtype)
     return views.assign(out, y, name)

@@ -27,10 +27,10 @@ def with_out(f):
             return f(*args, **params)
         y = f(*args, **params)
         if not isinstance(y, tuple):
-            return written(f.__name__, y, out)
+            return written(f.__name__, y, out, (*args, *params.values()))
         if not isinstance(out, (tuple, list)) or len(out) != len(y):
             raise TypeError(f"{f.__name__}(): argument 'out' must be tuple of {len(y)} Tensors, not {type(out).__name__}")
-        return type(y)(*[written(f.__name__, part, place) for part, place in zip(y, out)])
+        return type(y)(*[written(f.__name__, part, place, (*args, *params.values())) for part, place in zip(y, out)])
     return call
 
 

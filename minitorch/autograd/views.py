@@ -109,18 +109,22 @@ ALIKE = ("fill_", "zero_")                            # write one number everywh
 
 def check_writable(t, recorded, name, region=None):
     """PyTorch's refusals of an in-place write to `t`, or to the array `region` of it; `recorded`: a gradient flows through the write."""
+    check_history(t, recorded, name)
+    array = t.array if region is None else region
+    if name not in ALIKE:
+        refuse_repeated(array, name)
+    if recorded and mode.grad and array.size and may_overlap_itself(array):
+        raise RuntimeError(f"{name}: unsupported operation: elements of the written-to tensor overlap in memory, so that no gradient of the write "
+                           "could be right. Please clone() the tensor before performing the operation.")
+
+
+def check_history(t, recorded, name):
+    """PyTorch's refusals of another value or shape for `t` by what made it; `recorded`: a gradient flows through the change."""
     if type(t.counter) is Inference and not mode.inference:
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed. "
                            "You can make a clone to get a normal tensor before doing inplace update.")
-    array = t.array if region is None else region
-    if name not in ALIKE and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)) and array.size:
-        raise RuntimeError(f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
-                           "location. Please clone() the tensor before performing the operation.")
     if not recorded or not mode.grad:
         return
-    if array.size and may_overlap_itself(array):
-        raise RuntimeError(f"{name}: unsupported operation: elements of the written-to tensor overlap in memory, so that no gradient of the write "
-                           "could be right. Please clone() the tensor before performing the operation.")
     if t.cut is not None:
         if t.cut.base.node is not None or t.node is not None or recorded:
             refuse_odd_origin(t.cut, "is being modified inplace")
@@ -143,15 +147,43 @@ def may_overlap_itself(array):
     return False
 
 
-def refuse_overlap(t, other, name):
-    """PyTorch's refusal of a write to `t` that reads another part of the same memory."""
-    a, b = t.array, other.array
+def repeats(array):
+    """Whether an axis shows the same numbers again and again, as in expanded arrays."""
+    return 0 in array.strides and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape))
+
+
+def refuse_repeated(array, name):
+    """PyTorch's refusal of a write to an array that shows a number several times, as expanded ones do."""
+    if array.size and repeats(array):
+        raise RuntimeError(f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                           "location. Please clone() the tensor before performing the operation.")
+
+
+def refuse_overlaps(t, operands, name):
+    """refuse_overlap for those operands that show the storage of `t`."""
+    for a in operands:
+        if hasattr(a, "cut") and a.counter is t.counter and a is not t:
+            refuse_overlap(t.array, a.array, name)
+
+
+def check_out(out, operands, shape, name):
+    """PyTorch's refusals of `out` for a result of that shape; what of the operands is reduced is read before anything is written."""
+    refuse_repeated(out.array, name)
+    used = [a for a in operands if hasattr(a, "cut") and a.counter is out.counter and
+            len(a.array.shape) <= len(shape) and all(m in (1, n) for m, n in zip(a.array.shape[::-1], shape[::-1]))]
+    refuse_overlaps(out, used, name)
+    if out.array.shape != shape and any(a is out for a in used):
+        raise RuntimeError(f"{name}: output with shape {list(out.array.shape)} doesn't match the broadcast shape {list(shape)}")
+
+
+def refuse_overlap(a, b, name):
+    """PyTorch's refusal of a write to `a` that reads `b`, another part of the same memory; only of arrays without gaps is it sure of that."""
     if a.size == 0 or b.size == 0:
         return
     (a0, a1), (b0, b1) = extent(a), extent(b)
-    dense = a1 - a0 == a.nbytes and b1 - b0 == b.nbytes
     same = (a0, a1, a.strides) == (b0, b1, b.strides)
-    if dense and not same and a0 < b1 and b0 < a1:
+    if a0 < b1 and b0 < a1 and not same and a1 - a0 == a.nbytes and b1 - b0 == b.nbytes \
+            and not any(repeats(x) or may_overlap_itself(x) for x in (a, b)):
         raise RuntimeError(f"{name}: unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
                            "memory location. Please clone() the tensor before performing the operation.")
 
@@ -172,9 +204,8 @@ def in_place(call):
     def method(self, *args, **kw):
         recorded = self.requires_grad or any(hasattr(a, "cut") and a.requires_grad for a in (*args, *kw.values()))
         check_writable(self, recorded, name)
-        for a in args:
-            if hasattr(a, "cut") and a.counter is self.counter and a is not self:
-                refuse_overlap(self, a, name)
+        if name not in ALIKE:
+            refuse_overlaps(self, (*args, *kw.values()) if kw else args, name)
         if self.array.size >= LARGE and not kw and not (recorded and mode.grad) and written_at_once(core, self, args):
             return self
         source = self

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import threads
 from . import inline, loop, wide
-from .functions import F, decay, exp
+from .functions import F, decay, exp, less
 
 LEAST = 1 << 17                                      # numbers that are worth another thread
 PIECE = 256                                          # rows that are added up before float64 takes what they make
@@ -118,7 +118,7 @@ def softmax(x, dim):
 
 @inline
 def logarithm(x, l, left, right, most, total, earlier):
-    """most = log of the sum of e^x of each column, without overflow; NaN where infinity is among them."""
+    """(most, total) = (the largest, log of the sum of e^(x - the largest)) of each column; NaN where infinity is among them."""
     largest(x, l, left, right, most)
     total[:] = F(0)
     for j in range(right - left):
@@ -130,7 +130,7 @@ def logarithm(x, l, left, right, most, total, earlier):
         kept(k, total, earlier)
     joined(x.shape[1], total, earlier)
     for j in range(right - left):
-        most[j] += np.log(total[j])
+        total[j] = np.log(total[j])
 
 
 @loop
@@ -141,8 +141,8 @@ def logarithms(start, stop, tiles, width, x, y):
         l, left, right = columns_of(t, tiles, width, x.shape[2])
         logarithm(x, l, left, right, most, total, earlier)
         for j in range(right - left):
-            y[l, 0, left + j] = most[j]
-            if most[j] != most[j]:                   # infinity, unless there is a NaN
+            y[l, 0, left + j] = most[j] + total[j]
+            if total[j] != total[j]:                 # infinity, unless there is a NaN
                 y[l, 0, left + j] = F(np.inf)
                 for k in range(x.shape[1]):
                     if x[l, k, left + j] != x[l, k, left + j]:
@@ -166,7 +166,7 @@ def differences(start, stop, tiles, width, x, y):
         for k in range(x.shape[1]):
             row, out = x[l, k, left:right], y[l, k, left:right]
             for j in range(row.size):
-                out[j] = row[j] - most[j]
+                out[j] = less(row[j], most[j], total[j])
 
 
 def log_softmax(x, dim):

@@ -93,3 +93,9 @@ def erf(x):
 def sigmoid(x):
     """1 / (1 + e^-x)."""
     return ONE / (ONE + exp(-x))
+
+
+@exact
+def less(x, most, log):
+    """(x - most) - log in this order: most + log, which a loop would add up once, has lost the digits that the difference needs."""
+    return (x - most) - log

@@ -7,7 +7,7 @@ from .. import threads
 from . import loop
 
 LEAST = 1 << 17                                      # numbers that are worth another thread
-PIECE = 1 << 12                                      # numbers of a row, where one slope serves all
+PIECE = 1 << 12                                      # numbers that are summed up in their own type; and of a row, where one slope serves all
 ROWS = 1 << 6                                        # rows that are summed up together
 
 
@@ -31,9 +31,12 @@ def columns(start, stop, g, x, w, D, out):
 def sums_of_rows(start, stop, g, x, D, out):
     for r in range(start, stop):
         a, b = g[r * D:(r + 1) * D], x[r * D:(r + 1) * D]
-        total = a.dtype.type(0)
-        for j in range(a.size):
-            total += a.dtype.type(0) if b[j] > 0 else a[j] * b[j]
+        total = 0.0
+        for i in range(0, a.size, PIECE):            # of a long row in one float32 sum the last numbers would be lost
+            c, d, piece = a[i:i + PIECE], b[i:i + PIECE], a.dtype.type(0)
+            for j in range(c.size):
+                piece += a.dtype.type(0) if d[j] > 0 else c[j] * d[j]
+            total += piece
         out[r] = total
 
 
@@ -86,6 +89,6 @@ def slope_gradient(g, x, shape):
         out = np.empty((N, D), x.dtype)
         threads.run(sums_of_columns, N, g.reshape(-1), x.reshape(-1), D, out, least=1 + LEAST // (D * ROWS))
     else:
-        out = np.empty(N, x.dtype)
+        out = np.empty(N)
         threads.run(sums_of_rows, N, g.reshape(-1), x.reshape(-1), D, out, least=1 + LEAST // D)
-    return out.reshape(-1, n).sum(0).reshape(shape)
+    return out.reshape(-1, n).sum(0, dtype="f8").astype(x.dtype).reshape(shape)

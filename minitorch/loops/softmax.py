@@ -3,7 +3,7 @@ import numpy as np
 
 from .. import threads
 from . import columns, inline, loop
-from .functions import F, decay, exp
+from .functions import F, decay, exp, less
 
 LOWEST, GREATEST = np.int32(-0x7f800001), np.int32(0x7fffffff)             # minus infinity among floats' bits, in the order of numbers
 LEAST = 1 << 17                                      # numbers that are worth another thread
@@ -53,9 +53,9 @@ def softmax(x, dim):
 def logarithms(start, stop, x, y):
     for i in range(start, stop):
         total, most = exponentials(x[i], y[i])
-        shift = most + np.log(total)
+        log = np.log(total)
         for j in range(x.shape[1]):
-            y[i, j] = x[i, j] - shift
+            y[i, j] = less(x[i, j], most, log)
 
 
 def log_softmax(x, dim):
@@ -109,17 +109,17 @@ def log_softmax_gradient(g, y, dim):
 
 
 @loop
-def losses(start, stop, x, target, loss, exps, totals):
+def logarithms_of_targets(start, stop, x, target, y, exps, totals):
     for i in range(start, stop):
         total, most = exponentials(x[i], exps[i])
-        loss[i], totals[i] = np.log(total) - (x[i, target[i]] - most), total
+        y[i], totals[i] = less(x[i, target[i]], most, np.log(total)), total
 
 
 def cross_entropy(x, target):
     """(loss of each row, e^(x - the row's largest), their sums): (N, C), (N,) -> (N,), (N, C), (N,)."""
-    loss, exps, totals = np.empty(len(x), x.dtype), np.empty_like(x), np.empty(len(x), x.dtype)
-    threads.run(losses, len(x), x, target, loss, exps, totals, least=1 + LEAST // x.shape[1])
-    return loss, exps, totals
+    y, exps, totals = np.empty(len(x), x.dtype), np.empty_like(x), np.empty(len(x), x.dtype)
+    threads.run(logarithms_of_targets, len(x), x, target, y, exps, totals, least=1 + LEAST // x.shape[1])
+    return -y, exps, totals                          # a minus in the loop would let the compiler turn the differences around
 
 
 @loop

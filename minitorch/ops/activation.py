@@ -12,8 +12,8 @@ from ..autograd.views import in_place
 from ..backend import xp
 from ..cases import distinct, integers, normal
 from ..convert import refuse_overflow
-from ..blocks import LARGE, elementwise, in_blocks
-from .choose import choose, only, pick
+from ..blocks import LARGE, elementwise, into_blocks
+from .choose import choose, only, zero_where
 from .trigonometric import tanh
 
 in_place = functools.cache(in_place)
@@ -43,15 +43,20 @@ relu_of.case(distinct(3, 4))
 relu_of.case(distinct(60, 60))
 
 
-@op(home="", called="threshold_backward", numbers="half")
+@op(home="", called="threshold_backward", numbers="half", elementwise=False)
 def relu_gradient(input, other, /):
     """`input`, the gradient of relu's result `other`, where that is positive (or NaN), else 0."""
-    return only(input, ~(other <= 0))
+    return relu_slope(other, input)
 
 relu_gradient.vjp(lambda g, other: relu_gradient(g, other))
 relu_gradient.loop("activation", least=10000)(lambda loops, input, other: by(loops, loops.relu_back, input, other))
 relu_gradient.case(normal(3, 4), distinct(3, 4))
 relu_gradient.case(normal(60, 60), distinct(60, 60))
+
+
+@into_blocks
+def relu_slope(dx, y, g):
+    zero_where(y <= 0, g, out=dx)
 
 
 def by(loops, part, *arrays, numbers=()):
@@ -111,7 +116,7 @@ relu6.case(integers(5, low=-3, high=9))
 @op(home="", called="leaky_relu", numbers="half", check=floats_only)
 def leaky_relu_of(input, /, negative_slope=0.01):
     """x where x > 0, else negative_slope * x."""
-    return choose(input > 0, input, input * negative_slope)
+    return leaky_array(input, negative_slope)
 
 leaky_relu_of.vjp(lambda g, input, negative_slope: leaky_relu_gradient(g, input, negative_slope))
 leaky_relu_of.loop("activation", least=10000)(lambda loops, input, negative_slope=0.01: by(loops, loops.leaky, input, numbers=(negative_slope,)))
@@ -121,13 +126,31 @@ leaky_relu_of.case(distinct(3, 4), 0.1)
 @op(home="", called="leaky_relu_backward", numbers="half")
 def leaky_relu_gradient(input, other, /, negative_slope):
     """The gradient `input` where leaky_relu's argument `other` is positive, else negative_slope times it."""
-    return pick(other > 0, input, input * negative_slope)
+    return leaky_slope(other, input, negative_slope)
 
 leaky_relu_gradient.vjp(lambda g, other, negative_slope: leaky_relu_gradient(g, other, negative_slope))
 leaky_relu_gradient.loop("activation", least=10000)(
     lambda loops, input, other, negative_slope: by(loops, loops.leaky_back, input, other, numbers=(negative_slope,)))
 leaky_relu_gradient.case(normal(3, 4), distinct(3, 4), 0.1)
 leaky_relu_gradient.case(normal(6, 5), distinct(6, 5), -0.5)
+
+
+@into_blocks
+def leaky_array(y, x, slope):
+    if 0 < slope <= 1:                               # of x and slope * x the larger one
+        xp(x).maximum(xp(x).multiply(x, slope, out=y), x, out=y)
+    else:
+        y[...] = choose(x > 0, x, x * slope)
+
+
+@into_blocks
+def leaky_slope(y, x, g, slope):
+    if 0 <= slope <= 1:
+        y[...] = x > 0                               # 1 or 0, and of that and the slope the larger one
+        xp(x).maximum(y, slope, out=y)
+        y *= g
+    else:
+        y[...] = choose(x > 0, g, g * slope)
 
 
 @composed(home="functional")
@@ -200,7 +223,7 @@ hardswish_of.loop("activation", least=10000)(lambda loops, input: by(loops, loop
 hardswish_of.case(normal(3, 4))
 
 
-@op(home="", called="hardswish_backward", numbers="half")
+@op(home="", called="hardswish_backward", numbers="half", elementwise=False)
 def hardswish_gradient(input, other, /):
     """The gradient `input` times hardswish's derivative at `other`: x / 3 + 1/2 within (-3, 3), 0 and 1 beyond."""
     return hardswish_slope(other, input)
@@ -212,16 +235,24 @@ hardswish_gradient.case(normal(3, 4), distinct(3, 4))
 hardswish_gradient.case(normal(60, 60), distinct(60, 60))
 
 
-@in_blocks
-def hardswish_array(x):
-    y = (x + 3).clip(0, 6)
+@into_blocks
+def hardswish_array(y, x):
+    xp(x).add(x, 3, out=y)
+    y.clip(0, 6, out=y)
     y *= x
-    return y / 6
+    y /= 6
 
 
-@in_blocks
-def hardswish_slope(x, g):
-    return only(pick(x < 3, g * (x / 3 + 0.5), g), ~(x <= -3))
+@into_blocks
+def hardswish_slope(y, x, g):
+    xp(x).fmin(x, 3, out=y)
+    y /= 3
+    beyond = xp(x).trunc(y)                          # 1 from 3 on, where 3 / 3 + 1 / 2 is 1 / 2 too much
+    beyond -= 1
+    beyond *= 0.5
+    y -= beyond
+    y *= g
+    zero_where(x <= -3, y, out=y)
 
 
 @composed(home="functional")

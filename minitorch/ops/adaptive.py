@@ -23,36 +23,36 @@ def bins(lib, n, m):
     return start, -(-(i + 1) * n // max(m, 1)) - start
 
 
-def means(lib, n, m, dtype):
-    """The (m, n) matrix that takes the mean of each bin."""
-    start, length = (a.reshape(-1, 1) for a in bins(lib, n, m))
-    i = lib.arange(n)
-    return (((i >= start) & (i < start + length)) / length).astype(dtype)
-
-
-def along(x, axis, matrix):
-    """`matrix` applied along one axis of x."""
-    lead, rest = x.shape[:axis], x.shape[axis + 1:]
-    y = matrix @ x.reshape(*lead, x.shape[axis], prod(rest))
-    return y.reshape(*lead, matrix.shape[0], *rest)
+def slices(n, m):
+    """The bins as slices.  They are added up one by one, for a product with zeros elsewhere would carry a NaN from bin to bin."""
+    return [slice(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
 
 
 @op(numbers="half", home="")
 def mean_over_bins(input, /, size):
     """The mean of each bin: (N, C, *any) -> (N, C, *size)."""
-    y = input
+    lib, y = xp(input), input
     for axis, m in enumerate(size, 2):
-        y = along(y, axis, means(xp(y), y.shape[axis], m, y.dtype))
-    return y
+        x = lib.ascontiguousarray(lib.moveaxis(y, axis, 0))
+        y = lib.empty((m, *x.shape[1:]), x.dtype)
+        for out, part in zip(y, slices(len(x), m)):
+            x[part].sum(0, out=out)
+            out /= part.stop - part.start
+        y = lib.moveaxis(y, 0, axis)
+    return lib.ascontiguousarray(y)
 
 
 @op(numbers="half", home="")
 def spread_over_bins(input, /, size):
     """The transpose of mean_over_bins: (N, C, *any) -> (N, C, *size)."""
-    y = input
+    lib, y = xp(input), input
     for axis, n in enumerate(size, 2):
-        y = along(y, axis, means(xp(y), n, y.shape[axis], y.dtype).swapaxes(0, 1))
-    return y
+        x = lib.ascontiguousarray(lib.moveaxis(y, axis, 0))
+        y = lib.zeros((n, *x.shape[1:]), x.dtype)
+        for one, part in zip(x, slices(n, len(x))):
+            y[part] += one / (part.stop - part.start)
+        y = lib.moveaxis(y, 0, axis)
+    return lib.ascontiguousarray(y)
 
 
 mean_over_bins.vjp(lambda g, input_shape: spread_over_bins(g, input_shape[2:]))

@@ -9,6 +9,7 @@ from .. import dtypes
 from ..autograd.numbers import in_dtype
 from ..autograd.op import alias, composed, op, written
 from ..backend import xp
+from ..blocks import LARGE, elementwise
 from ..cases import booleans, distinct, normal
 from ..convert import refuse_overflow
 from ..tensor import Tensor, wrap
@@ -23,8 +24,15 @@ def choose(mask, a, b):
     """
     library = xp(mask)
     array = a if hasattr(a, "dtype") else b
-    if library is not np or mask.size < 2048 or not hasattr(array, "dtype") or hasattr(b, "dtype") and b.dtype != array.dtype:
+    size = max(mask.size, getattr(a, "size", 1), getattr(b, "size", 1))
+    if library is not np or size < 2048 or not hasattr(array, "dtype") or hasattr(b, "dtype") and b.dtype != array.dtype:
         return library.where(mask, a, b)
+    return merged(mask, a, b) if size < LARGE else elementwise(merged, mask, a, b, mixed=True)
+
+
+def merged(mask, a, b):
+    """choose by bits, of NumPy arrays and numbers."""
+    array = a if hasattr(a, "dtype") else b
     bits = BITS[array.itemsize]
     m = (-mask.view(np.int8)).astype(bits)           # all ones where chosen, all zeros elsewhere
     a = np.asarray(a, array.dtype).view(bits)
@@ -39,6 +47,17 @@ def choose(mask, a, b):
 def pick(mask, a, b):
     """choose for vjps: on arrays or on tensors, outside or inside the graph."""
     return chosen(mask, a, b) if isinstance(mask, Tensor) else choose(mask, a, b)
+
+
+def zero_where(mask, x, out):
+    """out = x, but 0 where `mask`, also for infinities and NaN."""
+    if type(x) is not np.ndarray or x.size < 2048:
+        out[...] = xp(x).where(mask, 0, x)
+        return
+    bits = BITS[x.itemsize]
+    kept = mask.astype(bits)
+    kept -= 1                                        # all zeros where the mask is, else all ones
+    np.bitwise_and(x.view(bits), kept, out=out.view(bits))
 
 
 def only(g, mask):
@@ -91,7 +110,7 @@ def where(condition, input=None, other=None, *, out=None):
     if kind != "b" and condition.array.dtype != np.uint8:
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.name}")
     y = chosen(condition if kind == "b" else condition != 0, input, other)
-    return y if out is None else written("where", y, out)
+    return y if out is None else written("where", y, out, (condition, input, other))
 
 where.case(booleans(3, 4), normal(3, 4), normal(3, 4))
 where.case(booleans(3, 1), normal(4), normal(2, 1, 1))

@@ -84,12 +84,15 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, pin_
 
 
 def filled(shape, fill, dtype, device):
-    """The array of that shape with `fill` everywhere; RuntimeError where an integer dtype cannot hold it."""
+    """The array of that shape with `fill` everywhere; RuntimeError where the dtype cannot hold it."""
     if dtype.kind in "iu":
         refuse_overflow(fill, dtype)
         fill = int(fill) & (2 ** 8 - 1) if dtype.kind == "u" else int(fill)
     elif dtype.kind == "b":
         fill = builtins.bool(fill)
+    else:
+        refuse_overflow(fill, dtype)
+        fill = float(fill)
     return allocated(maker("full", device), shape, dtype, fill)
 
 

@@ -33,7 +33,7 @@ def div(input, other, *, rounding_mode=None, out=None):
     if rounding_mode not in modes:
         raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
     y = modes[rounding_mode](input, other)
-    return y if out is None else written("div", y, out)
+    return y if out is None else written("div", y, out, (input, other))
 
 div.case(normal(3, 4), positive(3, 4))
 div.case(normal(3, 4), 0.3)

@@ -161,10 +161,10 @@ Tensor.contiguous, Tensor.is_contiguous = contiguous, is_contiguous
 
 def fitting(number, dtype):
     """What a number becomes in `dtype`: -1 is 255 in uint8, 2.7 is 2; RuntimeError where it does not fit, as NaN in whole numbers."""
-    if dtype.kind in "iu" and isinstance(number, (int, float)):
-        refuse_overflow(number, dtype)
-        return in_range(int(number), dtype)
-    return number
+    if dtype.kind == "b" or not isinstance(number, (int, float)):
+        return number
+    refuse_overflow(number, dtype)
+    return in_range(int(number), dtype) if dtype.kind in "iu" else float(number)
 
 
 @op(home="", called="fill")
@@ -238,11 +238,16 @@ def copy_(self, src, non_blocking=False):
         src = wrap(np.asarray(src))
     if type(src.array) is not type(self.array):
         src = src.to(self.device)
-    return recorded_copy(self, src) if is_recorded(self, src) else put(self, src.array, "copy_")
+    if is_recorded(self, src):
+        return recorded_copy(self, src)
+    views.refuse_overlaps(self, (src,), "copy_")
+    return put(self, src.array, "copy_")
 
 
 def fill_(self, value):
     """Write `value`, a number or a tensor without axes, everywhere."""
+    if isinstance(value, Tensor):
+        views.refuse_repeated(self.array, "fill_")
     if is_recorded(self, value):
         return recorded_fill(self, value)
     if isinstance(value, Tensor):

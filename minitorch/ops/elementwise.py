@@ -56,7 +56,7 @@ def add(input, other, *, alpha=1, out=None):
     if type(alpha) is not int or alpha != 1:
         other = scaled("add", alpha, other, input)
     y = plus(input, other)
-    return y if out is None else written("add", y, out)
+    return y if out is None else written("add", y, out, (input, other))
 
 add.case(normal(3, 4), normal(3, 4))
 add.case(normal(2, 1, 4), normal(3, 1))
@@ -97,7 +97,7 @@ def sub(input, other, *, alpha=1, out=None):
         check_no_bool(getattr(input, "array", input), getattr(other, "array", other))
         other = scaled("sub", alpha, other, input)
     y = minus(input, other)
-    return y if out is None else written("sub", y, out)
+    return y if out is None else written("sub", y, out, (input, other))
 
 sub.case(normal(3, 4), normal(3, 4))
 sub.case(normal(2, 1, 4), normal(3, 1))

@@ -5,7 +5,7 @@ from ..autograd.op import HOMES, composed, op
 from ..backend import xp
 from ..cases import distinct, normal
 from .activation import by, floats_only, in_place
-from ..blocks import in_blocks
+from ..blocks import into_blocks
 from .choose import choose, clamp, only
 from .exponential import exp
 
@@ -21,12 +21,21 @@ elu_of.loop("activation", least=10000, single=True)(
 elu_of.case(distinct(3, 4), 0.7, 1.3, 2.0)
 
 
-@in_blocks
-def elu_array(x, alpha, scale, input_scale):
+@into_blocks
+def elu_array(y, x, alpha, scale, input_scale):
     library = xp(x)
-    y = library.expm1(library.minimum(x, 0) * input_scale) * alpha
+    library.minimum(x, 0, out=y)
+    times(y, input_scale)
+    library.expm1(y, out=y)
+    times(y, alpha)
     y += library.maximum(x, 0)
-    return y if scale == 1 else y * scale
+    times(y, scale)
+
+
+def times(y, factor):
+    """y *= factor."""
+    if factor != 1:
+        y *= factor
 
 
 @op(home="", called="elu_backward", numbers="half")
@@ -43,13 +52,16 @@ elu_gradient.loop("activation", least=10000, single=True)(
 elu_gradient.case(normal(3, 4), distinct(3, 4), 0.7, 1.3, 2.0)
 
 
-@in_blocks
-def elu_slope(x, g, alpha, scale, input_scale):
+@into_blocks
+def elu_slope(y, x, g, alpha, scale, input_scale):
     library = xp(x)
-    y = library.exp(library.minimum(x, 0) * input_scale)
-    y *= scale * alpha * input_scale
+    library.fmin(x, 0, out=y)
+    times(y, input_scale)
+    library.exp(y, out=y)
+    times(y, scale * alpha * input_scale)
     y *= g
-    return choose(x <= 0, y, g * scale)
+    if alpha * input_scale != 1:                     # the slope jumps at 0
+        y[...] = choose(x <= 0, y, g * scale)
 
 
 @composed(home="functional")

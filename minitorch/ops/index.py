@@ -10,12 +10,13 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.mode import mode
-from ..autograd.views import check_writable, in_place
+from ..autograd.views import check_writable, in_place, refuse_overlap
 from ..backend import device_of, is_array, move, xp
 from ..convert import from_nested
 from ..tensor import Tensor, wrap
 from .masks import fill_number
 from .rows import in_range, put_rows, rows_of, slice_of
+from .strides import expand_to
 
 # ---- an index, taken apart -----------------------------------------------------------------------------------
 
@@ -207,8 +208,10 @@ def setitem(self, index, value):
     region = self.array if cut is None else self.array[cut]
     new = beside(value.array, region) if isinstance(value, Tensor) else value if region.dtype.kind == "f" else \
         fill_number(value, region.dtype)
-    check_writable(self, False, "__setitem__" if picks or getattr(new, "ndim", 0) else "fill_", region)
+    check_writable(self, False, "__setitem__", region)
     if not picks:
+        if isinstance(value, Tensor) and value.counter is self.counter and value.array.shape == region.shape:
+            refuse_overlap(region, value.array, "__setitem__")
         fitted(region.shape, new)
         region[...] = new
     else:
@@ -235,7 +238,7 @@ def set_recorded(x, cut, picks, value):
     if not picks:
         fitted(region.array.shape, value.array)
         value = leading_ones_off(value, region.ndim)
-        region.copy_(value) if value.ndim else region.fill_(value)
+        region.copy_(value if value.shape == region.shape else expand_to(value, shape=region.array.shape))
         return
     refuse_other_dtype(region.array, picks, value)
     region, index, dim, count, _ = aligned(region, picks)

@@ -1,5 +1,5 @@
 """Where a mask is True: filling, picking and replacing what stands there, and finding such places."""
-import math
+from math import prod
 
 import numpy as np
 
@@ -18,13 +18,10 @@ from .strides import broadcast_tensors, expand_to
 
 def fill_number(value, dtype):
     """A Python number in the NumPy `dtype`; RuntimeError where it does not fit."""
-    if dtype.kind in "iu":
-        refuse_overflow(value, dtype)
-        return np.array(int(value)).astype(dtype)[()]
-    number = dtype.type(value)
-    if dtype.kind != "b" and math.isfinite(value) and not np.isfinite(number):
-        raise RuntimeError(f"value {value} cannot be converted to type {dtypes.of(dtype).name} without overflow")
-    return number
+    if dtype.kind == "b":
+        return dtype.type(value)
+    refuse_overflow(value, dtype)
+    return np.array(int(value)).astype(dtype)[()] if dtype.kind in "iu" else dtype.type(float(value))
 
 
 def check_fill(input, mask, value):
@@ -93,7 +90,7 @@ masked_scatter.case(normal(2), np.array([False, False]), normal(1))
 def back_to_source(g, mask, shape):
     """The entries of `g` where `mask`, in order from the front of zeros of `shape`."""
     entries = masked_entries(g, expand_to(mask, shape=tuple(g.shape)))
-    return slice_into(entries, shape=(math.prod(shape),), index=(slice(0, entries.shape[0]), ...)).reshape(shape)
+    return slice_into(entries, shape=(prod(shape),), index=(slice(0, entries.shape[0]), ...)).reshape(shape)
 
 
 @op(home="", called="masked_select")
@@ -110,7 +107,7 @@ masked_entries.case(normal(2, 2), np.array([[True, True], [False, True]]))
 @op(home="", called="masked_select")
 def entries_into(input, mask, /, shape):
     """Zeros of `shape` with the entries of `input` where `mask` is True: the transpose of masked_entries."""
-    y = xp(input).zeros(math.prod(shape), input.dtype)
+    y = xp(input).zeros(prod(shape), input.dtype)
     y[xp(mask).flatnonzero(mask)] = input
     return y.reshape(shape)
 

@@ -68,6 +68,10 @@ def matmul(input, other, /):
             return times(input, other)
         if input.ndim > 2 < other.ndim:
             return stacked(input, other)
+        if input.ndim == 1 and other.ndim == 2 and type(other) is np.ndarray and len(input) == len(other):
+            return blas.rows_weighed(input, other)
+        if other.ndim == 1 and input.ndim > 1 and type(other) is np.ndarray:
+            return blas.weighed(tall(input), other).reshape(input.shape[:-1])
         return input @ other
     except ValueError:
         raise mismatch("matmul", input, other) from None

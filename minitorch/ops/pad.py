@@ -4,9 +4,11 @@ import numpy as np
 from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import integers, normal
-from .arrange import reversed_along
+from ..convert import number
 from ..copies import full, write
+from .arrange import reversed_along
 from .join import cat
+from .masks import fill_number
 from .rows import slice_of
 from .strides import expand_to
 
@@ -14,6 +16,7 @@ from .strides import expand_to
 @op(home="", called="constant_pad_nd")
 def pad_constant(input, /, amounts, value=0.0):
     """`input` with `value` around it: amounts[i] = (before, after) elements along axis i."""
+    value = fill_number(value, input.dtype) if [1 for a, b in amounts if a or b] else 0
     shape = [n + a + b for n, (a, b) in zip(input.shape, amounts)]
     y = (full if type(input) is np.ndarray else xp(input).full)(shape, value, input.dtype)
     write(y[tuple([slice(a, a + n) for n, (a, b) in zip(input.shape, amounts)])], input)
@@ -49,7 +52,7 @@ def pad(input, pad, mode="constant", value=None):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if mode != "constant":
         if value is not None and value != 0:
-            raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+            raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
         if (len(pad) // 2, n) not in ((1, 2), (1, 3), (2, 3), (2, 4), (3, 4), (3, 5)):
             raise NotImplementedError(f"Padding size {len(pad)} is not supported for {n}D input tensor.")
         for i in range(len(pad) // 2):
@@ -61,7 +64,7 @@ def pad(input, pad, mode="constant", value=None):
         if [1 for start, end in cuts if end < start]:
             raise RuntimeError(f"narrow(): length must be non-negative: padding {pad} takes more than there is of {tuple(input.shape)}")
         input = slice_of(input, index=tuple([slice(start, end) for start, end in cuts]))
-    return pad_constant(input, tuple([(max(a, 0), max(b, 0)) for a, b in amounts]), 0 if value is None else value)
+    return pad_constant(input, tuple([(max(a, 0), max(b, 0)) for a, b in amounts]), 0.0 if value is None else float(number(value, "pad", "value")))
 
 pad.case(normal(3, 4), (1, 2))
 pad.case(normal(3, 4), (1, -1, 0, 2), value=1.5)

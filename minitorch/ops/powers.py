@@ -134,7 +134,7 @@ def pow(input, exponent, *, out=None):
     if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
         raise TypeError(f"pow() needs a Tensor among its arguments, not ({type(input).__name__}, {type(exponent).__name__})")
     y = power(input, exponent)
-    return y if out is None else written("pow", y, out)
+    return y if out is None else written("pow", y, out, (input, exponent))
 
 pow.case(positive(3, 4), normal(3, 4))
 pow.case(positive(2, 1, 4), distinct(3, 1))

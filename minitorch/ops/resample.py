@@ -12,7 +12,7 @@ from ..autograd.op import composed, op
 from ..backend import xp
 from ..cases import normal
 from ..tensor import Tensor
-from .adaptive import adaptive_avg_pool, along
+from .adaptive import adaptive_avg_pool
 from ..blocks import by_slices
 from .reduce import sum
 
@@ -65,7 +65,7 @@ def wide_neighbours(lib, n, m, mode, step):
     for k in range(int((last - first).max()) if m else 0):
         t = (first + k - centre + 0.5) / width
         weight = lib.where(first + k < last, cubic(lib, t, -0.5) if reach == 2 else triangle(lib, t), 0.0)
-        found.append((lib.minimum(first + k, n - 1), weight))
+        found.append((lib.minimum(first + k, last - 1), weight))         # short windows see their last number again, as nothing
         total = total + weight
     return [(place, weight / total) for place, weight in found]
 
@@ -110,10 +110,15 @@ def resized_back(input, /, axis, size, mode, aligned=False, scale=None):
         place = neighbours(lib, size, m, mode, aligned, scale)[0][0]
         if (place == lib.arange(m) // (m // size)).all():
             return sum(input.reshape(*input.shape[:axis], size, m // size, *input.shape[axis + 1:]), axis + 1)
-    matrix = lib.zeros((size, m), input.dtype)
-    for place, weight in neighbours(lib, size, m, mode, aligned, scale):
-        matrix[place, lib.arange(m)] += 1 if weight is None else weight.astype(input.dtype)
-    return along(input, axis, matrix)
+    first, place, weight = (lib.asarray(a) for a in places(size, m, mode, aligned, scale, input.dtype, True))
+    x, count = lib.ascontiguousarray(lib.moveaxis(input, axis, 0)), first[1:] - first[:-1]
+    weight = weight.reshape(-1, *(1,) * (x.ndim - 1))
+    y = lib.zeros((size, *x.shape[1:]), x.dtype)
+    for t in range(int(count.max()) if count.size else 0):     # the t-th of what each place adds up
+        here = lib.flatnonzero(count > t)
+        entry = first[here] + t
+        y[here] += weight[entry] * x[place[entry]]
+    return lib.ascontiguousarray(lib.moveaxis(y, 0, axis))
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.op import composed, op
 from ..backend import xp
+from ..blocks import by_slices
 from ..cases import integers, normal, positive
 from ..tensor import Tensor, wrap
 
@@ -122,7 +123,9 @@ bincount.case(integers(10), weights=np.arange(10.0))
 @op(differentiable=False, home="", called="histc")
 def counted(input, /, bins, low, high):
     """How many numbers fall into each of `bins` equal parts of [low, high], as numbers of their type."""
-    return xp(input).histogram(input.astype(dtypes.F64), bins=bins, range=(low, high))[0].astype(input.dtype)
+    x = input.reshape(-1)
+    counts = by_slices(lambda part: xp(x).histogram(x[part].astype(dtypes.F64), bins=bins, range=(low, high))[0], x)
+    return sum(counts).astype(input.dtype)
 
 
 @counted.loop("search", least=10000)

@@ -2,7 +2,7 @@
 from ..autograd.engine import Leaf
 from ..autograd.mode import mode
 from ..autograd.op import composed, op
-from ..autograd.views import check_writable
+from ..autograd.views import check_history
 from ..cases import normal
 from ..tensor import Tensor
 from .dims import axis, sizes
@@ -158,7 +158,7 @@ def take_shape_of(call):
     name = call.__name__ + "_"
 
     def method(self, *args, **kw):
-        check_writable(self, self.requires_grad, name)
+        check_history(self, self.requires_grad, name)
         y = call(self, *args, **kw)
         if self.node is not None and not mode.grad:
             if type(self.node) is not Leaf:

@@ -68,14 +68,14 @@ vecdot.case(normal(3), normal(2, 3))
 
 # ---- distances ------------------------------------------------------------------------------------------------
 
-@op(home="", called="cdist")
+@op(home="", called="cdist", numbers="half", elementwise=False)
 def euclidean(input, other, /):
     """The distances between every row of (..., N, D) and every row of (..., M, D): (..., N, M)."""
     if max(input.shape[-2], other.shape[-2]) <= 25:
         d = input[..., :, None, :] - other[..., None, :, :]
         return xp(d).sqrt((d * d).sum(-1))
     a, b = (input * input).sum(-1), (other * other).sum(-1)
-    squares = input @ flipped(other)
+    squares = matmul(input, flipped(other))
     squares *= -2
     squares += a[..., :, None] + b[..., None, :]
     return xp(squares).sqrt(xp(squares).maximum(squares, 0, out=squares), out=squares)
@@ -103,6 +103,8 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
                            f"{tuple(x2.shape)}")
     if not (x1.is_floating_point() and x2.is_floating_point()):
         raise RuntimeError(f"cdist only supports floating-point dtypes, X1 got: {x1.dtype}, X2 got: {x2.dtype}")
+    if x1.dtype != x2.dtype:
+        raise RuntimeError(f"cdist: expected X1 and X2 to have one dtype, not {x1.dtype} and {x2.dtype}")
     if p < 0:
         raise RuntimeError(f"cdist only supports non-negative p values, not {p}")
     if p == 2 and compute_mode != "donot_use_mm_for_euclid_dist":
@@ -110,6 +112,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 cdist.case(normal(3, 2), normal(4, 2))
+cdist.case(normal(30, 2), normal(4, 2))
 cdist.case(normal(2, 3, 2), normal(1, 4, 2), p=1.0)
 cdist.case(normal(3, 2), normal(4, 2), p=3.0)
 cdist.case(normal(3, 2), normal(4, 2), p=float("inf"))

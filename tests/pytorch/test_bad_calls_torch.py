@@ -30,7 +30,7 @@ REASONS = {
     "an index beyond a tensor without entries is an IndexError here, as beyond any other":
         "embedding|1: nothing  index_select|0: nothing  index_copy|0: nothing  index_fill|0: nothing",
     "PyTorch asks for one dtype where ours promotes":
-        """batch_norm|[012]: of  multi_margin_loss|(0|weight): of  cdist|[01]: of  cross|[01]: of  l1_loss|[01]: of bool
+        """batch_norm|[012]: of  multi_margin_loss|(0|weight): of  cross|[01]: of  l1_loss|[01]: of bool
            huber_loss|[01]: of  binary_cross_entropy_with_logits|1: of  soft_margin_loss|0: of""",
     "PyTorch asks nothing of dtypes where there is nothing to compute, or of a bias": "bmm|[01]: of  conv_transpose1d|2: of",
     "PyTorch reads beyond the memory, or takes fractions for labels": "ctc_loss|1: (too large|negative|of float64|of bool)",

@@ -59,3 +59,19 @@ def test_adaptive_maxima_with_ties_nan_and_infinities(size, out, numbers):
     call = f"adaptive_max_pool{len(size)}d", x, out
     for a, b in zip(pooled(minitorch, *call, return_indices=True), pooled(torch, *call, return_indices=True), strict=True):
         np.testing.assert_allclose(a, b, 1e-5, 1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")          # inf - inf
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("size, out", [((7,), (3,)), ((5,), (8,)), ((6, 5), (3, 2)), ((5, 7), (3, 7)), ((4, 5, 3), (3, 2, 2))])
+def test_adaptive_averages_of_uneven_bins_keep_nan_and_infinities_apart(size, out, numbers):
+    rng = np.random.default_rng(0)
+    x, g = (NUMBERS[numbers](rng, rng.normal(size=(2, 3, *shape))).astype("f4") for shape in (size, out))
+    found = []
+    for lib in minitorch, torch:
+        leaf = lib.tensor(x, requires_grad=True)
+        y = getattr(lib.nn.functional, f"adaptive_avg_pool{len(size)}d")(leaf, out)
+        y.backward(lib.tensor(g))
+        found.append((y.detach().numpy(), leaf.grad.numpy()))
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, 1e-5, 1e-6)

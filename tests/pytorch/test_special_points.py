@@ -85,6 +85,24 @@ def test_two_operands(name):
     compare(PAIRS[name], LEFT, RIGHT)
 
 
+@pytest.mark.parametrize("loops", ["always", "never"])
+@pytest.mark.parametrize("mode, size, out", [("bilinear", (5, 6), (9, 11)), ("bilinear", (8, 9), (5, 30)), ("bicubic", (5, 6), (9, 11)),
+                                             ("nearest", (5, 6), (9, 11)), ("linear", (7,), (13,)), ("trilinear", (3, 4, 5), (5, 6, 7))])
+def test_resized_images_and_pulls_on_them_keep_nan_in_its_place(mode, size, out, loops):
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=(2, 3, *size)), rng.normal(size=(2, 3, *out))
+    x.flat[7], g.flat[[9, 70]] = NAN, (NAN, INF)
+    found = []
+    for lib in minitorch, torch:
+        leaf = lib.tensor(x, requires_grad=True)
+        with minitorch.backends.using(loops=loops):
+            y = lib.nn.functional.interpolate(leaf, out, mode=mode)
+            y.backward(lib.tensor(g))
+        found.append((y.detach().numpy(), leaf.grad.numpy()))
+    for ours, theirs in zip(*found):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 # ---- float64 to the last digits -------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, low, high, digits", [
