@@ -58,6 +58,8 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
     known, start = {t: watch.work_of(t) for t in watch.threads()}, watch.nanoseconds()
     told = {**provenance.gathered(numbers.seed, device), "before": provenance.state(device)}
+    if known.keys() - {watch.this_thread()}:         # which may have to wait for a processor
+        watch.pause(max(0.0, watch.LOOK - (watch.nanoseconds() - start) * 1e-9))
     busy = watch.active(known, start)                # with work of the user's own, before anybody is called
     told["busy_threads"] = len(busy)
     with guard.Guard(reference.f, busy) as watching:
