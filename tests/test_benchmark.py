@@ -1,5 +1,6 @@
 """minitorch.benchmark: cheats are refused by name, honest kernels are not, and what it says can be kept and read again."""
 import gc
+import itertools
 import re
 import subprocess
 import sys
@@ -125,15 +126,14 @@ def test_no_refusal_rests_on_a_yardstick_that_is_short_by_chance(f):
         assert exam.run(call, "during") and not exam.check(call, "during", probes=1), exam.reasons
 
 
-def test_what_reads_outside_is_told_from_what_takes_another_order_now_and_then():
-    def settled():                                   # tries one order of its sums, and keeps to another
-        calls = []
+def in_two_orders(other):
+    """A sum that another order of its terms moves by one bit: where other(number of the call) says so."""
+    calls = itertools.count()
+    return lambda x: np.nextafter(x.sum(), np.float32(np.inf)) if other(next(calls)) else x.sum()
 
-        def f(x):
-            calls.append(1)
-            return x[::-1].sum() if len(calls) <= REPEATS else x.reshape(-1, 8).sum(0).sum()
-        return f
-    row = run(settled(), np.sum, Case((4096,)))
+
+def test_what_reads_outside_is_told_from_what_takes_another_order_now_and_then():
+    row = run(in_two_orders(lambda n: n < REPEATS), np.sum, Case((4096,)))
     assert row.verdict == "passed" and row.deterministic is False, row.reasons
 
 
@@ -184,7 +184,7 @@ def test_a_wider_result_is_no_cheat():
 
 
 def test_what_it_says_of_those_that_pass():
-    assert run(honest.unordered, np.sum, Case((4096,))).deterministic is False
+    assert run(in_two_orders(lambda n: n % 2), np.sum, Case((4096,))).deterministic is False
     assert run(cheats.honest).deterministic is True
     row = run(honest.only_tiles, np.matmul, Case((16, 16), (16, 16)))
     assert row.limits and "multiples of 8" in row.limits[0]

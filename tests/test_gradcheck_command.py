@@ -79,6 +79,7 @@ def run(folder, monkeypatch, capsys):
     """The same without a process: the current folder is the user's."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(folder))])
+    monkeypatch.delitem(sys.modules, "mine_to_check", raising=False)         # of another folder, where this one was made anew
 
     def run(*args):
         capsys.readouterr()
