@@ -143,9 +143,8 @@ def may_overlap_itself(array):
     return False
 
 
-def refuse_overlap(t, other, name):
-    """PyTorch's refusal of a write to `t` that reads another part of the same memory."""
-    a, b = t.array, other.array
+def refuse_overlap(a, b, name):
+    """PyTorch's refusal of a write to array `a` that reads another part of the same memory, by array `b`."""
     if a.size == 0 or b.size == 0:
         return
     (a0, a1), (b0, b1) = extent(a), extent(b)
@@ -174,7 +173,7 @@ def in_place(call):
         check_writable(self, recorded, name)
         for a in args:
             if hasattr(a, "cut") and a.counter is self.counter and a is not self:
-                refuse_overlap(self, a, name)
+                refuse_overlap(self.array, a.array, name)
         if self.array.size >= LARGE and not kw and not (recorded and mode.grad) and written_at_once(core, self, args):
             return self
         source = self

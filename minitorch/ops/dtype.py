@@ -238,6 +238,8 @@ def copy_(self, src, non_blocking=False):
         src = wrap(np.asarray(src))
     if type(src.array) is not type(self.array):
         src = src.to(self.device)
+    if src.counter is self.counter and src is not self:
+        views.refuse_overlap(self.array, src.array, "copy_")
     return recorded_copy(self, src) if is_recorded(self, src) else put(self, src.array, "copy_")
 
 

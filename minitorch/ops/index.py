@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.mode import mode
-from ..autograd.views import check_writable, in_place
+from ..autograd.views import check_writable, in_place, refuse_overlap
 from ..backend import device_of, is_array, move, xp
 from ..convert import from_nested
 from ..tensor import Tensor, wrap
@@ -207,8 +207,10 @@ def setitem(self, index, value):
     region = self.array if cut is None else self.array[cut]
     new = beside(value.array, region) if isinstance(value, Tensor) else value if region.dtype.kind == "f" else \
         fill_number(value, region.dtype)
-    check_writable(self, False, "__setitem__" if picks or getattr(new, "ndim", 0) else "fill_", region)
+    check_writable(self, False, "__setitem__", region)
     if not picks:
+        if isinstance(value, Tensor) and value.counter is self.counter and value.array.shape == region.shape:
+            refuse_overlap(region, value.array, "__setitem__")
         fitted(region.shape, new)
         region[...] = new
     else:
@@ -234,7 +236,10 @@ def set_recorded(x, cut, picks, value):
     value = value if isinstance(value, Tensor) else wrap(xp(x.array).asarray(value, dtype=x.array.dtype))
     if not picks:
         fitted(region.array.shape, value.array)
+        check_writable(region, False, "__setitem__")
         value = leading_ones_off(value, region.ndim)
+        if value.counter is region.counter and value.array.shape != region.array.shape:
+            value = value.expand(region.array.shape)     # numbers of the same memory, each read for several places
         region.copy_(value) if value.ndim else region.fill_(value)
         return
     refuse_other_dtype(region.array, picks, value)
