@@ -179,8 +179,8 @@ def test_a_result_that_looks_unwritten_may_be_right(cupy, given, captured):
         y, = y or [cupy.empty(x.shape, np.uint8)]
         launch(lambda: y.host.fill(0xAD), 10)
         return None if given else y
-    found = compare(Provider(f, "kernel", writes=given), lambda i: np.full(i.shape, 0xAD, np.uint8), Case(integers(3, high=9)), device="cuda", rounds=8,
-                    seconds=0, baseline=False)
+    found = compare(Provider(f, "kernel", writes=given), lambda i: np.full(i.shape, 0xAD, np.uint8), Case(integers(3, high=9)), device="cuda",
+                    rounds=8, seconds=0, baseline=False)
     assert found.ok and found[0]["kernel"].timing["kind"] == ("graph" if captured else "events"), str(found)
 
 

@@ -162,6 +162,38 @@ def test_a_view_whose_history_cannot_be_cut_again_can_be_looked_at():
         view.sum()
 
 
+def by_columns():
+    """(a leaf, its double in memory column by column)."""
+    a = mt.tensor([[1., 2., 3.], [4., 5., 6.]], dtype=mt.float64, requires_grad=True)
+    return a, a.T * 2
+
+
+@pytest.mark.parametrize("cut, write, factors", [
+    (lambda x: x.T.reshape(-1), lambda v: v.mul_(3), [[3, 3, 3], [3, 3, 3]]),
+    (lambda x: x.T.view(-1), lambda v: v[1:].mul_(3), [[1, 3, 3], [3, 3, 3]]),
+    (lambda x: x.T.flatten(), lambda v: v[2:4].zero_(), [[1, 1, 0], [0, 1, 1]]),
+    (lambda x: x.T.reshape(3, 2), lambda v: v[:, 0].mul_(3), [[3, 1, 3], [1, 3, 1]])])
+def test_what_is_written_through_a_reshaped_view_of_a_base_in_columns_is_in_its_gradient(cut, write, factors):
+    a, x = by_columns()
+    assert x.stride() == (1, 3)
+    write(cut(x))
+    weights = mt.arange(1., 7, dtype=mt.float64).reshape(3, 2)
+    expected = 2 * np.array(factors) * weights.T.numpy()
+    assert x.tolist() == (np.array(factors) * 2 * a.detach().numpy()).T.tolist()
+    g, = mt.autograd.grad((x * weights).sum(), a, create_graph=True)
+    assert g.tolist() == expected.tolist()
+    h, = mt.autograd.grad((x * x * weights).sum(), a)
+    assert h.tolist() == (4 * np.array(factors) * expected * a.detach().numpy()).tolist()
+
+
+def test_gradients_that_lie_in_columns_pass_through_written_views():
+    a = mt.tensor([[1., 2., 3.], [4., 5., 6.]], dtype=mt.float64, requires_grad=True)
+    x = a * 2
+    x.view(-1)[2:].mul_(3)
+    (x.T * mt.arange(1., 7, dtype=mt.float64).reshape(3, 2)).sum().backward()
+    assert a.grad.tolist() == [[2, 6, 30], [12, 24, 36]]
+
+
 def test_strides_of_empty_tensors_are_those_of_one_entry():
     x = mt.ones(3)
     assert mt.zeros(2, 0, 3).stride() == (3, 3, 1) and x[x > 5].stride() == (1,) and x[3:].stride() == (1,)
