@@ -176,7 +176,7 @@ class Program:
         self.log.append(f"r{len(self.regs)} = {name}(r{i}, r{j}, {n})")
         self.agree(outcome, name)
         if not isinstance(outcome[0], Exception):
-            if name in UNARY + BINARY and name != "detach" and outcome[0].is_contiguous() != outcome[1].is_contiguous():
+            if name not in (*VIEWS, *WRITES, "detach") and outcome[0].is_contiguous() != outcome[1].is_contiguous():
                 outcome = [t.clone(memory_format=lib.contiguous_format) for t, lib in zip(outcome, self.libs)]
                 self.log[-1] += "  (in memory NumPy's result lies in another order than PyTorch's: a copy)"
             if outcome[0] is not self.regs[i][0] and np.prod(outcome[0].shape) <= 200:
