@@ -44,6 +44,8 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         raise ValueError(f"ulps must be above 0, not {ulps}")
     if rounds is not None and rounds < 8:
         raise ValueError(f"{rounds} rounds are too few for an interval: at least 8")
+    if seed is not None and int(seed) < 0:
+        raise ValueError(f"seed must not be negative, and is {seed}")
     if strange := guard.replaced():
         raise RuntimeError(f"{', '.join(strange[:5])}: replaced before anything was compared; a figure that rests on it would be none")
     providers, cases, reference = as_providers(providers), as_cases(cases, dtype), Reference(reference)
