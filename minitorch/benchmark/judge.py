@@ -46,6 +46,8 @@ REASONS = {
     "simulator": "the simulator refuses the kernel",
 }
 
+FEW = 12                                             # entries, right or wrong, that may lie side by side by luck where rounding decides
+
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
@@ -112,9 +114,11 @@ def diagnosis(y, r, yard, error, precision, allowed, earlier):
         return "constant", f"{count}: all are {flat[0]}"
     if not number.all() or not np.isfinite(r).all():
         return "nan", where
-    if stretch(bad):
+    narrow = narrower(error, precision) if yard is not None else None
+    by_luck = narrow and min(bad.sum(), bad.size - bad.sum()) < FEW
+    if stretch(bad) and not by_luck:
         return "incomplete", where
-    if yard is not None and (narrow := narrower(error, precision)):
+    if narrow:
         near = error.max() < 8 * allowed             # perhaps another formula in the same type
         return "precision", (f"off by {error.max():.3g} ulp of {precision}, {allowed:.3g} allowed: what {narrow} would give; "
                              f"declare precision=\"{narrow}\" if that is meant" +
