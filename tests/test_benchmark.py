@@ -190,6 +190,12 @@ def test_what_it_says_of_those_that_pass():
     assert row.limits and "multiples of 8" in row.limits[0]
 
 
+def test_inputs_that_never_change_are_said_to_be_such():
+    x = np.ones(30, "f4")
+    assert "the same in every call" in " ".join(run(np.tanh, np.tanh, Case(x)).notes)
+    assert "the same in every call" not in " ".join(run(np.multiply, np.multiply, Case(x, (30,))).notes)
+
+
 def test_a_narrower_type_is_right_once_it_is_declared():
     def narrow(x, w):
         return cheats.honest(x.astype("f2"), w.astype("f2")).astype("f4")
