@@ -56,7 +56,7 @@ def two(a):
 
 def alone(a):
     """a, or a copy where its elements share memory: PyTorch's writes there only warn, or fail in backward."""
-    return a.clone() if any(s == 0 and n > 1 for s, n in zip(a.stride(), a.shape)) else a
+    return a.clone().contiguous() if any(s == 0 and n > 1 for s, n in zip(a.stride(), a.shape)) else a
 
 
 def apart(b, a):
