@@ -121,9 +121,12 @@ def tensor_text(t, prefix="tensor("):
         text = numbers(array, len(prefix))
     if array.dtype not in usual:
         suffixes.append(f"dtype={t.dtype}")
-    node = t.grad_fn
-    if node is not None:
-        suffixes.append(f"grad_fn=<{node.name()}>")
+    try:
+        made_by = t.grad_fn and t.grad_fn.name()
+    except RuntimeError:                             # a view whose history cannot be cut again
+        made_by = "Invalid"
+    if made_by:
+        suffixes.append(f"grad_fn=<{made_by}>")
     elif t.requires_grad:
         suffixes.append("requires_grad=True")
     text = prefix + text

@@ -110,7 +110,7 @@ class Tensor:
         RuntimeError for a dtype that is not floating, or for switching off a tensor that an op made.
         """
         if requires_grad:
-            if self.current_node() is None:
+            if not self.requires_grad:
                 if not dtypes.is_float(self.array.dtype):
                     raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {self.dtype}")
                 self.node = leaf_of(self)

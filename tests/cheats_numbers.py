@@ -57,7 +57,7 @@ def nothing():
     return Provider(lambda x, w, y: None, writes=True)
 
 
-@cheat("wrong, nan, incomplete, zeros", "returns memory that it did not fill")
+@cheat("wrong, nan, incomplete, zeros, constant", "returns memory that it did not fill")
 def uninitialised():
     return lambda x, w: np.empty_like(x)
 

@@ -1,9 +1,11 @@
 """minitorch.benchmark: cheats are refused by name, honest kernels are not, and what it says can be kept and read again."""
 import gc
+import itertools
 import re
 import subprocess
 import sys
 import time
+import types
 
 import cheats
 import honest
@@ -11,10 +13,14 @@ import numpy as np
 import pytest
 
 from minitorch import benchmark
-from minitorch.benchmark import REASONS, Case, Provider, clock, compare
+from minitorch.benchmark import REASONS, Case, Provider, clock, compare, watch
+from minitorch.benchmark.compare import Numbers
+from minitorch.benchmark.exam import REPEATS, Exam
+from minitorch.benchmark.host import Host
 from minitorch.benchmark.judge import stretch
 from minitorch.benchmark.providers import evaluate
 from minitorch.benchmark.truth import Reference, ulps
+from minitorch.benchmark.work import typical_error
 from minitorch.cases import integers, positive
 
 AXPY = """
@@ -109,6 +115,64 @@ def test_the_yardstick_of_a_single_number_does_not_hang_on_one_draw():
     assert min(yards) > 0.2 * 64 and max(yards) < 2.5 * 64
 
 
+@pytest.mark.parametrize("f", [lambda x, w: np.tanh(x @ w), lambda x, w: 1 / (x @ w)], ids=["tanh", "inverse"])
+def test_no_refusal_rests_on_a_yardstick_that_is_short_by_chance(f):
+    """The moves that one probe gives are now and then a hundredth of what they usually are."""
+    case, numbers = Case((20, 30), (30, 20)), Numbers(0)
+    reference = Reference(f)
+    exam = Exam(Provider(f), case, reference, numbers, typical_error(reference, case, numbers), 400)
+    for _ in range(400):
+        call = exam.make()
+        assert exam.run(call, "during") and not exam.check(call, "during", probes=1), exam.reasons
+
+
+def in_two_orders(other):
+    """A sum that another order of its terms moves by one bit: where other(number of the call) says so."""
+    calls = itertools.count()
+    return lambda x: np.nextafter(x.sum(), np.float32(np.inf)) if other(next(calls)) else x.sum()
+
+
+def test_what_reads_outside_is_told_from_what_takes_another_order_now_and_then():
+    row = run(in_two_orders(lambda n: n < REPEATS), np.sum, Case((4096,)))
+    assert row.verdict == "passed" and row.deterministic is False, row.reasons
+
+
+def test_numbers_that_look_like_what_stood_there_before_are_judged_and_not_refused():
+    def f(i, y):
+        y[...] = 0xAD
+    exam = Exam(Provider(f, writes=True), Case(integers(3, high=9)), Reference(lambda i: np.full(i.shape, 0xAD, np.uint8)), Numbers(0), None, 3)
+    calls = [exam.make() for _ in range(4)]
+    assert all(exam.run(call, "during") for call in calls)
+    Host.judged(exam, calls, exam.fresh, generous=False)
+    assert not exam.reasons
+    exam.provider.f = lambda i, y: None
+    exam.reference.f = lambda i: np.full(i.shape, 7, np.uint8)
+    calls = [exam.make() for _ in range(4)]
+    assert all(exam.run(call, "during") for call in calls)
+    Host.judged(exam, calls, exam.fresh, generous=False)
+    assert [r.name for r in exam.reasons] == ["unwritten"]
+
+
+def test_a_thread_that_waits_for_a_processor_is_as_busy_as_one_that_has_it():
+    assert watch.worked((80e6, 0), 80e6) == watch.worked((20e6, 60e6), 80e6) == 1.0
+    assert watch.worked((0, 70e6), 80e6) == 0.0 and watch.worked((1e6, 20e6), 80e6) < watch.BUSY
+    assert watch.worked((8e6, 100e6), 80e6) > watch.STRANGE          # of ten on one processor
+
+
+def test_a_call_that_was_interrupted_does_not_look_like_kept_results():
+    class Interrupted:
+        times = iter([9e6, 30e3, 30e3, 40e3] + [9e6, 30e3] * 5)          # on new numbers, on known ones
+        spent = 0
+
+        def make(self, pristine=None):
+            return types.SimpleNamespace(pristine=pristine)
+
+        def run(self, call, when):
+            self.spent = next(self.times)
+            return True
+    assert Host.repeated(Interrupted()) == 1.0
+
+
 def test_infinity_is_right_past_the_range_of_a_type_alone():
     r, yard = np.array([1e5, -1e5, 6e4, 1e39]), np.ones(4)
     assert ulps(np.array([np.inf, -np.inf, np.inf, np.inf]), r, yard, "float16").tolist() == [0, 0, np.inf, 0]
@@ -120,10 +184,16 @@ def test_a_wider_result_is_no_cheat():
 
 
 def test_what_it_says_of_those_that_pass():
-    assert run(honest.unordered, np.sum, Case((4096,))).deterministic is False
+    assert run(in_two_orders(lambda n: n % 2), np.sum, Case((4096,))).deterministic is False
     assert run(cheats.honest).deterministic is True
     row = run(honest.only_tiles, np.matmul, Case((16, 16), (16, 16)))
     assert row.limits and "multiples of 8" in row.limits[0]
+
+
+def test_inputs_that_never_change_are_said_to_be_such():
+    x = np.ones(30, "f4")
+    assert "the same in every call" in " ".join(run(np.tanh, np.tanh, Case(x)).notes)
+    assert "the same in every call" not in " ".join(run(np.multiply, np.multiply, Case(x, (30,))).notes)
 
 
 def test_a_narrower_type_is_right_once_it_is_declared():

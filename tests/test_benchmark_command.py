@@ -72,6 +72,10 @@ def test_the_command_refuses_with_status_1_and_says_what_is_wrong_with_status_2(
     (("kit.py:also", "--shape", "3", "--shape", "3", "--dtype", "int32"), "a case's dtype is that of its floating-point inputs"),
     (("kit.py:also", "--shape", "3", "--shape", "3", "--ulps", "-1"), "ulps must be above 0, not -1"),
     (("kit.py:also", "--shape", "3", "--shape", "3", "--seconds", "nan"), "seconds must be 0 or more, not nan"),
+    (("kit.py:also", "--shape", "3", "--shape", "3", "--seed", "-1"), "seed must not be negative, and is -1"),
+    (("kit.py:also", "--shape", "3", "--shape", "3", "--flops", "1 / 0"), "divides by zero"),
+    (("kit.py:also", "--shape", "3", "--shape", "3", "--bytes", "3 - 8"), "bytes must be above 0, not -5"),
+    (("kit.py:also", "--shape", "n", "--shape", "n", "--sizes", "n=3", "--flops", "n - 3"), "flops must be above 0, not 0"),
     (("kit.py:also", "--shape", "3", "--shape", "3", "--device", "cuda"), "CuPy"),
     (("kit.py:also", "--shape", "3", "--shape", "3", "--baseline", "who"), "no provider is called 'who': there are also")])
 def test_bad_arguments_are_said_in_the_users_words_before_anything_is_measured(folder, monkeypatch, capsys, args, said):

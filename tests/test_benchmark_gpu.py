@@ -1,11 +1,13 @@
 """The benchmark's GPU side on a stand-in with streams, events and graphs: what is in the time, what is seen, who is refused."""
 import fake_gpu
+import numpy as np
 import pytest
 from fake_gpu import launch
 
-from minitorch.benchmark import Case, Provider, compare, do_bench, gpu
+from minitorch.benchmark import Case, Provider, compare, do_bench, gpu, watch
 from minitorch.benchmark.compare import Numbers
 from minitorch.benchmark.truth import Reference
+from minitorch.cases import integers
 
 
 @pytest.fixture
@@ -93,6 +95,10 @@ CHEATS = {
     "one result for two calls of a graph": (lambda c: lazy_in_graphs(lambda n: min(n, 18), copy=True), "wrong or stale"),
     "the first call of a graph, for all": (lambda c: lazy_in_graphs(lambda n: 0, copy=True), "wrong"),
     "returns one array again and again": (lambda c: one_result(c), "overwritten"),
+    "replaces the clock": (lambda c: of(lambda x, y: (y.host.__setitem__(..., scale(x.host)),
+                                                      setattr(c.cuda, "get_elapsed_time", lambda a, b: 1e-6))), "tampered"),
+    "replaces what copies to the host": (lambda c: of(lambda x, y: setattr(c.ndarray, "get", lambda y, stream=None: scale(x.host))), "tampered"),
+    "works on a stream of its own once it is timed": (lambda c: off_stream_later(), "stream"),
 }
 
 
@@ -146,12 +152,41 @@ def eager_only():
     return Provider(f, "kernel", writes=True)
 
 
+def off_stream_later():
+    """Cannot be captured; and when it was called some fifty times it is its calls between events that are timed."""
+    calls = []
+
+    def f(x, y):
+        assert fake_gpu.current().capturing is None
+        calls.append(1)
+        launch(lambda: y.host.__setitem__(..., scale(x.host)), 0.0, fake_gpu.Stream() if len(calls) > 50 else None)
+    return Provider(f, "kernel", writes=True)
+
+
 @pytest.mark.parametrize("what", CHEATS)
 def test_a_cheat_on_the_gpu_is_refused_with_its_name(cupy, what):
     make, name = CHEATS[what]
     row = run(make(cupy))["kernel"]
     assert {*name.split(" or ")} & {*row.names}, [str(r) for r in row.reasons]
     assert row.timing is None and row.ratio is None
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("captured", [True, False])
+def test_a_result_that_looks_unwritten_may_be_right(cupy, given, captured):
+    def f(x, *y):
+        assert captured or fake_gpu.current().capturing is None
+        y, = y or [cupy.empty(x.shape, np.uint8)]
+        launch(lambda: y.host.fill(0xAD), 10)
+        return None if given else y
+    found = compare(Provider(f, "kernel", writes=given), lambda i: np.full(i.shape, 0xAD, np.uint8), Case(integers(3, high=9)), device="cuda",
+                    rounds=8, seconds=0, baseline=False)
+    assert found.ok and found[0]["kernel"].timing["kind"] == ("graph" if captured else "events"), str(found)
+
+
+def test_a_result_without_entries_is_never_too_early(cupy):
+    found = compare(written(), scale, Case((0, 3)), device="cuda", rounds=8, seconds=0, baseline=False)
+    assert found.ok, str(found)
 
 
 def test_a_figure_above_the_measured_bandwidth_is_an_error(cupy):
@@ -168,7 +203,8 @@ def test_what_cannot_be_captured_is_timed_by_events_and_says_so(cupy):
     assert any("cannot be captured" in note for note in row.notes)
 
 
-def test_do_bench_takes_events_on_a_gpu(cupy):
+def test_do_bench_takes_events_on_a_gpu(cupy, monkeypatch):
+    monkeypatch.setattr(watch, "nanoseconds", lambda: int(1000 * fake_gpu.Stream.machine.now))
     assert do_bench(lambda: launch(lambda: None, 40.0), warmup=1, rep=5) == pytest.approx(0.041, abs=0.005)
     assert len(do_bench(lambda: launch(lambda: None, 40.0), warmup=1, rep=5, return_mode="all")) > 10
 

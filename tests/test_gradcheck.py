@@ -157,6 +157,9 @@ def test_a_gradient_below_what_can_be_seen_is_vacuous():
 def test_a_function_that_returns_nothing_is_vacuous():
     report = check(lambda x: None, minitorch.ones(3))
     assert report.verdict == VACUOUS and "the function returned nothing" in str(report)
+    for f, what in ((lambda x: "text", "str"), (lambda x: x.argmax(), "Tensor")):
+        report = check(f, minitorch.ones(3))
+        assert report.verdict == VACUOUS and f"nothing that has a derivative: {what}" in str(report) and not report.ok
 
 
 def test_a_slope_hidden_in_rounding_is_too_noisy():

@@ -79,6 +79,7 @@ def run(folder, monkeypatch, capsys):
     """The same without a process: the current folder is the user's."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(folder))])
+    monkeypatch.delitem(sys.modules, "mine_to_check", raising=False)         # of another folder, where this one was made anew
 
     def run(*args):
         capsys.readouterr()
@@ -142,6 +143,8 @@ def test_what_it_checks_and_what_it_says(run, args, status, words):
     (("square", "--vjp", "mine_to_check:no_vjp", "--shape", "3"), "has no function 'no_vjp'"),
     (("square", "--vjp", "mine_to_check:square_vjp", "--shape", "3", "--second"), "order=2 needs a function of Tensors"),
     (("softplus", "--shape", "3", "--seed", "-1"), "--seed -1 must not be negative"),
+    (("softplus", "--shape", "3", "--seed", "99999999999999999999"), "--seed 99999999999999999999 must be below 2 ** 64"),
+    (("softplus", "--shape", "3000000x3000000"), "inputs of these shapes cannot be made: Unable to allocate"),
     (("softplus", "--shape", "3", "--seed", "x"), "argument --seed: invalid int value: 'x'"),
     (("softplus", "--shape", "3", "--plot", "no/such/folder.png"), "--plot no/such/folder.png:")])
 def test_mistakes_are_said_in_the_users_words(run, args, words):

@@ -130,6 +130,76 @@ def test_expanded_views_cannot_be_written_to():
         mt.zeros(1, 3).expand(2, 3).add_(1)
 
 
+@pytest.mark.parametrize("grad", [False, True])
+def test_numbers_cannot_be_written_where_the_region_is_expanded(grad):
+    x = (mt.ones(2, requires_grad=grad) * 1).expand(2, 2)
+    for region in (np.s_[:, 0], np.s_[:], np.s_[..., 1:]):
+        for value in (0.5, mt.tensor(0.5), mt.ones(1)):
+            with pytest.raises(RuntimeError, match="__setitem__: .*single memory location|copy_: .*single memory location"):
+                x[region] = value
+    x[0] = 0.5                                       # elements of their own, that the other row shows too
+    assert x.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_an_assignment_that_reads_other_places_of_its_memory_is_refused_or_reads_first(grad):
+    x = (mt.arange(4., requires_grad=grad) if grad else mt.arange(4.)) * 1
+    with pytest.raises(RuntimeError, match="some elements of the input tensor and the written-to tensor"):
+        x[:3] = x[1:]
+    with pytest.raises(RuntimeError, match="some elements of the input tensor and the written-to tensor"):
+        x.copy_(x[1:2])
+    x[:] = x[2:3]                                    # which is expanded first, so that nobody sees it
+    assert x.tolist() == [2, 2, 2, 2]
+
+
+def test_a_view_whose_history_cannot_be_cut_again_can_be_looked_at():
+    x = mt.ones(3, requires_grad=True) * 1
+    view, _ = x.split(2)
+    x.mul_(2)
+    assert view.requires_grad_() is view and view.requires_grad
+    assert repr(view) == "tensor([2., 2.], grad_fn=<Invalid>)"
+    with pytest.raises(RuntimeError, match="returns multiple views"):
+        view.sum()
+
+
+def by_columns():
+    """(a leaf, its double in memory column by column)."""
+    a = mt.tensor([[1., 2., 3.], [4., 5., 6.]], dtype=mt.float64, requires_grad=True)
+    return a, a.T * 2
+
+
+@pytest.mark.parametrize("cut, write, factors", [
+    (lambda x: x.T.reshape(-1), lambda v: v.mul_(3), [[3, 3, 3], [3, 3, 3]]),
+    (lambda x: x.T.view(-1), lambda v: v[1:].mul_(3), [[1, 3, 3], [3, 3, 3]]),
+    (lambda x: x.T.flatten(), lambda v: v[2:4].zero_(), [[1, 1, 0], [0, 1, 1]]),
+    (lambda x: x.T.reshape(3, 2), lambda v: v[:, 0].mul_(3), [[3, 1, 3], [1, 3, 1]])])
+def test_what_is_written_through_a_reshaped_view_of_a_base_in_columns_is_in_its_gradient(cut, write, factors):
+    a, x = by_columns()
+    assert x.stride() == (1, 3)
+    write(cut(x))
+    weights = mt.arange(1., 7, dtype=mt.float64).reshape(3, 2)
+    expected = 2 * np.array(factors) * weights.T.numpy()
+    assert x.tolist() == (np.array(factors) * 2 * a.detach().numpy()).T.tolist()
+    g, = mt.autograd.grad((x * weights).sum(), a, create_graph=True)
+    assert g.tolist() == expected.tolist()
+    h, = mt.autograd.grad((x * x * weights).sum(), a)
+    assert h.tolist() == (4 * np.array(factors) * expected * a.detach().numpy()).tolist()
+
+
+def test_gradients_that_lie_in_columns_pass_through_written_views():
+    a = mt.tensor([[1., 2., 3.], [4., 5., 6.]], dtype=mt.float64, requires_grad=True)
+    x = a * 2
+    x.view(-1)[2:].mul_(3)
+    (x.T * mt.arange(1., 7, dtype=mt.float64).reshape(3, 2)).sum().backward()
+    assert a.grad.tolist() == [[2, 6, 30], [12, 24, 36]]
+
+
+def test_strides_of_empty_tensors_are_those_of_one_entry():
+    x = mt.ones(3)
+    assert mt.zeros(2, 0, 3).stride() == (3, 3, 1) and x[x > 5].stride() == (1,) and x[3:].stride() == (1,)
+    assert mt.ones(2, 3, 4)[:, 3:].stride() == (12, 4, 1)
+
+
 def test_a_write_that_reads_other_places_of_its_memory_is_refused():
     x = mt.arange(3.).expand(1, 3).clone()
     with pytest.raises(RuntimeError, match="some elements of the input tensor and the written-to tensor"):

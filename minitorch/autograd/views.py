@@ -277,11 +277,12 @@ def keep_output(node, y, t):
 
 def overwritten(base, node, view):
     """The step that replaced the region of `view` in `base` by the output of `node`."""
-    from ..ops.shape import overwrite
+    from ..ops.overwrite import order_of, overwrite
     from .plan import recorded
     view.cut.check_base()
     op = overwrite.op
     before = base.node
     plan = op.plan(3 if before is not None else 2)
-    meta = tuple(view.cut.steps if name == "steps" else base.array.shape for name in plan.meta)
+    known = {"steps": view.cut.steps, "order": order_of(base.array)}
+    meta = tuple([known.get(name, base.array.shape) for name in plan.meta])
     return recorded(plan, (before, node), (), meta, base.array.shape, base.array.dtype)

@@ -12,7 +12,7 @@ from .buffers import Room
 from .judge import Reason
 from .providers import handed, received
 
-PATIENCE = 0.12                                      # seconds that a wrong result is given to change, to be called late
+PATIENCE, LOOK = 0.12, 0.005                         # seconds that a wrong result is given to change, to be called late; between two looks
 
 
 class Call:
@@ -64,14 +64,13 @@ class Call:
                 for i, r in enumerate(self.outputs) if (n := r.unwritten())]
 
     def changed(self, patience=0.0):
-        """Whether the results are no longer those that were there when the clock stopped; waits a while for that."""
-        end = watch.nanoseconds() + patience * 1e9
-        while True:
+        """Whether the results are no longer those that were there when the clock stopped; looks again and again for a while."""
+        for left in range(round(patience / LOOK), -1, -1):           # looks and not time, which may pass while this process stands still
             if any(a.shape != b.shape or a.tobytes() != b.tobytes() for a, b in zip(self.found, self.kept)):
                 return True
-            if watch.nanoseconds() >= end:
-                return False
-            watch.pause(0.005)
+            if left:
+                watch.pause(LOOK)
+        return False
 
     def spoil(self):
         """Overwrite results that nobody else holds, so that freed memory gives no right answers away."""

@@ -33,6 +33,9 @@ class Case:
             raise TypeError("a case's dtype is that of its floating-point inputs, one of "
                             f"{', '.join(n for n in EPS if n != 'tf32')}, not {self.dtype.name}; integers come from "
                             "minitorch.cases.integers(3, 4, high=10), --integers 3x4:10")
+        for what, amount in (("flops", flops), ("bytes", bytes)):
+            if amount is not None and not amount > 0:
+                raise ValueError(f"{what} must be above 0, not {amount}")
         self.name = name or " ".join(described(item) for item in self.items) or "no inputs"
         self.strided, self.scale, self.offset = False, 1.0, 0.0      # of normal numbers
         self.make, self.sizes = None, {}

@@ -183,10 +183,10 @@ def dtype_of(name):
 
 
 def case_of(*items, **how):
-    """A Case; Mistake where its dtype is none of a case."""
+    """A Case; Mistake where its dtype, or its work, is none of a case."""
     try:
         return Case(*items, **how)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise Mistake(str(error)) from error
 
 
@@ -205,10 +205,9 @@ def one_case(options, dtype, sizes):
         except ValueError as error:
             raise Mistake(str(error)) from None
     if not sizes:
-        made = case_of(*(item(option, text, {}) for option, text in options.inputs), dtype=dtype)
-        made.flops, made.bytes = work(options.flops, {}), work(options.bytes, {})
-        return made
-    case_of(dtype=dtype)
+        inputs = [item(option, text, {}) for option, text in options.inputs]
+        return case_of(*inputs, dtype=dtype, flops=work(options.flops, {}), bytes=work(options.bytes, {}))
+    case_of(dtype=dtype, flops=work(options.flops, sizes), bytes=work(options.bytes, sizes))
     return Case.of(lambda **s: tuple(item(option, text, s) for option, text in options.inputs), dtype=dtype,
                    flops=lambda **s: work(options.flops, s), bytes=lambda **s: work(options.bytes, s), **sizes)
 

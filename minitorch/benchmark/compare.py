@@ -44,6 +44,8 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         raise ValueError(f"ulps must be above 0, not {ulps}")
     if rounds is not None and rounds < 8:
         raise ValueError(f"{rounds} rounds are too few for an interval: at least 8")
+    if seed is not None and int(seed) < 0:
+        raise ValueError(f"seed must not be negative, and is {seed}")
     if strange := guard.replaced():
         raise RuntimeError(f"{', '.join(strange[:5])}: replaced before anything was compared; a figure that rests on it would be none")
     providers, cases, reference = as_providers(providers), as_cases(cases, dtype), Reference(reference)
@@ -58,6 +60,8 @@ def compare(providers, reference, cases, *, baseline=None, seconds=1.5, rounds=N
         raise ValueError(f"device must be 'cpu' or 'cuda', not {device!r}")
     known, start = {t: watch.work_of(t) for t in watch.threads()}, watch.nanoseconds()
     told = {**provenance.gathered(numbers.seed, device), "before": provenance.state(device)}
+    if known.keys() - {watch.this_thread()}:         # which may have to wait for a processor
+        watch.pause(max(0.0, watch.LOOK - (watch.nanoseconds() - start) * 1e-9))
     busy = watch.active(known, start)                # with work of the user's own, before anybody is called
     told["busy_threads"] = len(busy)
     with guard.Guard(reference.f, busy) as watching:

@@ -30,6 +30,7 @@ from . import watch
 CLOCKED = (time, np, np.linalg, np.random)
 MODULES = (time, np, np.linalg, np.random, gc, hashlib, mmap, io, contextlib, secrets, signal, threading, os, sys, cases, threads, blas)
 TENSOR = ("view", "detach", "numpy", "cpu", "data_ptr")      # of torch.Tensor: by which results are read
+CUPY = ("get", "set", "fill", "view", "reshape", "data", "record", "synchronize", "done", "launch", "begin_capture", "end_capture")
 ABSENT = object()
 
 
@@ -76,6 +77,11 @@ class Guard:
         if torch := sys.modules.get("torch"):
             self.keep(torch, "torch", {n: getattr(torch, n) for n in ("from_numpy", "from_dlpack", "Tensor") if hasattr(torch, n)})
             self.keep(torch.Tensor, "torch.Tensor", {n: vars(torch.Tensor).get(n, ABSENT) for n in TENSOR})
+        if cupy := sys.modules.get("cupy"):
+            for m, names in ((cupy, ("ndarray", "asarray", "empty", "from_dlpack")), (cupy.cuda, ("Event", "Stream", "Device", "get_elapsed_time"))):
+                self.keep(m, "cupy" if m is cupy else "cupy.cuda", {n: vars(m)[n] for n in names if n in vars(m)})
+            for c in (cupy.ndarray, cupy.cuda.Event, cupy.cuda.Stream):
+                self.keep(c, f"cupy.{c.__name__}", {n: vars(c).get(n, ABSENT) for n in CUPY})
         self.keep_helpers(self.reference)
         self.process, self.threads, self.start = process(), {t: watch.work_of(t) for t in watch.threads()}, watch.nanoseconds()
         return self

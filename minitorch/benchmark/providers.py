@@ -245,4 +245,7 @@ def evaluate(text, names):
         tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:
         raise ValueError(f"{text!r} is no expression: {error.msg}") from None
-    return value(tree)
+    try:
+        return value(tree)
+    except ZeroDivisionError:
+        raise ValueError(f"{text!r} divides by zero") from None

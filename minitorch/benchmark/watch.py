@@ -4,6 +4,8 @@ import os
 import threading
 import time
 
+import numpy as np
+
 nanoseconds = time.perf_counter_ns
 processor = time.process_time
 own_thread = time.thread_time
@@ -32,11 +34,18 @@ def threads():
 
 
 def work_of(thread):
-    """Nanoseconds that a thread has run so far; 0 once it is gone."""
+    """Nanoseconds that a thread has run so far, and that it has waited for a processor; 0 once it is gone."""
     try:
-        return int(first_line(f"{thread}/schedstat").split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0
+        ran, waited, *_ = first_line(f"{thread}/schedstat").split()
+        return np.array([int(ran), int(waited)])
+    except (OSError, ValueError):
+        return np.zeros(2, int)
+
+
+def worked(work, spent):
+    """How much of the time in which it could a thread has worked: where others have the processors, it waits and is no less busy for it."""
+    ran, waited = work
+    return float(ran / max(spent - waited, spent / 8))
 
 
 def first_line(path):
@@ -51,7 +60,7 @@ def this_thread():
 def active(known, since):
     """The threads of `known`, {thread: its work at that time}, that have worked since by more than chance, this one left out."""
     spent = nanoseconds() - since
-    return {t for t, before in known.items() if t != this_thread() and work_of(t) - before > BUSY * spent}
+    return {t for t, before in known.items() if t != this_thread() and worked(work_of(t) - before, spent) > BUSY}
 
 
 def works_alone(suspects, disturb=None, other=None):
@@ -71,7 +80,7 @@ def works_alone(suspects, disturb=None, other=None):
         while meanwhile and nanoseconds() - start < LOOK * 1e9:
             meanwhile()
         spent = nanoseconds() - start
-        now = {t: (work_of(t) - before) / spent for t, before in each.items()} if apart else {
+        now = {t: worked(work_of(t) - before, spent) for t, before in each.items()} if apart else {
             None: (processor() - own_thread() - used) * 1e9 / spent}
         found = {t: max(share, found.get(t, 0.0)) for t, share in now.items()}
     return found

@@ -68,8 +68,8 @@ class Check:
         p = self.problem
         ys = p.value(p.arrays)
         self.reports = [InputReport(n, tuple(a.shape), a.dtype.name) for n, a in zip(p.names, p.arrays)]
-        if p.returned_none:
-            self.judge_all(VACUOUS, "the function returned nothing")
+        if not ys:
+            self.judge_all(VACUOUS, "the function returned nothing" + (f" that has a derivative: {p.returned}" if p.returned != "NoneType" else ""))
         elif p.arrays and any(y.size for y in ys):
             self.judge(ys)
         for r, n in zip(self.reports, p.names):

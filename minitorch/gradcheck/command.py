@@ -148,8 +148,13 @@ def arrays(options):
         raise Mistake(f"--low {low:g} must be below --high {high:g}")
     if options.seed < 0:
         raise Mistake(f"--seed {options.seed} must not be negative")
+    if options.seed >= 2**64:
+        raise Mistake(f"--seed {options.seed} must be below 2 ** 64")
     dtype, rng = dtype_of(options.dtype), np.random.default_rng(options.seed)
-    return [drawn(option, text, options.domain, dtype, rng, (low, high) if given else None) for option, text in options.inputs]
+    try:
+        return [drawn(option, text, options.domain, dtype, rng, (low, high) if given else None) for option, text in options.inputs]
+    except (MemoryError, ValueError) as error:       # NumPy's, of a size that it cannot have
+        raise Mistake(f"inputs of these shapes cannot be made: {error}") from error
 
 
 def drawn(option, text, domain, dtype, rng, limits):

@@ -32,7 +32,7 @@ class Problem:
         self.arrays = [array_of(self.inputs[i]) for i in self.places]
         self.evaluations = self.pulls = 0            # of the function, and of its derivative
         self.wrote_to = set()                        # names of inputs that the function wrote to
-        self.returned_none = False                   # whether the function forgot to return its results
+        self.returned = ""                           # the type of what the function returned last
         self.wide = False                            # whether what is not differentiated is passed in float64 too
 
     def call(self, arrays):
@@ -52,7 +52,7 @@ class Problem:
         self.evaluations += 1
         copies = [laid_out(a, b) if fresh else like_layout(a) for a, b in zip(arrays, self.arrays)]
         returned = self.call(copies)
-        self.returned_none = returned is None
+        self.returned = type(returned).__name__
         results = flat(returned)
         refuse_complex(results, "result")
         ys = [array_of(y) for y in results if is_float_array(y)]

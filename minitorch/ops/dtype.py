@@ -127,8 +127,8 @@ clone_of.case(normal(3, 4))
 
 @composed
 def clone(input, *, memory_format=None):
-    """A copy in memory of its own, inside the graph."""
-    return clone_of(input)
+    """A copy in memory of its own, inside the graph; row by row where memory_format is contiguous_format."""
+    return contiguous_of(input) if getattr(memory_format, "name", None) == "contiguous_format" else clone_of(input)
 
 clone.case(normal(3, 4))
 clone.case(normal())
@@ -238,10 +238,8 @@ def copy_(self, src, non_blocking=False):
         src = wrap(np.asarray(src))
     if type(src.array) is not type(self.array):
         src = src.to(self.device)
-    if is_recorded(self, src):
-        return recorded_copy(self, src)
     views.refuse_overlaps(self, (src,), "copy_")
-    return put(self, src.array, "copy_")
+    return recorded_copy(self, src) if is_recorded(self, src) else put(self, src.array, "copy_")
 
 
 def fill_(self, value):

@@ -16,7 +16,6 @@ from ..convert import from_nested
 from ..tensor import Tensor, wrap
 from .masks import fill_number
 from .rows import in_range, put_rows, rows_of, slice_of
-from .strides import expand_to
 
 # ---- an index, taken apart -----------------------------------------------------------------------------------
 
@@ -237,8 +236,11 @@ def set_recorded(x, cut, picks, value):
     value = value if isinstance(value, Tensor) else wrap(xp(x.array).asarray(value, dtype=x.array.dtype))
     if not picks:
         fitted(region.array.shape, value.array)
+        check_writable(region, False, "__setitem__")
         value = leading_ones_off(value, region.ndim)
-        region.copy_(value if value.shape == region.shape else expand_to(value, shape=region.array.shape))
+        if value.counter is region.counter and value.array.shape != region.array.shape:
+            value = value.expand(region.array.shape)     # numbers of the same memory, each read for several places
+        region.copy_(value) if value.ndim else region.fill_(value)
         return
     refuse_other_dtype(region.array, picks, value)
     region, index, dim, count, _ = aligned(region, picks)

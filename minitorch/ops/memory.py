@@ -1,4 +1,6 @@
 """What a tensor's memory looks like: sizes, strides, offsets; and `as_strided`, which reads it in any other way."""
+import math
+
 import numpy as np
 
 from ..autograd.op import composed, op
@@ -18,6 +20,8 @@ def address(x):
 def stride_of(t):
     """For each axis how many elements lie between neighbours in memory."""
     a = getattr(t, "array", t)
+    if not a.size and not any(a.strides):            # as NumPy makes them
+        return tuple([math.prod([max(n, 1) for n in a.shape[i + 1:]]) for i in range(a.ndim)])
     return tuple([s // a.dtype.itemsize for s in a.strides])
 
 

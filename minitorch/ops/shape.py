@@ -4,10 +4,9 @@ import numpy as np
 from .. import dtypes
 from ..autograd.call import shares
 from ..autograd.op import composed, op
-from ..autograd.views import replay
 from ..cases import normal
 from ..tensor import wrap
-from ..copies import LARGE, copied, write
+from ..copies import LARGE, copied
 from .dims import axes, axis, sizes
 
 
@@ -253,27 +252,3 @@ def atleast_3d(*tensors):
 atleast_3d.case(normal())
 atleast_3d.case(normal(3))
 atleast_3d.case([normal(2, 3), normal(2, 3, 4)])
-
-
-# ---- what a write through a view does to its base -------------------------------------------------------------
-
-@op(home="")
-def overwrite(input, value, /, steps):
-    """`input` with the view that `steps` cut out replaced by `value`."""
-    y = copied(input)
-    write(replay(y, steps), value)
-    return y
-
-overwrite.vjp(lambda g, steps: overwrite(g, 0.0, steps),
-              lambda g, steps: replay(packed(g) if any(op.name == "as_strided" for op, _, _ in steps) else g, steps))
-overwrite.case(normal(3, 4), normal(2, 6), ((reshape_to.op, {"shape": (2, 6)}, None),))
-overwrite.case(normal(3, 4), normal(1), ((reshape_to.op, {"shape": (2, 2, 3)}, None), (view_as_shape.op, {"shape": (12,)}, None)))
-
-
-@op(view=True, home="")
-def packed(input, /):
-    """`input` in row-major order without gaps; itself where it is so already."""
-    return input if input.flags.c_contiguous else copied(input)
-
-packed.vjp(lambda g: g)
-packed.case(normal(3, 4))

@@ -9,7 +9,7 @@ import numpy as np
 UNARY = ["exp", "tanh", "sin", "cos", "sigmoid", "relu", "abs", "neg", "square", "sqrt_abs", "clone", "t_mul", "detach", "softmax"]
 BINARY = ["add", "sub", "mul", "div", "maximum", "where"]
 VIEWS = ["select", "slice", "step", "transpose", "view", "reshape", "unsqueeze", "squeeze", "expand", "narrow", "diagonal", "permute", "flatten",
-         "view_as_self",
+         "view_as_self", "flat_T",
          "unbind", "split", "chunk", "detach_view", "T"]
 WRITES = ["add_", "sub_", "mul_", "div_", "copy_", "zero_", "fill_", "exp_", "tanh_", "sigmoid_", "relu_", "clamp_", "neg_", "add_scalar_",
          "mul_scalar_",
@@ -56,13 +56,18 @@ def two(a):
 
 def alone(a):
     """a, or a copy where its elements share memory: PyTorch's writes there only warn, or fail in backward."""
-    return a.clone() if 0 in a.stride() else a
+    return a.clone().contiguous() if any(s == 0 and n > 1 for s, n in zip(a.stride(), a.shape)) else a
 
 
 def apart(b, a):
     """b, or a copy where it reads other places of a's memory: PyTorch refuses that for dense tensors, and else computes what ours never
     does, from half-written numbers."""
     return b.clone() if b is not a and b._base is not None and b._base is (a._base if a._base is not None else a) or a._base is b else b
+
+
+def other(b, a):
+    """b apart from a, or a copy of a itself: PyTorch leaves at once where a tensor is copied to itself."""
+    return b.clone() if b is a else apart(b, a)
 
 
 def axis(a, n):
@@ -82,15 +87,16 @@ DO = {
     "unsqueeze": lambda L, a, b, n: a.unsqueeze(n % (len(a.shape) + 1)), "squeeze": lambda L, a, b, n: a.squeeze(),
     "expand": lambda L, a, b, n: a.expand(2, *a.shape), "narrow": lambda L, a, b, n: a.narrow(axis(a, n), 0, 1),
     "diagonal": lambda L, a, b, n: a.diagonal(), "permute": lambda L, a, b, n: a.permute(*reversed(range(len(a.shape)))),
+    "flat_T": lambda L, a, b, n: a.permute(*reversed(range(len(a.shape)))).reshape(-1),
     "flatten": lambda L, a, b, n: a.flatten(), "view_as_self": lambda L, a, b, n: a.view_as(a), "unbind": lambda L, a, b, n: a.unbind(0)[0],
     "split": lambda L, a, b, n: a.split(1, axis(a, n))[-1], "chunk": lambda L, a, b, n: a.chunk(2)[0], "T": lambda L, a, b, n: a.mT,
     "detach_view": lambda L, a, b, n: no_grad_view(L, a),
     "add_": lambda L, a, b, n: a.add_(apart(b, a)), "sub_": lambda L, a, b, n: a.sub_(apart(b, a)), "mul_": lambda L, a, b, n: a.mul_(apart(b, a)),
-    "div_": lambda L, a, b, n: a.div_(b * b + 1), "copy_": lambda L, a, b, n: a.copy_(apart(b, a)), "zero_": lambda L, a, b, n: alone(a).zero_(),
+    "div_": lambda L, a, b, n: a.div_(b * b + 1), "copy_": lambda L, a, b, n: a.copy_(other(b, a)), "zero_": lambda L, a, b, n: alone(a).zero_(),
     "fill_": lambda L, a, b, n: alone(a).fill_(0.5), "exp_": lambda L, a, b, n: a.mul_(0.1).exp_(), "tanh_": lambda L, a, b, n: a.tanh_(),
     "sigmoid_": lambda L, a, b, n: a.sigmoid_(), "relu_": lambda L, a, b, n: a.relu_(), "clamp_": lambda L, a, b, n: a.clamp_(-0.6, 0.7),
     "neg_": lambda L, a, b, n: a.neg_(), "add_scalar_": lambda L, a, b, n: a.add_(0.25), "mul_scalar_": lambda L, a, b, n: a.mul_(0.75),
-    "setitem": lambda L, a, b, n: setitem(L, a, apart(b, a), 0), "setslice": lambda L, a, b, n: setitem(L, a, apart(b, a), slice(n % 2, None)),
+    "setitem": lambda L, a, b, n: setitem(L, a, other(b, a), 0), "setslice": lambda L, a, b, n: setitem(L, a, other(b, a), slice(n % 2, None)),
     "setmask": lambda L, a, b, n: setitem(L, alone(a), 0.3, a > 0.2), "setindex": lambda L, a, b, n: setitem(L, alone(a), 0.1, index_tensor(L, a, n)),
     "setnumber": lambda L, a, b, n: setitem(L, a, 0.7, -1),
     "no_grad_write": lambda L, a, b, n: no_grad_write(L, a, 0.2), "masked_fill_": lambda L, a, b, n: alone(a).masked_fill_(a > 0.5, 0.5),
@@ -151,8 +157,9 @@ class Program:
             self.log.append(f"r{len(self.regs)} = tensor{shape}, requires_grad={wants}")
             self.regs.append(pair)
             if wants and self.rng.random() < 0.8:     # so that in-place writes are allowed
-                self.log.append(f"r{len(self.regs)} = r{len(self.regs) - 1} * 1.25")
-                self.regs.append([t * 1.25 for t in pair])
+                columns = len(shape) > 1 and self.rng.random() < 0.3         # in memory column by column
+                self.log.append(f"r{len(self.regs)} = r{len(self.regs) - 1}{'.mT' if columns else ''} * 1.25")
+                self.regs.append([(t.mT if columns else t) * 1.25 for t in pair])
 
     def step(self):
         weights = np.array([w for _, w in KINDS], float)
@@ -169,6 +176,9 @@ class Program:
         self.log.append(f"r{len(self.regs)} = {name}(r{i}, r{j}, {n})")
         self.agree(outcome, name)
         if not isinstance(outcome[0], Exception):
+            if name not in (*VIEWS, *WRITES, "detach") and outcome[0].is_contiguous() != outcome[1].is_contiguous():
+                outcome = [t.clone(memory_format=lib.contiguous_format) for t, lib in zip(outcome, self.libs)]
+                self.log[-1] += "  (in memory NumPy's result lies in another order than PyTorch's: a copy)"
             if outcome[0] is not self.regs[i][0] and np.prod(outcome[0].shape) <= 200:
                 self.regs.append(outcome)
             else:

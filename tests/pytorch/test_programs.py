@@ -1,4 +1,4 @@
-"""A thousand random programs of ops, views and in-place writes: the same values and gradients as PyTorch, or both refuse.
+"""Random programs of ops, views and in-place writes, a thousand and some longer ones: the same values and gradients as PyTorch, or both refuse.
 
 Where PyTorch alone refuses, because it saved a value that ours does not need, it is run again with what it saved kept, and must agree.
 
@@ -23,6 +23,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")    # PyTorch's own
 def test_fifty_programs_agree(block):
     outcomes = collections.Counter(Program(seed, minitorch, torch).run() for seed in range(50 * block, 50 * block + 50))
     assert outcomes["gradients"] > 20                # most programs must reach the comparison
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_twenty_longer_programs_agree(block):
+    """In which views of views are written to, and what refuses once is met again."""
+    outcomes = collections.Counter(Program(seed, minitorch, torch, length=40).run() for seed in range(20 * block, 20 * block + 20))
+    assert outcomes["gradients"] + outcomes["both refuse"] > 15
 
 
 def main(count):
