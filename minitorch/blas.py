@@ -22,6 +22,7 @@ users, before, lock = 0, 1, threading.Lock()         # how many are within alone
 TINY, LARGE = 1 << 18, 1 << 24                       # multiplications: OpenBLAS itself uses one thread below; several pay above
 NARROW = 1 << 12                                     # numbers in the smallest of three matrices below which OpenBLAS is the faster one
 SMALL, COLUMNS = 10 ** 6, 32                         # multiplications that OpenBLAS takes on without copying; columns of a block
+FEW = 64                                             # rows for which a product of its own does not pay
 
 
 def find():
@@ -121,6 +122,26 @@ def some_columns(w, rows):
     if M % COLUMNS or rows * K * COLUMNS > SMALL or with_mkl(w.dtype):
         return np.ascontiguousarray(w)[None]
     return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
+
+
+def by_rows(a, b):
+    """a @ b of matrices: of so many rows at a time as OpenBLAS multiplies without copying, where b is small enough."""
+    rows = SMALL // max(1, b.size)
+    if rows < FEW or len(a) <= rows or type(a) is not np.ndarray:
+        return a @ b
+    y, b, end = np.empty((len(a), b.shape[1]), a.dtype), np.ascontiguousarray(b), len(a) - len(a) % rows
+    np.matmul(a[:end].reshape(-1, rows, a.shape[1]), b, out=y[:end].reshape(-1, rows, b.shape[1]))
+    np.matmul(a[end:], b, out=y[end:])
+    return y
+
+
+def by_columns(a, b):
+    """a @ b of stacks of matrices: a sum of products, of so many columns of a as OpenBLAS multiplies without copying."""
+    (n, k), m = a.shape[-2:], b.shape[-1]
+    columns = next((d for d in range(min(k, SMALL // max(1, n * m)), FEW, -1) if k % d == 0), k)
+    if columns == k or type(a) is not np.ndarray:
+        return a @ b
+    return (a.reshape(*a.shape[:-1], -1, columns).swapaxes(-2, -3) @ b.reshape(*b.shape[:-2], -1, columns, m)).sum(axis=-3)
 
 
 def product(a, b, bias=None):

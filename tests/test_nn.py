@@ -463,6 +463,7 @@ def test_modules_and_parameters_by_name_behave_like_a_dict():
 
 # ---- convolution and pooling against their definitions ------------------------------------------------------
 
+@pytest.mark.parametrize("small", [10 ** 6, 2000])   # multiplications of a product: several products for a block of images
 @pytest.mark.parametrize("shape, weight, slide, groups", [
     ((2, 3, 7, 6), (4, 3, 3, 2), Slide((1, 1), ((0, 0), (0, 0)), (1, 1)), 1),
     ((2, 3, 7, 6), (4, 3, 3, 2), Slide((2, 1), ((1, 2), (0, 1)), (1, 2)), 1),
@@ -470,9 +471,12 @@ def test_modules_and_parameters_by_name_behave_like_a_dict():
     ((2, 20, 5, 5), (4, 20, 3, 3), Slide((2, 2), ((3, 0), (-1, 1)), (1, 1)), 1),
     ((2, 6, 9), (4, 3, 3), Slide((3,), ((1, 1),), (2,)), 2),
     ((1, 2, 4, 5, 4), (3, 2, 2, 3, 2), Slide((1, 2, 1), ((0, 0), (1, 1), (0, 1)), (2, 1, 1)), 1)])
-def test_convolution_is_a_product_with_its_windows(shape, weight, slide, groups, monkeypatch):
+def test_convolution_is_a_product_with_its_windows(shape, weight, slide, groups, small, monkeypatch):
+    from minitorch import blas
     from minitorch.ops import columns, conv
     monkeypatch.setattr(columns, "np_block", 500)    # several blocks of images
+    monkeypatch.setattr(blas, "SMALL", small)
+    monkeypatch.setattr(blas, "FEW", 2)
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=shape), rng.normal(size=weight)
     y = conv.convolution(x, w, None, slide, groups)

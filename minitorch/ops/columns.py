@@ -18,9 +18,11 @@ class Columns:
     Otherwise (n, groups, C / groups * taps, positions), for few channels and for groups.  There, with stride 1, rows of
     positions stay as long as the padded rows of the images, so that all rows are copied as one run: `wide` positions, of which
     the last few of each row mean nothing.
+
+    weights: how many numbers every block is multiplied with; a product begins by reading them all, which a block of as many is worth.
     """
 
-    def __init__(self, x, kernel, slide, groups):
+    def __init__(self, x, kernel, slide, groups, weights=0):
         self.x, self.kernel, self.slide, self.groups = x, tuple(kernel), slide, groups
         C, size = x.shape[1], x.shape[2:]
         self.out = self.wide = out = slide.positions(size, kernel)
@@ -30,8 +32,9 @@ class Columns:
         self.last = groups == 1 and not self.plain and run > (2 * out[-1] if near else 4)
         if near and not self.last and not self.plain:
             self.wide = (*out[:-1], self.shape[-1])
-        block = np_block if type(x).__module__ == "numpy" else device_block
-        self.n = max(1, min(x.shape[0], block // max(1, C * prod(kernel) * prod(self.wide))))
+        block = device_block if type(x) is not np.ndarray else max(np_block, weights) if self.last else np_block // 2      # each image by itself
+        n = max(1, min(x.shape[0], block // max(1, C * prod(kernel) * prod(self.wide))))
+        self.n = -(-x.shape[0] // -(-x.shape[0] // n)) if x.shape[0] else 1            # of nearly one size
 
     def __iter__(self):
         x, lib, n, k = self.x, xp(self.x), self.n, len(self.kernel)
