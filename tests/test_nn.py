@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch import nn
+from minitorch import backends, nn
 from minitorch.nn import functional as F
 from minitorch.ops.windows import Slide, unwindows, windows
 
@@ -489,6 +489,26 @@ def test_convolution_is_a_product_with_its_windows(shape, weight, slide, groups,
     total = (y * g).sum()
     np.testing.assert_allclose((x * conv.convolution_input(g, w, None, shape[2:], slide, groups)).sum(), total, rtol=1e-11)
     np.testing.assert_allclose((w * conv.convolution_weight(x, g, weight[2:], slide, groups)).sum(), total, rtol=1e-11)
+
+
+@pytest.mark.parametrize("offset", [0, 0.5, 30, 1000])
+def test_layer_norm_far_from_zero_is_as_exact_as_the_mean(offset):
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=(2, 40, 200))
+    x[::2] += offset
+    x = x.astype("f4").astype("f8")
+    w, b = rng.normal(size=(2, 200))
+
+    def found(dtype):
+        leaves = [minitorch.tensor(a.astype(dtype), requires_grad=True) for a in (x, w, b)]
+        with backends.using(loops="never"):
+            y = F.layer_norm(leaves[0], (200,), leaves[1], leaves[2])
+            y.backward(minitorch.tensor(g.astype(dtype)))
+        return [y.detach().numpy(), *[v.grad.numpy() for v in leaves]]
+    centred = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(found("f8")[0], centred * w + b, rtol=1e-9, atol=1e-9)
+    for single, double in zip(found("f4"), found("f8")):
+        np.testing.assert_allclose(single, double, rtol=0, atol=2e-7 * (8 + offset) * np.abs(double).max())
 
 
 def test_unwindows_is_the_transpose_of_windows():
