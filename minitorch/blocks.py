@@ -21,7 +21,6 @@ from . import blas, threads
 
 LARGE = 1 << 19                                      # numbers from which elementwise ops are worth it
 ALONE, SHARED = 1 << 16, 1 << 18                     # numbers of a block, for one thread and for several
-LINE = 64                                            # bytes that a processor reads or writes at once
 
 
 def by_blocks(part, n, width=1, larger=1):
@@ -52,15 +51,6 @@ def by_slices(part, x, axis=0, larger=1):
     """by_blocks for what lies along an axis of `x`; all at once for a GPU."""
     n = x.shape[axis]
     return by_blocks(part, n, x.size // max(n, 1), larger) if type(x) is np.ndarray else [part(slice(0, n))]
-
-
-def aligned(x):
-    """An empty array like x.  NumPy's starts on a cache line: its functions of two arrays take twice as long to write across such lines."""
-    if type(x) is not np.ndarray:
-        return x.copy()
-    bytes = np.empty(x.nbytes + LINE, "u1")
-    start = -bytes.__array_interface__["data"][0] % LINE
-    return bytes[start:start + x.nbytes].view(x.dtype).reshape(x.shape)
 
 
 def in_blocks(f):

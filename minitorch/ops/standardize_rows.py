@@ -6,9 +6,11 @@ matrices make such numbers into arrays, which NumPy multiplies twice as fast as 
 """
 from math import prod
 
+import numpy as np
+
 from ..autograd.op import keep, op
 from ..backend import xp
-from ..blocks import aligned, by_slices
+from ..blocks import by_slices
 from ..cases import normal, positive
 
 
@@ -30,23 +32,22 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
     x = input.reshape(prod(input.shape[:-axes]), D)
     y, rstd = lib.empty(x.shape, x.dtype), lib.empty((len(x), 1), x.dtype)
     mean = lib.empty_like(rstd) if centre else None
-    lines = lined(x, weight, bias)
+    lines, columns = lined(x, weight, bias), lib.ones((len(x), 4), x.dtype)          # 1, rstd, -mean rstd, 1
 
     def normalize(rows):
-        part, there, r, m = x[rows], y[rows], rstd[rows], 0
-        var = row_products(part, part) / max(D, 1)
+        part, r, m = x[rows], rstd[rows], 0
         if centre:
             mean[rows] = m = row_sums(part) / max(D, 1)
-            var -= m * m
-            if not (var > m * m).all():              # lest digits cancel
-                part, m = part - m, 0
-                var = row_products(part, part) / max(D, 1)
+        var = row_products(part, part) / max(D, 1) - m * m
+        if centre and not (var > m * m).all():       # lest digits cancel
+            part, m = part - m, 0
+            var = row_products(part, part) / max(D, 1)
         r[...] = 1 / lib.sqrt(var + eps)
-        columns = columned(r, -m * r)
-        lib.matmul(columns[:, :2], lines[:2], out=there)
-        there *= part
-        if centre or bias is not None:
-            there += columns[:, 2:] @ lines[1:]
+        c = columns[rows]
+        c[:, 1:2], c[:, 2:3] = r, -m * r
+        scaled = c[:, :2] @ lines[:2]
+        scaled *= part
+        lib.add(scaled, c[:, 2:] @ lines[1:], out=y[rows])
 
     by_slices(normalize, x)
     return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
@@ -79,27 +80,26 @@ def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1
     if rstd is None:
         mean = row_sums(x) / max(D, 1) if centre else None
         rstd = 1 / lib.sqrt(((x if mean is None else x - mean) ** 2).mean(axis=1, keepdims=True) + eps)
-    gx, lines = lib.empty(x.shape, x.dtype) if 0 in wanted else None, lined(x, weight)
+    gx, lines, columns = lib.empty(x.shape, x.dtype) if 0 in wanted else None, lined(x, weight), lib.ones((len(x), 4), x.dtype)
+    far = mean is not None and not (mean * mean * rstd * rstd < 1).all()
+    near = lib.zeros_like(rstd) if far or mean is None else mean           # the mean of x, or of x - mean lest digits cancel
+    columns[:, 1:2], columns[:, 2:3] = rstd, -near * rstd
 
     def differentiate(rows):
         """These rows of gx; what they add to the gradients of weight and bias."""
-        part, dy, r, m = x[rows], g[rows], rstd[rows], 0
-        if mean is not None:
-            m = mean[rows]
-            if not (m * m * r * r < 1).all():        # lest digits cancel
-                part, m = part - m, 0
-        y, columns = lib.multiply(part, dy, out=aligned(part)), columned(r, -m * r)
-        gw, gb = columns[:, 2:].T @ dy               # sums over (x - mean) rstd dy = y rstd - mean rstd dy, and over dy
+        part, dy, m, r, c = x[rows] - mean[rows] if far else x[rows], g[rows], near[rows], rstd[rows], columns[rows]
+        y = part * dy
+        gw, gb = c[:, 2:].T @ dy                     # sums over (x - mean) rstd dy = y rstd - mean rstd dy, and over dy
         gw += r[:, 0] @ y
         if gx is not None:
-            there, total = gx[rows], (dy @ lines[1]).reshape(-1, 1)
+            total = (dy @ lines[1]).reshape(-1, 1)
             factor = ((y @ lines[1]).reshape(-1, 1) - m * total) * (r * r * r / -D)
-            lib.matmul(columns[:, :2], lines[:2], out=there)
-            there *= dy
+            scaled = c[:, :2] @ lines[:2]
+            scaled *= dy
             lib.multiply(part, factor, out=y)
             if mean is not None:
                 y -= total * r / D + factor * m
-            there += y
+            lib.add(scaled, y, out=gx[rows])
         return gw, gb
 
     gw, gb = (sum(found[1:], found[0]) for found in zip(*by_slices(differentiate, x)))
@@ -134,19 +134,12 @@ def _(kernels, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, ce
 
 
 def lined(x, weight=None, bias=None):
-    """Zeros, the weight and the bias, as lines of a matrix: NumPy leaves products of a single line to no library."""
+    """Zeros, the weight and the bias, as lines of a matrix: a product with a single line NumPy would compute without BLAS."""
     lines = xp(x).zeros((3, prod(x.shape[1:])), x.dtype)
     lines[1] = 1 if weight is None else weight.reshape(-1)
     if bias is not None:
         lines[2] = bias.reshape(-1)
     return lines
-
-
-def columned(r, shift):
-    """1, r, shift, 1, as columns of a matrix: the first two times lines[:2] are r weight, the others times lines[1:] shift weight + bias."""
-    columns = xp(r).ones((len(r), 4), r.dtype)
-    columns[:, 1:2], columns[:, 2:3] = r, shift
-    return columns
 
 
 def row_sums(x):
@@ -156,7 +149,7 @@ def row_sums(x):
 
 def row_products(x, y):
     """The sum over each row of x * y, as a column."""
-    return xp(x).einsum("ij,ij->i", x, y).reshape(-1, 1)
+    return (np.vecdot(x, y) if type(x) is np.ndarray else xp(x).einsum("ij,ij->i", x, y)).reshape(-1, 1)
 
 
 normalize_layer.case(normal(4, 3), normal(3), normal(3))
