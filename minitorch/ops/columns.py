@@ -20,9 +20,10 @@ class Columns:
     the last few of each row mean nothing.
 
     weights: how many numbers every block is multiplied with; a product begins by reading them all, which a block of as many is worth.
+    copied: whether columns are asked for, and not `windows` alone.
     """
 
-    def __init__(self, x, kernel, slide, groups, weights=0):
+    def __init__(self, x, kernel, slide, groups, weights=0, copied=True):
         self.x, self.kernel, self.slide, self.groups = x, tuple(kernel), slide, groups
         C, size = x.shape[1], x.shape[2:]
         self.out = self.wide = out = slide.positions(size, kernel)
@@ -33,28 +34,35 @@ class Columns:
         if near and not self.last and not self.plain:
             self.wide = (*out[:-1], self.shape[-1])
         block = device_block if type(x) is not np.ndarray else max(np_block, weights) if self.last else np_block // 2      # each image by itself
-        n = max(1, min(x.shape[0], block // max(1, C * prod(kernel) * prod(self.wide))))
+        n = max(1, min(x.shape[0], block // max(1, C * (prod(kernel) if copied else 1) * prod(self.wide))))
         self.n = -(-x.shape[0] // -(-x.shape[0] // n)) if x.shape[0] else 1            # of nearly one size
 
     def __iter__(self):
-        x, lib, n, k = self.x, xp(self.x), self.n, len(self.kernel)
-        N, C, G, taps = x.shape[0], x.shape[1], self.groups, prod(self.kernel)
+        x, lib, k = self.x, xp(self.x), len(self.kernel)
+        N, C, G, taps, columns = x.shape[0], x.shape[1], self.groups, prod(self.kernel), None
         if self.plain:
             yield slice(N), x.reshape(N, G, C // G, prod(self.out))
             return
+        for images, view in self.windows():
+            if self.last:
+                view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)             # (n, *out, *kernel, C)
+            columns = lib.empty(view.shape, x.dtype) if columns is None else columns
+            m = len(view)
+            columns[:m] = view
+            yield images, columns[:m].reshape((-1, taps * C) if self.last else (m, G, C // G * taps, prod(self.wide)))
+
+    def windows(self):
+        """What the windows see, not copied: (slice of images, (n, C, *kernel, *wide))."""
+        x, lib, n, N, C = self.x, xp(self.x), self.n, *self.x.shape[:2]
         (inner, kept), tail = inside(x.shape[2:], self.slide.padding), self.slide.dilation[-1] * (self.kernel[-1] - 1)
         room = lib.zeros(n * C * prod(self.shape) + tail, x.dtype)[:n * C * prod(self.shape)]       # tail: what the last wide row sees
         room = room.reshape(n, *self.shape, C) if self.last else room.reshape(n, C, *self.shape)
         images = lib.moveaxis(room, -1, 1) if self.last else room          # (n, C, *shape)
-        view = window_view(images, self.kernel, self.wide, self.slide)     # (n, C, *kernel, *wide)
-        if self.last:
-            view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)                 # (n, *out, *kernel, C)
-        columns = lib.empty(view.shape, x.dtype)
+        view = window_view(images, self.kernel, self.wide, self.slide)
         for i in range(0, N, n):
             m = min(n, N - i)
             images[(slice(m), slice(None), *inner)] = x[(slice(i, i + m), slice(None), *kept)]
-            columns[:m] = view[:m]
-            yield slice(i, i + m), columns[:m].reshape((-1, taps * C) if self.last else (m, G, C // G * taps, prod(self.wide)))
+            yield slice(i, i + m), view[:m]
 
 
 def by_images(part, x, work):

@@ -8,6 +8,8 @@ Each is a matrix product with the columns that the windows see (columns.py), for
 """
 from math import prod
 
+from numpy import ndindex
+
 from .. import blas
 from ..autograd.op import composed, op
 from ..backend import xp
@@ -94,6 +96,8 @@ def unwound(columns, kernel, size, slide):
 def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
     """The transpose of convolution in its weight: (N, C, *size), (N, M, *positions) -> (M, C / groups, *kernel)."""
     lib, (_, M, *out), taps = xp(input), other.shape, input.shape[1] // groups * prod(kernel)
+    if groups == M == input.shape[1] > 1:
+        return channel_weight(input, other, kernel, slide)
     last = Columns(input, kernel, slide, groups).last
     shape = (M, taps) if last else (groups, taps, M // groups)
 
@@ -115,6 +119,22 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
         y += other_images
     y = lib.moveaxis(y.reshape(M, *kernel, -1), -1, 1) if last else y.swapaxes(1, 2).reshape(M, -1, *kernel)
     return lib.ascontiguousarray(y)
+
+
+def channel_weight(x, g, kernel, slide):
+    """convolution_weight of every channel by itself: for each tap the products of what it sees, which is not copied, with g."""
+    lib = xp(x)
+
+    def part(start, stop):
+        seen, y = Columns(x[start:stop], kernel, slide, x.shape[1], copied=False), lib.zeros((x.shape[1], 1, *kernel), x.dtype)
+        for images, view in seen.windows():                                # (n, C, *kernel, *wide)
+            wide = lib.zeros((*view.shape[:2], *seen.wide), x.dtype)
+            wide[..., :g.shape[-1]] = g[start:stop][images]
+            for tap in ndindex(kernel):
+                it = view[(slice(None), slice(None), *tap)].reshape(*view.shape[:2], -1)
+                y[(slice(None), 0, *tap)] += lib.einsum("ncp,ncp->nc", it, wide.reshape(it.shape)).sum(axis=0)
+        return y
+    return sum(by_images(part, x, prod(g.shape[1:]) * prod(kernel)))
 
 
 def over_positions(g):
