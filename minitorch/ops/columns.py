@@ -19,7 +19,7 @@ class Columns:
     positions stay as long as the padded rows of the images, so that all rows are copied as one run: `wide` positions, of which
     the last few of each row mean nothing.
 
-    weights: how many numbers every block is multiplied with; a product begins by reading them all, which a block of as many is worth.
+    weights: how many numbers every block is multiplied with; a product begins by copying them all, which a block of as many is worth.
     copied: whether columns are asked for, and not `windows` alone.
     """
 
@@ -33,7 +33,9 @@ class Columns:
         self.last = groups == 1 and not self.plain and run > (2 * out[-1] if near else 4)
         if near and not self.last and not self.plain:
             self.wide = (*out[:-1], self.shape[-1])
-        block = device_block if type(x) is not np.ndarray else max(np_block, weights) if self.last else np_block // 2      # each image by itself
+        block = device_block
+        if type(x) is np.ndarray:                    # where not last, each image is a product by itself: more in cache is no use
+            block = max(np_block, min(weights, 4 * np_block)) if self.last else np_block // 2
         n = max(1, min(x.shape[0], block // max(1, C * (prod(kernel) if copied else 1) * prod(self.wide))))
         self.n = -(-x.shape[0] // -(-x.shape[0] // n)) if x.shape[0] else 1            # of nearly one size
 
@@ -53,7 +55,8 @@ class Columns:
 
     def windows(self):
         """What the windows see, not copied: (slice of images, (n, C, *kernel, *wide))."""
-        x, lib, n, N, C = self.x, xp(self.x), self.n, *self.x.shape[:2]
+        x, lib, n = self.x, xp(self.x), self.n
+        N, C = x.shape[:2]
         (inner, kept), tail = inside(x.shape[2:], self.slide.padding), self.slide.dilation[-1] * (self.kernel[-1] - 1)
         room = lib.zeros(n * C * prod(self.shape) + tail, x.dtype)[:n * C * prod(self.shape)]       # tail: what the last wide row sees
         room = room.reshape(n, *self.shape, C) if self.last else room.reshape(n, C, *self.shape)
