@@ -23,6 +23,7 @@ TINY, LARGE = 1 << 18, 1 << 24                       # multiplications: OpenBLAS
 NARROW = 1 << 12                                     # numbers in the smallest of three matrices below which OpenBLAS is the faster one
 SHORT, PIECE, WORTH = 1 << 8, 1 << 14, 1 << 18       # rows, and numbers, that are added up at a time; numbers worth another thread
 SMALL, COLUMNS = 10 ** 6, 32                         # multiplications that OpenBLAS takes on without copying; columns of a block
+FEW = 64                                             # rows for which a product of its own does not pay
 
 
 def find():
@@ -148,6 +149,26 @@ def rows_weighed(v, m):
     with alone():
         threads.run(part, len(sums), least=1 + WORTH // (n * columns))
     return sums.sum(0, dtype="f8").astype(F32)
+
+
+def by_rows(a, b):
+    """a @ b of matrices: of so many rows at a time as OpenBLAS multiplies without copying, where b is small enough."""
+    rows = SMALL // max(1, b.size)
+    if rows < FEW or len(a) <= rows or type(a) is not np.ndarray:
+        return a @ b
+    y, b, end = np.empty((len(a), b.shape[1]), a.dtype), np.ascontiguousarray(b), len(a) - len(a) % rows
+    np.matmul(a[:end].reshape(-1, rows, a.shape[1]), b, out=y[:end].reshape(-1, rows, b.shape[1]))
+    np.matmul(a[end:], b, out=y[end:])
+    return y
+
+
+def by_columns(a, b):
+    """a @ b of stacks of matrices: a sum of products, of so many columns of a as OpenBLAS multiplies without copying."""
+    (n, k), m = a.shape[-2:], b.shape[-1]
+    columns = next((d for d in range(min(k, SMALL // max(1, n * m)), FEW, -1) if k % d == 0), k)
+    if columns == k or type(a) is not np.ndarray:
+        return a @ b
+    return (a.reshape(*a.shape[:-1], -1, columns).swapaxes(-2, -3) @ b.reshape(*b.shape[:-2], -1, columns, m)).sum(axis=-3)
 
 
 def product(a, b, bias=None):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch import nn
+from minitorch import backends, nn
 from minitorch.nn import functional as F
 from minitorch.ops.windows import Slide, unwindows, windows
 
@@ -463,6 +463,7 @@ def test_modules_and_parameters_by_name_behave_like_a_dict():
 
 # ---- convolution and pooling against their definitions ------------------------------------------------------
 
+@pytest.mark.parametrize("small", [10 ** 6, 2000])   # multiplications of a product: several products for a block of images
 @pytest.mark.parametrize("shape, weight, slide, groups", [
     ((2, 3, 7, 6), (4, 3, 3, 2), Slide((1, 1), ((0, 0), (0, 0)), (1, 1)), 1),
     ((2, 3, 7, 6), (4, 3, 3, 2), Slide((2, 1), ((1, 2), (0, 1)), (1, 2)), 1),
@@ -470,9 +471,12 @@ def test_modules_and_parameters_by_name_behave_like_a_dict():
     ((2, 20, 5, 5), (4, 20, 3, 3), Slide((2, 2), ((3, 0), (-1, 1)), (1, 1)), 1),
     ((2, 6, 9), (4, 3, 3), Slide((3,), ((1, 1),), (2,)), 2),
     ((1, 2, 4, 5, 4), (3, 2, 2, 3, 2), Slide((1, 2, 1), ((0, 0), (1, 1), (0, 1)), (2, 1, 1)), 1)])
-def test_convolution_is_a_product_with_its_windows(shape, weight, slide, groups, monkeypatch):
+def test_convolution_is_a_product_with_its_windows(shape, weight, slide, groups, small, monkeypatch):
+    from minitorch import blas
     from minitorch.ops import columns, conv
     monkeypatch.setattr(columns, "np_block", 500)    # several blocks of images
+    monkeypatch.setattr(blas, "SMALL", small)
+    monkeypatch.setattr(blas, "FEW", 2)
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=shape), rng.normal(size=weight)
     y = conv.convolution(x, w, None, slide, groups)
@@ -485,6 +489,26 @@ def test_convolution_is_a_product_with_its_windows(shape, weight, slide, groups,
     total = (y * g).sum()
     np.testing.assert_allclose((x * conv.convolution_input(g, w, None, shape[2:], slide, groups)).sum(), total, rtol=1e-11)
     np.testing.assert_allclose((w * conv.convolution_weight(x, g, weight[2:], slide, groups)).sum(), total, rtol=1e-11)
+
+
+@pytest.mark.parametrize("offset", [0, 0.5, 30, 1000])
+def test_layer_norm_far_from_zero_is_as_exact_as_the_mean(offset):
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=(2, 40, 200))
+    x[::2] += offset
+    x = x.astype("f4").astype("f8")
+    w, b = rng.normal(size=(2, 200))
+
+    def found(dtype):
+        leaves = [minitorch.tensor(a.astype(dtype), requires_grad=True) for a in (x, w, b)]
+        with backends.using(loops="never"):
+            y = F.layer_norm(leaves[0], (200,), leaves[1], leaves[2])
+            y.backward(minitorch.tensor(g.astype(dtype)))
+        return [y.detach().numpy(), *[v.grad.numpy() for v in leaves]]
+    centred = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(found("f8")[0], centred * w + b, rtol=1e-9, atol=1e-9)
+    for single, double in zip(found("f4"), found("f8")):
+        np.testing.assert_allclose(single, double, rtol=0, atol=2e-7 * (8 + offset) * np.abs(double).max())
 
 
 def test_unwindows_is_the_transpose_of_windows():

@@ -18,9 +18,12 @@ class Columns:
     Otherwise (n, groups, C / groups * taps, positions), for few channels and for groups.  There, with stride 1, rows of
     positions stay as long as the padded rows of the images, so that all rows are copied as one run: `wide` positions, of which
     the last few of each row mean nothing.
+
+    weights: how many numbers every block is multiplied with; a product begins by copying them all, which a block of as many is worth.
+    copied: whether columns are asked for, and not `windows` alone.
     """
 
-    def __init__(self, x, kernel, slide, groups):
+    def __init__(self, x, kernel, slide, groups, weights=0, copied=True):
         self.x, self.kernel, self.slide, self.groups = x, tuple(kernel), slide, groups
         C, size = x.shape[1], x.shape[2:]
         self.out = self.wide = out = slide.positions(size, kernel)
@@ -30,28 +33,39 @@ class Columns:
         self.last = groups == 1 and not self.plain and run > (2 * out[-1] if near else 4)
         if near and not self.last and not self.plain:
             self.wide = (*out[:-1], self.shape[-1])
-        block = np_block if type(x).__module__ == "numpy" else device_block
-        self.n = max(1, min(x.shape[0], block // max(1, C * prod(kernel) * prod(self.wide))))
+        block = device_block
+        if type(x) is np.ndarray:                    # where not last, each image is a product by itself: more in cache is no use
+            block = max(np_block, min(weights, 4 * np_block)) if self.last else np_block // 2
+        n = max(1, min(x.shape[0], block // max(1, C * (prod(kernel) if copied else 1) * prod(self.wide))))
+        self.n = -(-x.shape[0] // -(-x.shape[0] // n)) if x.shape[0] else 1            # of nearly one size
 
     def __iter__(self):
-        x, lib, n, k = self.x, xp(self.x), self.n, len(self.kernel)
-        N, C, G, taps = x.shape[0], x.shape[1], self.groups, prod(self.kernel)
+        x, lib, k = self.x, xp(self.x), len(self.kernel)
+        N, C, G, taps, columns = x.shape[0], x.shape[1], self.groups, prod(self.kernel), None
         if self.plain:
             yield slice(N), x.reshape(N, G, C // G, prod(self.out))
             return
+        for images, view in self.windows():
+            if self.last:
+                view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)             # (n, *out, *kernel, C)
+            columns = lib.empty(view.shape, x.dtype) if columns is None else columns
+            m = len(view)
+            columns[:m] = view
+            yield images, columns[:m].reshape((-1, taps * C) if self.last else (m, G, C // G * taps, prod(self.wide)))
+
+    def windows(self):
+        """What the windows see, not copied: (slice of images, (n, C, *kernel, *wide))."""
+        x, lib, n = self.x, xp(self.x), self.n
+        N, C = x.shape[:2]
         (inner, kept), tail = inside(x.shape[2:], self.slide.padding), self.slide.dilation[-1] * (self.kernel[-1] - 1)
         room = lib.zeros(n * C * prod(self.shape) + tail, x.dtype)[:n * C * prod(self.shape)]       # tail: what the last wide row sees
         room = room.reshape(n, *self.shape, C) if self.last else room.reshape(n, C, *self.shape)
         images = lib.moveaxis(room, -1, 1) if self.last else room          # (n, C, *shape)
-        view = window_view(images, self.kernel, self.wide, self.slide)     # (n, C, *kernel, *wide)
-        if self.last:
-            view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)                 # (n, *out, *kernel, C)
-        columns = lib.empty(view.shape, x.dtype)
+        view = window_view(images, self.kernel, self.wide, self.slide)
         for i in range(0, N, n):
             m = min(n, N - i)
             images[(slice(m), slice(None), *inner)] = x[(slice(i, i + m), slice(None), *kept)]
-            columns[:m] = view[:m]
-            yield slice(i, i + m), columns[:m].reshape((-1, taps * C) if self.last else (m, G, C // G * taps, prod(self.wide)))
+            yield slice(i, i + m), view[:m]
 
 
 def by_images(part, x, work):

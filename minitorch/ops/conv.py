@@ -8,6 +8,8 @@ Each is a matrix product with the columns that the windows see (columns.py), for
 """
 from math import prod
 
+from numpy import ndindex
+
 from .. import blas
 from ..autograd.op import composed, op
 from ..backend import xp
@@ -23,13 +25,13 @@ def convolve(x, w, bias, slide, groups):
     y = lib.empty((len(x), M, *out), x.dtype)
 
     def part(start, stop):
-        seen, here = Columns(x[start:stop], w.shape[2:], slide, groups), y[start:stop]
+        seen, here = Columns(x[start:stop], w.shape[2:], slide, groups, w.size), y[start:stop]
         if seen.last:
             filters = lib.moveaxis(w, 1, -1).reshape(M, -1).swapaxes(0, 1)                          # (taps * C, M)
         else:
-            filters = w.reshape(groups, M // groups, -1)
+            filters = lib.ascontiguousarray(w.reshape(groups, M // groups, -1))
         for images, block in seen:
-            found = block @ filters if seen.last else filters @ block      # (n * positions, M); (n, G, M / G, wide)
+            found = blas.by_rows(block, filters) if seen.last else filters @ block                 # (n * positions, M); (n, G, M / G, wide)
             if bias is not None:
                 found += bias if seen.last else bias.reshape(groups, -1, 1)
             if seen.last:
@@ -93,26 +95,46 @@ def unwound(columns, kernel, size, slide):
 @op(numbers="promote", home="")
 def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
     """The transpose of convolution in its weight: (N, C, *size), (N, M, *positions) -> (M, C / groups, *kernel)."""
-    lib, (_, M, *out), shape = xp(input), other.shape, (groups, other.shape[1] // groups, input.shape[1] // groups * prod(kernel))
+    lib, (_, M, *out), taps = xp(input), other.shape, input.shape[1] // groups * prod(kernel)
+    if groups == M == input.shape[1] > 1:
+        return channel_weight(input, other, kernel, slide)
     last = Columns(input, kernel, slide, groups).last
+    shape = (M, taps) if last else (groups, taps, M // groups)
 
     def part(start, stop):
-        seen, y = Columns(input[start:stop], kernel, slide, groups), lib.zeros(shape, input.dtype)
+        y = None
+        seen = Columns(input[start:stop], kernel, slide, groups, M * taps)
         for images, block in seen:
             g = other[start:stop][images]
             if last:                                                       # one product for the whole block
-                y[0] += g.reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
-                continue
-            if seen.wide != seen.out:
-                g = padded(g, ((0, 0),) * (len(out) - 1) + ((0, seen.wide[-1] - out[-1]),))
-            y += (g.reshape(-1, groups, M // groups, block.shape[-1]) @ block.swapaxes(-1, -2)).sum(axis=0)
-        return y
-    y, *others = by_images(part, input, prod(shape) * prod(out))
+                found = g.reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
+            else:
+                wide = lib.zeros((len(g), groups, *seen.wide, M // groups), g.dtype)
+                wide[..., :out[-1], :] = lib.moveaxis(g.reshape(-1, groups, M // groups, *out), 2, -1)
+                found = blas.by_columns(block, wide.reshape(len(g), groups, -1, M // groups)).sum(axis=0)
+            y = found if y is None else lib.add(y, found, out=y)
+        return lib.zeros(shape, input.dtype) if y is None else y
+    y, *others = by_images(part, input, M * taps * prod(out))
     for other_images in others:
         y += other_images
-    if last:
-        return lib.ascontiguousarray(lib.moveaxis(y.reshape(M, *kernel, -1), -1, 1))
-    return y.reshape(M, -1, *kernel)
+    y = lib.moveaxis(y.reshape(M, *kernel, -1), -1, 1) if last else y.swapaxes(1, 2).reshape(M, -1, *kernel)
+    return lib.ascontiguousarray(y)
+
+
+def channel_weight(x, g, kernel, slide):
+    """convolution_weight of every channel by itself: for each tap the products of what it sees, which is not copied, with g."""
+    lib = xp(x)
+
+    def part(start, stop):
+        seen, y = Columns(x[start:stop], kernel, slide, x.shape[1], copied=False), lib.zeros((x.shape[1], 1, *kernel), x.dtype)
+        for images, view in seen.windows():                                # (n, C, *kernel, *wide)
+            wide = lib.zeros((*view.shape[:2], *seen.wide), x.dtype)
+            wide[..., :g.shape[-1]] = g[start:stop][images]
+            for tap in ndindex(kernel):
+                it = view[(slice(None), slice(None), *tap)].reshape(*view.shape[:2], -1)
+                y[(slice(None), 0, *tap)] += lib.einsum("ncp,ncp->nc", it, wide.reshape(it.shape)).sum(axis=0)
+        return y
+    return sum(by_images(part, x, prod(g.shape[1:]) * prod(kernel)))
 
 
 def over_positions(g):

@@ -8,7 +8,7 @@ from ..cases import normal
 from .activation import by, floats_only, in_place
 from .exponential import exp
 from .sigmoid import over_sigmoid, sigmoid, softplus
-from .special import erf_array, room
+from .special import erf_of, room
 from .trigonometric import tanh
 
 
@@ -115,33 +115,32 @@ def in_tanh(x, square):
     return square
 
 
-def probability(x, approximate):
+def probability(x, approximate, out=None):
     """GELU's factor of x: (1 + tanh(u)) / 2, or (1 + erf(x / sqrt(2))) / 2."""
     if approximate == "tanh":
-        y = in_tanh(x, x * x)
+        y = in_tanh(x, xp(x).square(x))
         y = xp(y).tanh(y, out=room(y))
     else:
-        y = erf_array(x * math.sqrt(0.5))
+        y = erf_of(x, math.sqrt(0.5))
     y += 1
-    y *= 0.5
-    return y
+    return xp(y).multiply(y, 0.5, out=out)
 
 
 def gated(x, approximate):
     """x * probability(x), and the probability, which backward needs again."""
-    y, p = xp(x).empty_like(x), xp(x).empty_like(x)
+    y, p, flat = xp(x).empty_like(x), xp(x).empty_like(x), x.reshape(-1)
 
     def part(block):
-        p.reshape(-1)[block] = found = probability(x.reshape(-1)[block], approximate)
-        xp(x).multiply(x.reshape(-1)[block], found, out=y.reshape(-1)[block])
-    by_slices(part, x.reshape(-1))
+        found = probability(flat[block], approximate, p.reshape(-1)[block])
+        xp(x).multiply(flat[block], found, out=y.reshape(-1)[block])
+    by_slices(part, flat)
     return y, p
 
 
 @in_blocks
 def gelu_slope(x, g, p, approximate):
     """g (p + x p'), where p' = 2 p (1 - p) u' = (1 - t^2) u' / 2 for t = tanh(u), or the normal distribution's density."""
-    y = x * x
+    y = xp(x).square(x)
     if approximate == "tanh":
         y *= 3
         y = in_tanh(x, y)

@@ -9,7 +9,8 @@ from ..autograd.op import composed
 from ..cases import normal
 from ..tensor import Tensor
 from .pool import mean_windows
-from .standardize import normalize_batch, normalize_layer, per_channel, scale_and_shift
+from .standardize import normalize_batch, per_channel, scale_and_shift
+from .standardize_rows import normalize_layer
 from .windows import Slide
 
 

@@ -1,7 +1,7 @@
-"""Normalisation: numbers brought to mean 0 and variance 1 over a batch, a layer, a group; or to length 1.
+"""Normalisation over a batch: the numbers of each channel brought to mean 0 and variance 1.
 
-The fast ops keep what PyTorch keeps, the input and the mean and deviation of each group; the input is
-centred again at backward.  Their references say in ordinary ops what they compute.
+The op keeps what PyTorch keeps, the input and the mean and deviation of each channel; the input is
+centred again at backward.  Its reference says in ordinary ops what it computes.
 """
 from math import prod
 
@@ -10,8 +10,6 @@ from ..backend import xp
 from ..cases import normal, positive
 from ..blocks import by_slices
 
-
-# ---- over everything but the channels -----------------------------------------------------------------
 
 FAR = 8                                              # a channel's images lie so far apart that the cache holds few: larger blocks do
 
@@ -149,128 +147,6 @@ def channel_products(x, y):
     return xp(x).einsum("ncp,ncp->nc", x, y).sum(axis=0).reshape(1, -1, 1)
 
 
-# ---- over the last axes -------------------------------------------------------------------------------------
-
-def layer_reference(input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
-    dims = tuple(range(-axes, 0))
-    y = input - input.mean(dims, keepdim=True) if centre else input
-    y = y / ((y * y).mean(dims, keepdim=True) + eps).sqrt()
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
-
-
-@op(numbers="half", home="", reference=layer_reference, called="native_layer_norm")
-def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=True):
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last `axes` axes; centre=False: x / sqrt(mean of x^2 + eps) * weight."""
-    lib, D = xp(input), prod(input.shape[-axes:])
-    x = input.reshape(prod(input.shape[:-axes]), D)
-    y, rstd = lib.empty(x.shape, x.dtype), lib.empty((len(x), 1), x.dtype)
-    mean = lib.empty_like(rstd) if centre else None
-
-    def normalize(rows):
-        part = y[rows]
-        if centre:
-            mean[rows] = row_sums(x[rows]) / max(D, 1)
-            lib.subtract(x[rows], mean[rows], out=part)
-        else:
-            part[...] = x[rows]
-        rstd[rows] = 1 / lib.sqrt(row_products(part, part) / max(D, 1) + eps)
-        part *= rstd[rows]
-        if weight is not None:
-            part *= weight.reshape(-1)
-        if bias is not None:
-            part += bias.reshape(-1)
-
-    by_slices(normalize, x)
-    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
-
-
-@normalize_layer.loop("norm", least=5000)
-def _(norm, input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
-    if weight is None and bias is not None:
-        return NotImplemented
-    D = prod(input.shape[-axes:])
-    y, mean, rstd = norm.layer(input.reshape(-1, D), *(v if v is None else v.reshape(D) for v in (weight, bias)), eps, centre)
-    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
-
-
-@normalize_layer.joint_vjp
-def _(g, input, weight, mean, rstd, axes, eps, centre, wanted):
-    found = iter(layer_gradient(g, input, weight, mean, rstd, axes=axes, eps=eps, centre=centre, wanted=wanted))
-    return [next(found) if i in wanted else None for i in range(3)]
-
-
-@op(numbers="half", home="", differentiable=False, called="native_layer_norm_backward")
-def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
-    """The gradients of normalize_layer's input, weight and bias, those that are wanted by number, from that of its result.
-
-    mean and rstd: what normalize_layer kept of `x`, as columns; computed again where rstd is left out.
-    """
-    g, lib, shape = input, xp(input), x.shape[-axes:]
-    form, x = x.shape, x.reshape(prod(x.shape[:-axes]), prod(shape))
-    if rstd is None:
-        mean = row_sums(x) / max(x.shape[1], 1) if centre else None
-        rstd = 1 / lib.sqrt(((x if mean is None else x - mean) ** 2).mean(axis=1, keepdims=True) + eps)
-    g = g.reshape(x.shape)
-    gx, D = lib.empty(x.shape, x.dtype) if 0 in wanted else None, max(x.shape[1], 1)
-
-    def differentiate(rows):
-        """These rows of gx; what they add to the gradients of weight and bias."""
-        r, part = rstd[rows], g[rows]
-        y = x[rows] - mean[rows] if mean is not None else x[rows] * 1
-        scaled = part * r
-        gw = lib.einsum("ij,ij->j", scaled, y) if 1 in wanted else None
-        gb = lib.ones(len(part), g.dtype) @ part if 2 in wanted else None
-        if gx is not None:
-            if weight is not None:
-                scaled *= weight.reshape(-1)
-            y *= row_products(scaled, y) * (r * r / -D)
-            if mean is not None:
-                y -= row_sums(scaled) / D
-            lib.add(scaled, y, out=gx[rows])
-        return gw, gb
-
-    gw, gb = (sum(found[1:], found[0]) if k in wanted else None for k, found in zip((1, 2), zip(*by_slices(differentiate, x))))
-    return tuple([y.reshape(s) for y, s in ((gx, form), (gw, shape), (gb, shape)) if y is not None])
-
-
-@layer_gradient.loop("norm", least=5000)
-def _(norm, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
-    if rstd is None:
-        return NotImplemented
-    D = prod(x.shape[-axes:])
-    found = norm.layer_gradient(input.reshape(-1, D), x.reshape(-1, D), None if weight is None else weight.reshape(D), mean, rstd, wanted)
-    return tuple([y.reshape(x.shape if i == 0 else x.shape[-axes:]) for i, y in enumerate(found) if y is not None])
-
-
-@normalize_layer.kernel("norm")
-def _(kernels, input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
-    if not centre and bias is not None:
-        return NotImplemented
-    y, *mean, rstd = kernels.layer_norm(input, weight, bias, eps, axes) if centre else kernels.rms_norm(input, weight, eps, axes)
-    return keep(y, mean=mean[0].reshape(-1, 1) if centre else None, rstd=rstd.reshape(-1, 1))
-
-
-@layer_gradient.kernel("norm")
-def _(kernels, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
-    if rstd is None or not centre and 2 in wanted:
-        return NotImplemented
-    rows, parameters = x.shape[:-axes], wanted != (0,)
-    gs = kernels.layer_norm_backward(input, x, weight, mean.reshape(rows), rstd.reshape(rows), parameters) if centre else \
-        kernels.rms_norm_backward(input, x, weight, rstd.reshape(rows), parameters)
-    return tuple([gs[i] for i in wanted])
-
-
-def row_sums(x):
-    """The sum of each row of a matrix, as a column."""
-    return (x @ xp(x).ones(x.shape[1], x.dtype)).reshape(-1, 1)
-
-
-def row_products(x, y):
-    """The sum over each row of x * y, as a column."""
-    return xp(x).einsum("ij,ij->i", x, y).reshape(-1, 1)
-
-
 @op(numbers="half", home="", called="native_batch_norm")
 def scale_and_shift(input, scale, shift, /):
     """input * scale + shift, broadcasting: batch norm once its statistics are fixed."""
@@ -295,20 +171,9 @@ normalize_batch.case(normal(2, 3, 4), None, None, eps=0.1)
 normalize_batch.case(normal(2, 3, 2, 3), normal(3), None)
 normalize_batch.case(normal(2, 3, 3, 4), normal(3), normal(3))
 normalize_batch.case(normal(2, 3, 9), None, normal(3))
-normalize_layer.case(normal(4, 3), normal(3), normal(3))
-normalize_layer.case(normal(2, 3, 4), normal(3, 4), None, axes=2, eps=0.1)
-normalize_layer.case(normal(2, 3, 4), normal(3, 4), normal(3, 4), axes=2)
-normalize_layer.case(normal(2, 3, 4), None, None, axes=1)
-normalize_layer.case(normal(4, 3), normal(3), normal(3), centre=False)
 batch_gradient.case(normal(4, 3), normal(4, 3), normal(3))
 batch_gradient.case(normal(2, 3, 4), normal(2, 3, 4), None, eps=0.1, wanted=(0, 2))
 batch_gradient.case(normal(2, 3, 9), normal(2, 3, 9), normal(3), normal(1, 3, 1), positive(1, 3, 1))
 batch_gradient.case(normal(2, 3, 9), normal(2, 3, 9), None, normal(1, 3, 1), positive(1, 3, 1), wanted=(1, 2))
-layer_gradient.case(normal(4, 3), normal(4, 3), normal(3))
-layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(3, 4), axes=2, eps=0.1, wanted=(0, 2))
-layer_gradient.case(normal(4, 3), normal(4, 3), None, centre=False, wanted=(0,))
-layer_gradient.case(normal(4, 3), normal(4, 3), normal(3), normal(4, 1), positive(4, 1))
-layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(4), None, positive(6, 1), centre=False, wanted=(0, 1))
-layer_gradient.case(normal(4, 3), normal(4, 3), None, normal(4, 1), positive(4, 1), wanted=(0,))
 scale_and_shift.case(normal(2, 3, 4), normal(3, 1), normal(3, 1))
 scale_and_shift.case(normal(2, 3, 4), normal(1, 3, 1), normal(1, 3, 1))

@@ -1,0 +1,165 @@
+"""Normalisation over a layer: the numbers of each row brought to mean 0 and variance 1, or to a mean square of 1.
+
+The op keeps what PyTorch keeps, the input and the mean and deviation of each row.  Its reference says in ordinary ops what it
+computes.  Its forward and backward are sums of arrays times numbers that go with the rows or the columns: products of narrow
+matrices make such numbers into arrays, which NumPy multiplies twice as fast as it broadcasts.
+"""
+from math import prod
+
+import numpy as np
+
+from ..autograd.op import keep, op
+from ..backend import xp
+from ..blocks import by_slices
+from ..cases import normal, positive
+
+
+def layer_reference(input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
+    dims = tuple(range(-axes, 0))
+    y = input - input.mean(dims, keepdim=True) if centre else input
+    y = y / ((y * y).mean(dims, keepdim=True) + eps).sqrt()
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+@op(numbers="half", home="", reference=layer_reference, called="native_layer_norm")
+def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=True):
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last `axes` axes; centre=False: x / sqrt(mean of x^2 + eps) * weight.
+
+    Computed as x * (rstd weight) + (bias - mean rstd weight).
+    """
+    lib, D = xp(input), prod(input.shape[-axes:])
+    x = input.reshape(prod(input.shape[:-axes]), D)
+    y, rstd = lib.empty(x.shape, x.dtype), lib.empty((len(x), 1), x.dtype)
+    mean = lib.empty_like(rstd) if centre else None
+    lines, columns = lined(x, weight, bias), lib.ones((len(x), 4), x.dtype)          # 1, rstd, -mean rstd, 1
+
+    def normalize(rows):
+        part, r, m = x[rows], rstd[rows], 0
+        if centre:
+            mean[rows] = m = row_sums(part) / max(D, 1)
+        var = row_products(part, part) / max(D, 1) - m * m
+        if centre and not (var > m * m).all():       # lest digits cancel
+            part, m = part - m, 0
+            var = row_products(part, part) / max(D, 1)
+        r[...] = 1 / lib.sqrt(var + eps)
+        c = columns[rows]
+        c[:, 1:2], c[:, 2:3] = r, -m * r
+        scaled = c[:, :2] @ lines[:2]
+        scaled *= part
+        lib.add(scaled, c[:, 2:] @ lines[1:], out=y[rows])
+
+    by_slices(normalize, x)
+    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
+
+
+@normalize_layer.loop("norm", least=5000)
+def _(norm, input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
+    if weight is None and bias is not None:
+        return NotImplemented
+    D = prod(input.shape[-axes:])
+    y, mean, rstd = norm.layer(input.reshape(-1, D), *(v if v is None else v.reshape(D) for v in (weight, bias)), eps, centre)
+    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
+
+
+@normalize_layer.joint_vjp
+def _(g, input, weight, mean, rstd, axes, eps, centre, wanted):
+    found = iter(layer_gradient(g, input, weight, mean, rstd, axes=axes, eps=eps, centre=centre, wanted=wanted))
+    return [next(found) if i in wanted else None for i in range(3)]
+
+
+@op(numbers="half", home="", differentiable=False, called="native_layer_norm_backward")
+def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
+    """The gradients of normalize_layer's input, weight and bias, those that are wanted by number, from that of its result.
+
+    mean and rstd: what normalize_layer kept of `x`, as columns; computed again where rstd is left out.
+    """
+    lib, shape, form, D = xp(input), x.shape[-axes:], x.shape, prod(x.shape[-axes:])
+    x = x.reshape(prod(form[:-axes]), D)
+    g = input.reshape(x.shape)
+    if rstd is None:
+        mean = row_sums(x) / max(D, 1) if centre else None
+        rstd = 1 / lib.sqrt(((x if mean is None else x - mean) ** 2).mean(axis=1, keepdims=True) + eps)
+    gx, lines, columns = lib.empty(x.shape, x.dtype) if 0 in wanted else None, lined(x, weight), lib.ones((len(x), 4), x.dtype)
+    far = mean is not None and not (mean * mean * rstd * rstd < 1).all()
+    near = lib.zeros_like(rstd) if far or mean is None else mean           # the mean of x, or of x - mean lest digits cancel
+    columns[:, 1:2], columns[:, 2:3] = rstd, -near * rstd
+
+    def differentiate(rows):
+        """These rows of gx; what they add to the gradients of weight and bias."""
+        part, dy, m, r, c = x[rows] - mean[rows] if far else x[rows], g[rows], near[rows], rstd[rows], columns[rows]
+        y = part * dy
+        gw, gb = c[:, 2:].T @ dy                     # sums over (x - mean) rstd dy = y rstd - mean rstd dy, and over dy
+        gw += r[:, 0] @ y
+        if gx is not None:
+            total = (dy @ lines[1]).reshape(-1, 1)
+            factor = ((y @ lines[1]).reshape(-1, 1) - m * total) * (r * r * r / -D)
+            scaled = c[:, :2] @ lines[:2]
+            scaled *= dy
+            lib.multiply(part, factor, out=y)
+            if mean is not None:
+                y -= total * r / D + factor * m
+            lib.add(scaled, y, out=gx[rows])
+        return gw, gb
+
+    gw, gb = (sum(found[1:], found[0]) for found in zip(*by_slices(differentiate, x)))
+    return tuple([(gx, gw, gb)[i].reshape(shape if i else form) for i in wanted])
+
+
+@layer_gradient.loop("norm", least=5000)
+def _(norm, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
+    if rstd is None:
+        return NotImplemented
+    D = prod(x.shape[-axes:])
+    found = norm.layer_gradient(input.reshape(-1, D), x.reshape(-1, D), None if weight is None else weight.reshape(D), mean, rstd, wanted)
+    return tuple([y.reshape(x.shape if i == 0 else x.shape[-axes:]) for i, y in enumerate(found) if y is not None])
+
+
+@normalize_layer.kernel("norm")
+def _(kernels, input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
+    if not centre and bias is not None:
+        return NotImplemented
+    y, *mean, rstd = kernels.layer_norm(input, weight, bias, eps, axes) if centre else kernels.rms_norm(input, weight, eps, axes)
+    return keep(y, mean=mean[0].reshape(-1, 1) if centre else None, rstd=rstd.reshape(-1, 1))
+
+
+@layer_gradient.kernel("norm")
+def _(kernels, input, x, weight=None, mean=None, rstd=None, axes=1, eps=1e-5, centre=True, wanted=(0, 1, 2)):
+    if rstd is None or not centre and 2 in wanted:
+        return NotImplemented
+    rows, parameters = x.shape[:-axes], wanted != (0,)
+    gs = kernels.layer_norm_backward(input, x, weight, mean.reshape(rows), rstd.reshape(rows), parameters) if centre else \
+        kernels.rms_norm_backward(input, x, weight, rstd.reshape(rows), parameters)
+    return tuple([gs[i] for i in wanted])
+
+
+def lined(x, weight=None, bias=None):
+    """Zeros, the weight and the bias, as lines of a matrix: a product with a single line NumPy would compute without BLAS."""
+    lines = xp(x).zeros((3, prod(x.shape[1:])), x.dtype)
+    lines[1] = 1 if weight is None else weight.reshape(-1)
+    if bias is not None:
+        lines[2] = bias.reshape(-1)
+    return lines
+
+
+def row_sums(x):
+    """The sum of each row of a matrix, as a column."""
+    return (x @ xp(x).ones(x.shape[1], x.dtype)).reshape(-1, 1)
+
+
+def row_products(x, y):
+    """The sum over each row of x * y, as a column."""
+    return (np.vecdot(x, y) if type(x) is np.ndarray else xp(x).einsum("ij,ij->i", x, y)).reshape(-1, 1)
+
+
+normalize_layer.case(normal(4, 3), normal(3), normal(3))
+normalize_layer.case(normal(2, 3, 4), normal(3, 4), None, axes=2, eps=0.1)
+normalize_layer.case(normal(2, 3, 4), normal(3, 4), normal(3, 4), axes=2)
+normalize_layer.case(normal(2, 3, 4), None, None, axes=1)
+normalize_layer.case(normal(4, 3), normal(3), normal(3), centre=False)
+layer_gradient.case(normal(4, 3), normal(4, 3), normal(3))
+layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(3, 4), axes=2, eps=0.1, wanted=(0, 2))
+layer_gradient.case(normal(4, 3), normal(4, 3), None, centre=False, wanted=(0,))
+layer_gradient.case(normal(4, 3), normal(4, 3), normal(3), normal(4, 1), positive(4, 1))
+layer_gradient.case(normal(2, 3, 4), normal(2, 3, 4), normal(4), None, positive(6, 1), centre=False, wanted=(0, 1))
+layer_gradient.case(normal(4, 3), normal(4, 3), None, normal(4, 1), positive(4, 1), wanted=(0,))
