@@ -87,6 +87,8 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value):
+        if value and not self.is_leaf:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables.")
         self.requires_grad_(value)
 
     @property

@@ -182,6 +182,7 @@ GRADIENTS = [
     ("numpy of what requires grad", lambda mt: leaf(mt, 2).numpy(), R, r"detach\(\)\.numpy\(\)"),
     ("numpy of a result", lambda mt: step(mt, 2).numpy(), R, r"detach\(\)\.numpy\(\)"),
     ("requires_grad of a result", lambda mt: step(mt, 2).requires_grad_(False), R, r"leaf variables"),
+    ("requires_grad of a result, set once more", lambda mt: setattr(step(mt, 2), "requires_grad", True), R, r"leaf variables"),
     ("retain_grad of a constant", lambda mt: mt.ones(2).retain_grad(), R, r"retain_grad.*requires_grad=False"),
     ("hook on a constant", lambda mt: mt.ones(2).register_hook(print), R, r"hook"),
     ("hook that returns a number", with_x(lambda mt: step(mt, 1), lambda mt, y: y.register_hook(lambda g: 3.), backward),
