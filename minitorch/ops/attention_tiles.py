@@ -11,7 +11,7 @@ import numpy as np
 from .. import blas, threads
 from ..autograd import loops
 
-ROWS, CAUSAL_ROWS = 512, 128                         # of queries at a time: many for the products, few where half is not seen,
+ROWS, CAUSAL_ROWS = 512, 256                         # of queries at a time: many for the products, few where half is not seen,
 LOOP_ROWS, LOOP_CAUSAL_ROWS = 128, 64                # fewer where no interpreter is in the way, but in forward
 STRIP = 1 << 18                                      # scores at a time: they stay in the cache
 BOUND = 24                                           # on scores whose exponentials, and their sums, lose nothing without a shift
