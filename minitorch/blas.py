@@ -15,7 +15,7 @@ import numpy as np
 
 from . import mkl, threads
 from .backends import CHOSEN
-from .dtypes import F32
+from .dtypes import F32, F64
 
 functions = None                                     # (get, set) of its number of threads, sgemm, dgemm; () where it is another library
 users, before, lock = 0, 1, threading.Lock()         # how many are within alone(), and what held before the first of them
@@ -34,7 +34,7 @@ def find():
         for path in sorted((Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*")):
             library = ctypes.CDLL(str(path))
             functions = (library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_,
-                         library.scipy_cblas_sgemm64_, library.scipy_cblas_dgemm64_)
+                         mkl.declared(library.scipy_cblas_sgemm64_, F32), mkl.declared(library.scipy_cblas_dgemm64_, F64))
     return functions
 
 
@@ -99,7 +99,10 @@ def matmul(a, b, out=None, add=False):
     """a @ b of matrices or stacks of them, computed by the thread that asks for it; added to `out` where `add`."""
     if not by_mkl(a, b):
         if add:
-            out += a @ b
+            if a.ndim == b.ndim == 2 and a.dtype is b.dtype is out.dtype and a.dtype in (F32, F64) and a.size and b.size and find():
+                mkl.product(a, b, out, add, functions[2 if a.dtype is F32 else 3])
+            else:
+                out += a @ b
             return out
         return np.matmul(a, b, out=out)
     if a.ndim == b.ndim == 2:
@@ -123,6 +126,14 @@ def some_columns(w, rows):
     if M % COLUMNS or rows * K * COLUMNS > SMALL or with_mkl(w.dtype):
         return np.ascontiguousarray(w)[None]
     return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
+
+
+def in_blocks(w, rows):
+    """[(which columns of x, those rows of w by some_columns), ...] for x @ w: two, that are added up, where one block would be too large."""
+    K, M = w.shape
+    if K % 2 or M % COLUMNS or not SMALL < rows * K * COLUMNS <= 2 * SMALL or with_mkl(w.dtype):
+        return [(slice(K), some_columns(w, rows))]
+    return [(slice(i, i + K // 2), some_columns(w[i:i + K // 2], rows)) for i in (0, K // 2)]
 
 
 def weighed(m, v):

@@ -38,10 +38,8 @@ def find():
             functions = found
             return functions
         size, pointer = ctypes.c_int64, ctypes.c_void_p
-        for product, dtype, number in zip(products, (dtypes.F32, dtypes.F64), (ctypes.c_float, ctypes.c_double)):
-            product.restype = None
-            product.argtypes = [ctypes.c_int] * 3 + [size] * 3 + [number, pointer, size, pointer, size, number, pointer, size]
-            found[dtype] = product
+        for product, dtype in zip(products, (dtypes.F32, dtypes.F64)):
+            found[dtype] = declared(product, dtype)
         size_of.restype, size_of.argtypes = ctypes.c_size_t, [ctypes.c_int] + [size] * 3
         pack.restype, pack.argtypes = None, [ctypes.c_int] * 3 + [size] * 3 + [ctypes.c_float, pointer, size, pointer]
         word, number = ctypes.c_int, ctypes.c_float
@@ -49,6 +47,14 @@ def find():
         address.restype, address.argtypes = pointer, [pointer]
         packing, making, functions = (size_of, pack, compute), (make, address), found             # all at once: other threads may ask meanwhile
     return functions
+
+
+def declared(product, dtype):
+    """CBLAS's product of matrices, with sizes of 64 bits, told what it takes."""
+    size, pointer, number = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float if dtype is dtypes.F32 else ctypes.c_double
+    product.restype = None
+    product.argtypes = [ctypes.c_int] * 3 + [size] * 3 + [number, pointer, size, pointer, size, number, pointer, size]
+    return product
 
 
 @functools.cache
@@ -75,14 +81,15 @@ def laid(x):
     return np.ascontiguousarray(x), AS_IT_IS, m
 
 
-def product(a, b, y, add=False):
-    """y = a b, or y += a b: matrices of one dtype that find() has."""
+def product(a, b, y, add=False, function=None):
+    """y = a b, or y += a b: matrices of one dtype that find() has, or that another library's function of this form is for."""
     whole, way, ld = laid(y)
     if way == TRANSPOSED:
         a, b = b.T, a.T
     (a, a_way, a_ld), (b, b_way, b_ld) = laid(a), laid(b)
-    find()[y.dtype](BY_ROWS, a_way, b_way, a.shape[0], b.shape[1], a.shape[1], 1, a.ctypes.data, a_ld, b.ctypes.data, b_ld,
-                    1 if add else 0, whole.ctypes.data, ld)
+    function = find()[y.dtype] if function is None else function
+    function(BY_ROWS, a_way, b_way, a.shape[0], b.shape[1], a.shape[1], 1, a.ctypes.data, a_ld, b.ctypes.data, b_ld,
+             1 if add else 0, whole.ctypes.data, ld)
     if whole is not y:
         y[...] = whole
 

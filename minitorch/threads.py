@@ -76,6 +76,23 @@ def run(part, n, *args, least=1):
         raise failure
 
 
+def beside(first, second):
+    """first(put), and in a helper where there is one second(item) for each item that it puts, one after the other."""
+    from queue import SimpleQueue
+    ready = SimpleQueue()
+
+    def part(start, stop):
+        if stop == 2:                                # in this thread: one that waits for a helper is woken on the helper's own processor
+            try:
+                first(ready.put)
+            finally:
+                ready.put(None)
+        if start == 0:
+            while (item := ready.get()) is not None:
+                second(item)
+    run(part, 2)
+
+
 class Helper:
     """A thread that waits for work, on other processors than the one that gives it.
 

@@ -63,6 +63,26 @@ def test_blocks_and_layouts_do_not_matter(name):
     np.testing.assert_allclose(*results, rtol=1e-12)
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_threads_share_the_blocks_of_a_large_parameter(amsgrad):
+    before, rng, found = minitorch.get_num_threads(), np.random.default_rng(0), []
+    start, slope = (rng.normal(size=13 * BLOCK + 7).astype("f4") for _ in range(2))
+    for n in (1, 2):
+        x = param(start, slope, minitorch.float32)
+        opt = Adam([x], lr=0.1, amsgrad=amsgrad)
+        try:
+            minitorch.set_num_threads(n)
+            with minitorch.backends.using(loops="never"):
+                opt.step()
+                opt.step()
+        finally:
+            minitorch.set_num_threads(before)
+        found.append([x.detach().numpy(), *[np.array(opt.state[x][name]) for name in ("step", "exp_avg", "exp_avg_sq")]])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert not np.isclose(found[0][0], start).any()
+
+
 def test_parameters_without_a_gradient_stay():
     p, q = param(), param()
     q.grad = None

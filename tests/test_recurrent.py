@@ -245,3 +245,29 @@ def test_a_network_learns_which_sequence_began_with_one():
         loss.backward()
         optimizer.step()
     assert float(loss) < 0.1
+
+
+@pytest.mark.parametrize("inputs", [32, 96], ids=["few inputs", "many inputs"])
+def test_two_threads_find_the_gradients_of_one(inputs):
+    layer, before, found = wide_layer(inputs), minitorch.get_num_threads(), []
+    x = minitorch.tensor(np.random.default_rng(1).normal(size=(30, 20, inputs)), dtype=minitorch.float32, requires_grad=True)
+    for n in (1, 2, 3):
+        try:
+            minitorch.set_num_threads(n)
+            with minitorch.backends.using(loops="never", blas="numpy"):
+                y, (h, c) = layer(x)
+                found.append([g.numpy() for g in minitorch.autograd.grad(y.sin().sum() + h.sum() + c.square().sum(), [x, *layer.parameters()])])
+        finally:
+            minitorch.set_num_threads(before)
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(b, a, 1e-5, 2e-6 * abs(a).max())
+
+
+def wide_layer(inputs):
+    """A bidirectional LSTM whose steps are worth several threads."""
+    layer, rng = nn.LSTM(inputs, 180, bidirectional=True), np.random.default_rng(0)
+    with minitorch.no_grad():
+        for p in layer.parameters():
+            p.copy_(minitorch.tensor(rng.normal(size=p.shape) * 0.1, dtype=p.dtype))
+    return layer

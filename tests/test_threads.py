@@ -58,6 +58,44 @@ def test_an_exception_of_a_piece_is_raised_where_the_work_was_given(three_thread
     threads.run(lambda start, stop: None, 3)                                  # and the helpers go on
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_work_beside_other_work_takes_what_is_ready_in_turn(number):
+    before, taken, made = threads.get_num_threads(), [], []
+
+    def first(put):
+        for i in range(50):
+            made.append(i)
+            put(i)
+    try:
+        threads.set_num_threads(number)
+        threads.beside(first, lambda i: taken.append((i, i in made)))
+    finally:
+        threads.set_num_threads(before)
+    assert taken == [(i, True) for i in range(50)]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("failing", ["first", "second"])
+def test_an_exception_of_either_is_raised_and_nobody_waits(number, failing):
+    before = threads.get_num_threads()
+
+    def first(put):
+        put(1)
+        if failing == "first":
+            raise ValueError("the first")
+
+    def second(item):
+        if failing == "second":
+            raise ValueError("the second")
+    try:
+        threads.set_num_threads(number)
+        with pytest.raises(ValueError, match=failing):
+            threads.beside(first, second)
+        threads.run(lambda start, stop: None, number)                         # and the helpers go on
+    finally:
+        threads.set_num_threads(before)
+
+
 @pytest.mark.skipif(threads.processor() is None or len(os.sched_getaffinity(0)) < 2, reason="one processor, or a system that does not say which")
 def test_helpers_keep_off_the_processor_of_the_one_they_help(three_threads):
     def help_from(processor):                        # in a thread of its own, which alone is moved
@@ -195,3 +233,14 @@ def test_the_number_of_threads_of_the_library_is_left_as_it_was(three_threads):
     with pytest.raises(ValueError, match="mismatch"):
         blas.product(np.ones((900, 900)), np.ones((800, 900)))
     assert blas.functions[0]() == 3
+
+
+@pytest.mark.parametrize("K, M", [(1024, 256), (256, 1024), (1024, 250), (1, 32), (1025, 64), (0, 32)])
+@pytest.mark.parametrize("rows", [1, 16, 32, 200])
+def test_columns_in_blocks_make_up_the_product(K, M, rows):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(rows, K)), rng.normal(size=(K, M))
+    parts = blas.in_blocks(w, rows)
+    assert all(block.flags.c_contiguous for _, block in parts)
+    y = sum((x[:, columns] @ block).swapaxes(0, 1).reshape(rows, M) for columns, block in parts)
+    np.testing.assert_allclose(y, x @ w, 1e-10, 1e-10)

@@ -9,6 +9,7 @@ import minitorch
 from minitorch import nn
 from minitorch.gradcheck import check
 from minitorch.nn import functional as F
+from minitorch.ops.attention import by_ops
 
 
 def wide(module):
@@ -161,6 +162,38 @@ def test_derivatives_with_masks():
     report = check(lambda x, y: m(x, y, tgt_mask=m.generate_square_subsequent_mask(2, dtype=minitorch.float64), src_key_padding_mask=padding,
                                   memory_key_padding_mask=padding), (randn(1, 3, 4), randn(1, 2, 4, seed=1)))
     assert report.ok, report
+
+
+@pytest.mark.parametrize("dtype", [minitorch.float32, minitorch.float64], ids=str)
+@pytest.mark.parametrize("size", [0.1, 1, 300], ids=["small", "usual", "large"])
+@pytest.mark.parametrize("mask", ["none", "causal", "booleans", "numbers"])
+def test_scores_of_any_size(mask, size, dtype):
+    """Those that are bounded are not shifted before their exponentials, others are; in double precision by ops there is no such choice."""
+    q, k, v = (randn(2, 300, 8, seed=i).to(dtype) for i in range(3))
+    given = {"none": None, "causal": None, "booleans": randn(300, 300, seed=4) > 0.5, "numbers": (randn(300, 300, seed=4) * size).to(dtype)}[mask]
+    if mask == "booleans":
+        given[7] = False                             # it sees nothing
+    leaves = [t.requires_grad_() for t in (q * size ** 0.5, k * size ** 0.5, v)]
+    exact = [t.detach().double().requires_grad_() for t in leaves]
+    with minitorch.backends.using(loops="never", blas="numpy"):
+        y = F.scaled_dot_product_attention(*leaves, given, is_causal=mask == "causal")
+    same = by_ops(*exact, given.double() if mask == "numbers" else given, mask == "causal", 8 ** -0.5)
+    tolerance = 1e-12 if dtype is minitorch.float64 else 1e-5 * max(1, size)
+    assert (y.double() - same).abs().max() <= tolerance * same.abs().max()
+    with minitorch.backends.using(loops="never", blas="numpy"):
+        found = minitorch.autograd.grad(y.square().sum(), leaves)
+    for a, b in zip(found, minitorch.autograd.grad(same.square().sum(), exact), strict=True):
+        assert (a.double() - b).abs().max() <= 10 * tolerance * max(b.abs().max(), 1)
+
+
+def test_keys_that_a_position_does_not_see_may_be_anything():
+    q, k, v = (randn(2, 300, 8, seed=i).float().requires_grad_() for i in range(3))
+    broken = k.detach().clone()
+    broken[:, 200:] = math.nan
+    with minitorch.backends.using(loops="never"):
+        y, same = (F.scaled_dot_product_attention(q, keys, v, is_causal=True) for keys in (broken, k))
+    assert y[:, 200:].isnan().all()
+    np.testing.assert_allclose(y[:, :200].detach().numpy(), same[:, :200].detach().numpy(), 1e-5, 1e-6)
 
 
 def test_second_derivatives_of_attention():

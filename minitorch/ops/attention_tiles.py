@@ -14,6 +14,7 @@ from ..autograd import loops
 ROWS, CAUSAL_ROWS = 512, 256                         # of queries at a time: many for the products, few where half is not seen,
 LOOP_ROWS, LOOP_CAUSAL_ROWS = 128, 64                # fewer where no interpreter is in the way, but in forward
 STRIP = 1 << 18                                      # scores at a time: they stay in the cache
+BOUND = 24                                           # on scores whose exponentials, and their sums, lose nothing without a shift
 
 
 def fits(query, key, value, mask, drop, groups):
@@ -68,8 +69,14 @@ class Heads:
             else:
                 s += mask
         elif self.causal and self.loops is None and rows.start < stop:
-            s[:, rows.start:][~TRIANGLE[:len(s), :stop - rows.start]] = -math.inf
+            np.copyto(s[:, rows.start:], -math.inf, where=UNSEEN[:len(s), :stop - rows.start])
         return s
+
+    def bounded(self, q, k):
+        """Whether no score of a head is beyond BOUND, as |q k| <= |q| |k|: then no row's largest need be found and subtracted."""
+        if self.loops is not None or q.dtype.itemsize < 4 or self.mask is not None and self.mask.dtype != bool:
+            return False
+        return bool(np.einsum("ij,ij->i", q, q).max() * np.einsum("ij,ij->i", k, k).max() <= BOUND ** 2)
 
     def first(self, rows):
         """How many keys the first row of a strip sees, where the loops are to cut what is not seen; 0 where scores are cut already."""
@@ -101,14 +108,23 @@ def of(x, head):
     return x[np.unravel_index(head, x.shape[:-2])]
 
 
-TRIANGLE = np.tri(256, dtype=bool)
+UNSEEN = ~np.tri(256, dtype=bool)
 
 
-def exponentials(s, lse):
-    """s = e^(s - its row's largest); lse becomes the logarithm of the sums of e^s, which are returned as a column."""
-    most = s.max(axis=1, keepdims=True)
-    most[most == -math.inf] = 0
-    s -= most
+def with_column(x, column):
+    """x (n, E) and a column or number beside it, (n, E + 1): a product with it adds something to every score on the way."""
+    y = np.empty((len(x), x.shape[1] + 1), x.dtype)
+    y[:, :-1], y[:, -1:] = x, column
+    return y
+
+
+def exponentials(s, lse, bounded):
+    """s = e^(s - its row's largest), or e^s where that is bounded; lse becomes the logarithm of the sums of e^s; a column of s's sums."""
+    most = 0
+    if not bounded:
+        most = s.max(axis=1, keepdims=True)
+        most[most == -math.inf] = 0
+        s -= most
     np.exp(s, out=s)
     total = s @ np.ones((s.shape[1], 1), s.dtype)
     with np.errstate(divide="ignore"):
@@ -131,10 +147,11 @@ def forward(query, key, value, mask, causal, scale, groups):
         k, v = np.ascontiguousarray(of(key, of_key)), np.ascontiguousarray(of(value, of_key))
         for head in heads.of_key(of_key):
             q, out, sums = of(query, head) * heads.scale, of(y, head), of(lse, head)
+            bounded = heads.bounded(q, k)
             for rows, stop in heads.strips():
                 s = heads.scores(q, k, head, rows, stop, room)
                 if heads.loops is None:
-                    total = exponentials(s, sums[rows, 0])
+                    total = exponentials(s, sums[rows, 0], bounded)
                 else:
                     total = np.empty((len(s), 1), s.dtype)
                     heads.loops.strip(s, sums[rows, 0], total, heads.first(rows))
@@ -155,16 +172,18 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
 
     def part(of_key, room, other):
         k, v, by_k, by_v = np.ascontiguousarray(of(key, of_key)), np.ascontiguousarray(of(value, of_key)), of(gk, of_key), of(gv, of_key)
+        k_and, v_and = (k, v) if heads.loops is not None else (with_column(k, 1), with_column(v, 1))
         for head in heads.of_key(of_key):
             q, by_q, by_y, sums = of(query, head) * heads.scale, of(gq, head), of(g, head), of(lse, head)
-            delta = np.einsum("ij,ij->i", by_y, of(y, head))[:, None] if heads.loops is None else None
+            q_and, y_and = q, by_y
+            if heads.loops is None:                  # scores - lse, and the gradient of the probabilities - its mean, as products
+                q_and = with_column(q, np.where(sums == -math.inf, 0, -sums))
+                y_and = with_column(by_y, -np.einsum("ij,ij->i", by_y, of(y, head))[:, None])
             for rows, stop in heads.strips():
-                p = heads.scores(q, k, head, rows, stop, room)
-                gp = heads.product(by_y[rows], v[:stop], other)
+                p = heads.scores(q_and, k_and, head, rows, stop, room)
+                gp = heads.product(y_and[rows], v_and[:stop], other)
                 if heads.loops is None:
-                    p -= np.where(sums[rows] == -math.inf, 0, sums[rows])
                     np.exp(p, out=p)
-                    gp -= delta[rows]
                     gp *= p
                 else:
                     heads.loops.strip_back(p, gp, sums[rows, 0], heads.first(rows))

@@ -9,11 +9,12 @@ from .. import blas, dtypes, threads
 from ..autograd import loops, routes
 from ..backend import xp
 from .matmul import times
-from .recurrent import gru_gates_gradient, gru_in_place, lstm_in_place, lstm_slopes, parts
+from .recurrent import gru_gates_gradient, gru_in_place, halved_in_place, halves, lstm_slopes, parts
 from .reduce import added
 
 BLOCK = 1 << 16                                      # gates whose derivatives are computed together: they stay in the cache
 LEAST = 1 << 21                                      # multiplications of a step that are worth another thread
+ROWS = 256                                           # of gradients that a product of another thread takes at a time
 
 
 def fits(x):
@@ -46,16 +47,34 @@ def weights_gradient(gates, x):
     return times(flat(gates).swapaxes(0, 1), flat(x))
 
 
-def lstm_gradients(gates, gh, gc, x, states, w_ih, wanted):
+def lstm_gradients(gates, gh, gc, x, states, w_ih, wanted, gx=None, both=None):
     """The gradients of lstm_over's inputs, those that are wanted, from those of the gates and of the first states.
 
-    The weights of x (T, N, I) and of the states before each step get theirs by one product, which is faster than two.
+    The weights of x (T, N, I) and of the states before each step get theirs by one product, which is faster than two: `both`.
     """
     lib, I, gw_ih, gw_hh = xp(x), x.shape[2], None, None
     if 3 in wanted or 4 in wanted:
-        both = weights_gradient(gates, lib.concatenate((x, states), axis=2))
+        both = weights_gradient(gates, lib.concatenate((x, states), axis=2)) if both is None else both
         gw_ih, gw_hh = lib.ascontiguousarray(both[:, :I]), lib.ascontiguousarray(both[:, I:])
-    return times(gates, w_ih) if 0 in wanted else None, gh, gc, gw_ih, gw_hh, added(gates, (0, 1), False) if 5 in wanted else None
+    if gx is None and 0 in wanted:
+        gx = times(gates, w_ih)
+    return gx, gh, gc, gw_ih, gw_hh, added(gates, (0, 1), False) if 5 in wanted else None
+
+
+class Products:
+    """Those of lstm_gradients for some steps at a time, while another thread takes the next steps."""
+
+    def __init__(self, gates, x, states, w_ih, wanted):
+        self.gates, self.x, self.states, self.w_ih = gates, x, states, w_ih
+        self.both = np.zeros((gates.shape[2], x.shape[2] + states.shape[2]), gates.dtype)
+        early = 0 in wanted and 2 * x.shape[2] <= states.shape[2]          # no more work than the steps are
+        self.gx = np.empty(x.shape, gates.dtype) if early else None
+
+    def add(self, steps):
+        gates = flat(self.gates[steps])
+        blas.matmul(gates.T, flat(np.concatenate((self.x[steps], self.states[steps]), axis=2)), out=self.both, add=True)
+        if self.gx is not None:
+            blas.matmul(gates, self.w_ih, out=flat(self.gx[steps]))
 
 
 def gru_gradients(by_x, by_h, gh, x, states, w_ih, wanted):
@@ -78,18 +97,28 @@ def zeros(b, w):
 
 
 def multiply(x, w, y):
-    """y = x w, for w from blas.some_columns."""
-    if len(w) == 1:
-        blas.matmul(x, w[0], out=y)
-    else:
-        np.matmul(x, w, out=y.reshape(len(y), len(w), -1).swapaxes(0, 1))
+    """y = x w, for w from blas.in_blocks."""
+    for i, (columns, w_) in enumerate(w):
+        part, some = np.empty_like(y) if i else y, x[:, columns]
+        if len(w_) == 1:
+            blas.matmul(some, w_[0], out=part)
+        else:
+            np.matmul(some, w_, out=part.reshape(len(y), len(w_), -1).swapaxes(0, 1))
+        if i:
+            y += part
+
+
+def shares(w, N):
+    """(how many threads take rows of N states, which a step multiplies with w; how many rows each has at least)."""
+    least = 1 + LEAST // max(1, w.size)
+    return len(threads.pieces(N, least)), least
 
 
 def share(part, w, N):
     """part(start, stop, w in blocks) for the rows of N states, which a step multiplies with w: shared out among threads."""
-    least = 1 + LEAST // max(1, w.size)
+    _, least = shares(w, N)
     with blas.alone():
-        threads.run(part, N, blas.some_columns(w, N // len(threads.pieces(N, least))), least=least)
+        threads.run(part, N, blas.in_blocks(w, N // len(threads.pieces(N, least))), least=least)
 
 
 def lstm_forward(x, h, c, w_ih, w_hh, b, backwards):
@@ -101,7 +130,8 @@ def lstm_forward(x, h, c, w_ih, w_hh, b, backwards):
     if fast:
         fast.lstm_forward(*given, cs, kept, hs, backwards)
         return hs, cs, kept
-    kept = times(x, w_ih.T, b)
+    half, _ = halves(np, M // 4, x.dtype)
+    kept = times(x, (w_ih * half[:, None]).T, None if b is None else b * half)
 
     def part(start, stop, w):
         before, by_state = h[start:stop], np.empty((stop - start, M), x.dtype)
@@ -110,8 +140,8 @@ def lstm_forward(x, h, c, w_ih, w_hh, b, backwards):
             multiply(before, w, by_state)
             gates += by_state
             before = hs[t, start:stop]
-            lstm_in_place(gates, cs[n, start:stop], before, cs[n + 1, start:stop])
-    share(part, w_hh.T, N)
+            halved_in_place(gates, cs[n, start:stop], before, cs[n + 1, start:stop])
+    share(part, (w_hh * half[:, None]).T, N)
     return hs, cs, kept
 
 
@@ -123,11 +153,16 @@ def lstm_backward(g, gc, kept, cs, x, h, hs, w_ih, w_hh, backwards, wanted):
         return fast.lstm_backward(kept, *given, backwards, 0 in wanted, 3 in wanted or 4 in wanted)
     gx, gh, gc = np.empty(kept.shape, kept.dtype), np.zeros(gc.shape, gc.dtype), gc.copy()
 
-    def part(start, stop, w):
+    def places(some):
+        """Where steps stand that are counted in the order taken."""
+        return slice(T - some.stop, T - some.start) if backwards else some
+
+    def part(start, stop, w, done=None):
         several, by_h, by_c = max(1, BLOCK // max(1, gx[0, start:stop].size)), gh[start:stop], gc[start:stop]
+        since = T
         for last in range(T, 0, -several):
-            some = slice(max(0, last - several), last)                     # steps in the order taken
-            there = slice(T - some.stop, T - some.start) if backwards else some
+            some = slice(max(0, last - several), last)
+            there = places(some)
             turn = -1 if backwards else 1
             slopes = lstm_slopes(kept[there, start:stop][::turn], cs[some, start:stop], cs[some.start + 1:last + 1, start:stop])
             for n, gates, c_by_h in zip(reversed(range(some.start, last)), *[s[::-1] for s in slopes]):
@@ -138,8 +173,17 @@ def lstm_backward(g, gc, kept, cs, x, h, hs, w_ih, w_hh, backwards, wanted):
                 np.multiply(gates, np.concatenate((by_c, by_c, by_c, by_h), axis=1), out=gx[t, start:stop])
                 by_c *= parts(kept[t, start:stop], 4)[1]
                 multiply(gx[t, start:stop], w, by_h)
-    share(part, w_hh, N)
-    return lstm_gradients(gx, gh, gc, x, states_before(h, hs, backwards), w_ih, wanted)
+            if done is not None and ((since - some.start) * N >= ROWS or not some.start):
+                done(places(slice(some.start, since)))
+                since = some.start
+    states = states_before(h, hs, backwards)
+    if shares(w_hh, N)[0] != 2 or not (3 in wanted or 4 in wanted):
+        share(part, w_hh, N)
+        return lstm_gradients(gx, gh, gc, x, states, w_ih, wanted)
+    products = Products(gx, x, states, w_ih, wanted)                       # two threads in each other's way at every step are slower
+    with blas.alone():
+        threads.beside(lambda done: part(0, N, blas.in_blocks(w_hh, N), done), products.add)
+    return lstm_gradients(gx, gh, gc, x, states, w_ih, wanted, products.gx, products.both)
 
 
 def gru_forward(x, h, w_ih, w_hh, b_ih, b_hh, backwards):

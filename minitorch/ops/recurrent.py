@@ -45,9 +45,14 @@ def lstm_gates(gates, c, /) -> tuple:
 
 def lstm_in_place(gates, c, h, new_c):
     """h and new_c become the new state, gates themselves after their activation: one tanh of all, as sigmoid(x) = (1 + tanh(x / 2)) / 2."""
+    gates *= halves(xp(gates), c.shape[-1], c.dtype)[0]
+    halved_in_place(gates, c, h, new_c)
+
+
+def halved_in_place(gates, c, h, new_c):
+    """lstm_in_place for gates that have been multiplied with `halves`."""
     lib = xp(gates)
     half, rest = halves(lib, c.shape[-1], c.dtype)
-    gates *= half
     lib.tanh(gates, out=gates)
     gates *= half
     gates += rest

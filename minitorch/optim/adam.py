@@ -11,7 +11,7 @@ from .. import dtypes
 from ..autograd import routes
 from ..backend import xp
 from ..tensor import Tensor, wrap
-from .optimizer import Optimizer, ascent_removed, blocks, buffer, loops_for, next_step, number, require
+from .optimizer import Optimizer, ascent_removed, blocks, buffer, by_blocks, loops_for, next_step, number, require
 
 
 def check(lr, betas, eps, weight_decay):
@@ -67,7 +67,8 @@ class Adam(Optimizer):
     def step_by_numpy(self, t, arrays, group):
         """Step t of one parameter."""
         (beta1, beta2), (step, eps), library = map(number, group["betas"]), self.rates(t, group), xp(arrays[0])
-        for x, g, m, v, *largest in blocks(*arrays):
+
+        def move(x, g, m, v, *largest):
             g = decoupled(x, g, group)
             average(m, g, beta1)
             average_square(v, g, beta2)
@@ -78,6 +79,7 @@ class Adam(Optimizer):
             library.divide(m, s, out=s)
             s *= step
             x -= s
+        by_blocks(move, *arrays)
 
     def arrays(self, param, grad, state, group):
         names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))

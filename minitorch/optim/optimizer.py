@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from .. import backend, dtypes
+from .. import backend, dtypes, threads
 from ..autograd import loops
 from ..autograd.engine import RemovableHandle
 from ..autograd.mode import enable_grad
@@ -20,6 +20,7 @@ from ..ops.from_data import from_dlpack
 from ..tensor import Tensor, wrap
 
 BLOCK = 1 << 16                            # elements that a step works on at a time
+MANY = 6                                   # blocks that are worth another thread
 SCALARS = {"step", "mu_product", "eta", "mu"}          # state that is one number for a whole parameter
 
 
@@ -298,6 +299,16 @@ def blocks(*arrays):
         return [[a.reshape(-1) for a in arrays]]
     flat = [a.reshape(-1) for a in arrays]
     return [[a[i:i + BLOCK] for a in flat] for i in range(0, x.size, BLOCK)]
+
+
+def by_blocks(move, *arrays):
+    """move(*block) for all blocks of the arrays, shared out among threads where there are many: two read memory faster than one."""
+    found = blocks(*arrays)
+
+    def part(start, stop):
+        for block in found[start:stop]:
+            move(*block)
+    threads.run(part, len(found), least=MANY)
 
 
 def loops_for(*arrays, least=4096):
