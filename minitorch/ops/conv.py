@@ -111,7 +111,7 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
             else:
                 wide = lib.zeros((len(g), groups, *seen.wide, M // groups), g.dtype)
                 wide[..., :out[-1], :] = lib.moveaxis(g.reshape(-1, groups, M // groups, *out), 2, -1)
-                found = blas.by_columns(block, wide.reshape(len(g), groups, -1, M // groups)).sum(axis=0)
+                found = blas.by_columns(block, wide.reshape(len(g), groups, prod(seen.wide), M // groups)).sum(axis=0)
             y = found if y is None else lib.add(y, found, out=y)
         return lib.zeros(shape, input.dtype) if y is None else y
     y, *others = by_images(part, input, M * taps * prod(out))

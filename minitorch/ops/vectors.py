@@ -8,7 +8,7 @@ from .choose import where
 from .dims import axis
 from .linalg import flipped
 from .masks import masked_fill
-from .matmul import matmul
+from .matmul import alike, matmul
 from .reduce import sum
 
 
@@ -83,7 +83,7 @@ def euclidean(input, other, /):
 @euclidean.joint_vjp
 def _(g, y, input, other):                           # the pull of each row on each other; none at distance 0
     same = y == 0
-    pull = masked_fill(g, same, 0) / masked_fill(y, same, 1)
+    pull = alike(masked_fill(g, same, 0) / masked_fill(y, same, 1), input)
     back = flipped(pull)
     return (input * sum(pull, -1, keepdim=True) - matmul(pull, other), other * sum(back, -1, keepdim=True) - matmul(back, input))
 
