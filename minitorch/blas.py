@@ -209,12 +209,12 @@ def with_bias(a, b, bias, out=None):
 def divided(a, b, bias):
     """a @ b + bias in parts, of rows or of columns, whichever there are more of."""
     from .autograd import loops                      # which itself asks for products
-    by_rows = len(a) >= b.shape[1]
+    of_rows = len(a) >= b.shape[1]
     alike = a.dtype is b.dtype and (bias is None or bias.dtype is a.dtype)
     if alike and loops.wanted(a, 0) and (function := address(a.dtype, min(a.size, b.size, len(a) * b.shape[1]))):
-        return loops.module("gemm").divided(function, a, b, bias, by_rows)
+        return loops.module("gemm").divided(function, a, b, bias, of_rows)
     y = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    if by_rows:
+    if of_rows:
         threads.run(lambda start, stop: with_bias(a[start:stop], b, bias, y[start:stop]), len(a), least=16)
     else:
         one = bias is None or bias.size == 1         # for all columns

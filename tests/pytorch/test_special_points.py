@@ -100,7 +100,7 @@ def test_resized_images_and_pulls_on_them_keep_nan_in_its_place(mode, size, out,
             y.backward(lib.tensor(g))
         found.append((y.detach().numpy(), leaf.grad.numpy()))
     for ours, theirs in zip(*found):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 # ---- float64 to the last digits -------------------------------------------------------------------------------
