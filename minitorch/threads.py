@@ -4,8 +4,8 @@
 
 NumPy's functions and compiled loops let go of the interpreter while they work, so pieces of a large array keep several
 processors busy.  Handing work over costs 30 to 100 microseconds: `least` says how much of range(n) is worth that.
-The threads start when they are first needed, and start anew in a forked process.  Where loops can be compiled, who waits for
-work, or for its end, does so awake for a while (loops/spin.py): that costs 10 to 30 microseconds, parts of Python included.
+The threads start when they are first needed, and start anew in a forked process.  Who waits for work, or for its end, does so
+awake for a while (awake.py): that costs 10 to 30 microseconds, parts of Python included.
 """
 import contextlib
 import contextvars
@@ -13,15 +13,13 @@ import ctypes
 import os
 import threading
 
-import numpy as np
+from .awake import Flag
 
 count = None                                         # of threads, the caller's own among them; None: not asked for yet
 helpers = []                                         # the threads that wait for work
 here = threading.local()                             # .helping: in a helper, whose own work is not divided again
 lock = threading.Lock()
-spin = None                                          # loops/spin.py's, once a loop is compiled
-AWAKE, GRACE = 1_500_000, 12_000                    # cycles, 0.3 to 0.5 ns: awake for so long, and before asking for the lock of the interpreter
-GIVEN, DONE = 0, 8                                   # in a helper's box: how much work it was given, how much is done; not on one line of the cache
+flags = []                                           # that nobody waits for
 
 
 def get_num_threads():
@@ -57,7 +55,7 @@ def run(part, n, *args, least=1):
         part(*own, *args)
         return
     from queue import SimpleQueue
-    done = SimpleQueue()
+    done, ended = SimpleQueue(), []
     with lock:
         while len(helpers) < len(others):
             helpers.append(Helper(len(helpers) + 1))
@@ -65,13 +63,17 @@ def run(part, n, *args, least=1):
         for helper, (start, stop) in zip(helpers, others):
             if helper.apart_from != mine:
                 helper.keep_apart(mine)
-            helper.todo.put((done, contextvars.copy_context(), part, start, stop, args))
-        waited_for = [(helper.box, helper.given()) for helper, _ in zip(helpers, others)]
+            ended.append(flags.pop() if flags else Flag(2))
+            helper.todo.put((done, ended[-1], contextvars.copy_context(), part, start, stop, args))
+        for helper, _ in zip(helpers, others):
+            helper.asked.set()
     failure = attempt(part, *own, args)
-    for box, number in waited_for:
-        if spin:
-            spin(box, DONE, number - 1, AWAKE, GRACE)
+    for flag in ended:
+        flag.wait()
         failure = done.get() or failure
+    for flag in ended:
+        flag.clear()
+    flags.extend(ended)
     if failure is not None:
         raise failure
 
@@ -101,15 +103,10 @@ class Helper:
 
     def __init__(self, number):
         from queue import SimpleQueue
-        self.todo, self.apart_from, self.box = SimpleQueue(), None, np.zeros(16, np.int64)
-        thread = threading.Thread(target=work, args=(self.todo, self.box), daemon=True, name=f"minitorch-{number}")
+        self.todo, self.asked, self.apart_from = SimpleQueue(), Flag(8), None
+        thread = threading.Thread(target=work, args=(self.todo, self.asked), daemon=True, name=f"minitorch-{number}")
         thread.start()
         self.id = thread.native_id
-
-    def given(self):
-        """Tell a helper who waits awake that there is work: how much it has been given by now."""
-        self.box[GIVEN] += 1
-        return self.box[GIVEN]
 
     def keep_apart(self, processor):
         self.apart_from = processor
@@ -138,16 +135,17 @@ def attempt(part, start, stop, args):
     return None
 
 
-def work(todo, box):
+def work(todo, asked):
     """A helper's life."""
     here.helping = True
     while True:
-        if spin:
-            spin(box, GIVEN, box[DONE], AWAKE, GRACE)
-        done, context, part, start, stop, args = todo.get()
+        asked.clear()
+        if todo.empty():
+            asked.wait()
+        done, ended, context, part, start, stop, args = todo.get()
         done.put(context.run(attempt, part, start, stop, args))            # NumPy's errstate is in it
-        box[DONE] += 1
-        del done, context, part, args                         # what was worked on does not live until the next piece
+        ended.set()
+        del done, ended, context, part, args                  # what was worked on does not live until the next piece
 
 
 def forget():

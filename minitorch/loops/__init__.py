@@ -4,12 +4,7 @@ A loop is written for one piece of its work, from `start` to `stop`, and lets go
 pieces side by side.  Beside the loop stands the function that makes the results and divides the work; the op's own file says
 when to call it.  Compiled code is kept on disk, beside the source or in the user's cache folder.
 """
-import platform
 from pathlib import Path
-
-import numpy as np
-
-from .. import threads
 
 try:
     import numba
@@ -41,14 +36,3 @@ def loop(f):
     compiled = numba.njit(f, nogil=True, cache=True, error_model="numpy", fastmath=ORDER)
     compiled._cache._cache_file._source_stamp = SOURCES               # numba looks at the file of `f` alone, not at what `f` calls
     return compiled
-
-
-def stay_awake():
-    """Let threads wait for each other without the system, where the processor's clock can be read."""
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        from .spin import spin
-        spin(np.zeros(1, np.int64), 0, 1, 0, 0)          # compiled, or read from disk, here and not while somebody waits
-        threads.spin = spin
-
-
-stay_awake()
