@@ -1,54 +1,41 @@
-"""Waiting for another thread awake: without the system, which takes 30 to 50 microseconds to wake one, and without the interpreter's lock.
+"""Queues between threads whose reader waits awake: without the system, which takes 30 to 50 microseconds to wake a thread.
 
-    flag = Flag()
-    flag.set()                                       # in one thread
-    flag.wait()                                      # in another: until then, or for about half a millisecond
+    box = Box()
+    box.put(item)                                    # in one thread
+    box.get()                                        # in another: it waits awake for about half a millisecond, then asleep
 
-POSIX's lfind looks for a text among so many that lie so many bytes apart: 0 bytes apart, it looks at one place again and again, which is
-a wait with an end.  Who sets a flag holds the interpreter's lock and lets go of it a moment later, to begin or to go on; until then whoever asks
-for the lock is put to sleep after all.  So the text is long, and comparing it with an equal one takes that moment.  Where the C
-library lacks a function, nobody waits awake.
+It waits without the interpreter's lock, by POSIX's lfind, which looks for a text among so many that lie so many bytes apart: 0 bytes
+apart, it looks at one place again and again, which is a wait with an end.  Who puts something in holds the lock and lets go of it a moment
+later, to begin or to go on with work of its own; who asks for the lock before that is put to sleep after all.  So the text is long: to
+compare it with an equal one takes that moment.  Where the C library lacks a function the reader sleeps.
 """
 import ctypes
+import functools
 
-LOOKS, LENGTH = 130_000, 500                         # of 4 ns, each; of a text that takes 1 microsecond to compare
+LOOKS = 280_000                                      # of 2 to 4 ns
+TEXT = b"!" + 4000 * b"."                            # takes 8 microseconds to compare: half of it is too little beside work that empties the cache
 
-
-def finder():
-    """lfind(text, places, number, step, compare) and the function that compares two texts, a byte at a time; None where they are not known."""
-    try:
-        library = ctypes.CDLL(None)
-        find, compare = library.lfind, library.strverscmp
-    except (OSError, AttributeError, TypeError):
-        return None, None
-    address = ctypes.c_void_p
+try:
+    library, address = ctypes.CDLL(None), ctypes.c_void_p
+    find, compare = library.lfind, ctypes.cast(library.strverscmp, address)          # which compares byte by byte
     find.argtypes, find.restype = [address, address, address, ctypes.c_size_t, address], address
-    return find, ctypes.cast(compare, address)
+except (OSError, AttributeError, TypeError):         # another C library
+    find = None
 
 
-find, compare = finder()
-looks = ctypes.c_size_t(LOOKS)
+class Box:
+    def __init__(self):
+        from queue import SimpleQueue
+        self.queue, self.flag, self.wanted, self.looks = SimpleQueue(), *map(ctypes.create_string_buffer, (TEXT, TEXT)), ctypes.c_size_t(LOOKS)
+        places = [ctypes.addressof(part) for part in (self.wanted, self.flag, self.looks)]
+        self.wait = functools.partial(find, *places, 0, compare) if find else lambda: None
 
+    def put(self, item):
+        self.queue.put(item)
+        self.flag[0] = b"!"
 
-class Flag:
-    """What one thread sets and another waits for; `moment`: microseconds from the setting of it to the end of the wait."""
-
-    def __init__(self, moment):
-        text = b"!" + moment * LENGTH * b"."
-        self.memory, self.wanted = ctypes.create_string_buffer(text), ctypes.create_string_buffer(text)
-        self.call = [ctypes.addressof(self.wanted), ctypes.addressof(self.memory), ctypes.addressof(looks), 0, compare]
-        self.clear()
-
-    def clear(self):
-        self.memory[0] = 0
-
-    def set(self):
-        self.memory[0] = 33
-
-    def is_set(self):
-        return self.memory[0] == b"!"
-
-    def wait(self):
-        """Until the flag is set, or for a while."""
-        if find:
-            find(*self.call)
+    def get(self):
+        self.flag[0] = b"?"
+        if self.queue.empty():
+            self.wait()
+        return self.queue.get()

@@ -13,13 +13,13 @@ import ctypes
 import os
 import threading
 
-from .awake import Flag
+from .awake import Box
 
 count = None                                         # of threads, the caller's own among them; None: not asked for yet
 helpers = []                                         # the threads that wait for work
 here = threading.local()                             # .helping: in a helper, whose own work is not divided again
 lock = threading.Lock()
-flags = []                                           # that nobody waits for
+boxes = []                                           # for answers, that nobody uses
 
 
 def get_num_threads():
@@ -54,34 +54,28 @@ def run(part, n, *args, least=1):
     if not others:
         part(*own, *args)
         return
-    from queue import SimpleQueue
-    done, ended = SimpleQueue(), []
     with lock:
         while len(helpers) < len(others):
             helpers.append(Helper(len(helpers) + 1))
-        mine = processor()
-        for helper, (start, stop) in zip(helpers, others):
-            if helper.apart_from != mine:
-                helper.keep_apart(mine)
-            ended.append(flags.pop() if flags else Flag(2))
-            helper.todo.put((done, ended[-1], contextvars.copy_context(), part, start, stop, args))
-        for helper, _ in zip(helpers, others):
-            helper.asked.set()
+        mine, some = processor(), helpers[:len(others)]
+    done, work = boxes.pop() if boxes else Box(), []
+    for helper, (start, stop) in zip(some, others):
+        if helper.apart_from != mine:
+            helper.keep_apart(mine)
+        work.append((done, contextvars.copy_context(), part, start, stop, args))
+    for helper, job in zip(some, work):
+        helper.todo.put(job)
     failure = attempt(part, *own, args)
-    for flag in ended:
-        flag.wait()
+    for _ in work:
         failure = done.get() or failure
-    for flag in ended:
-        flag.clear()
-    flags.extend(ended)
+    boxes.append(done)
     if failure is not None:
         raise failure
 
 
 def beside(first, second):
     """first(put), and in a helper where there is one second(item) for each item that it puts, one after the other."""
-    from queue import SimpleQueue
-    ready = SimpleQueue()
+    ready = Box()
 
     def part(start, stop):
         if stop == 2:                                # in this thread: one that waits for a helper is woken on the helper's own processor
@@ -102,9 +96,8 @@ class Helper:
     """
 
     def __init__(self, number):
-        from queue import SimpleQueue
-        self.todo, self.asked, self.apart_from = SimpleQueue(), Flag(8), None
-        thread = threading.Thread(target=work, args=(self.todo, self.asked), daemon=True, name=f"minitorch-{number}")
+        self.todo, self.apart_from = Box(), None
+        thread = threading.Thread(target=work, args=(self.todo,), daemon=True, name=f"minitorch-{number}")
         thread.start()
         self.id = thread.native_id
 
@@ -135,17 +128,14 @@ def attempt(part, start, stop, args):
     return None
 
 
-def work(todo, asked):
+def work(todo):
     """A helper's life."""
     here.helping = True
     while True:
-        asked.clear()
-        if todo.empty():
-            asked.wait()
-        done, ended, context, part, start, stop, args = todo.get()
-        done.put(context.run(attempt, part, start, stop, args))            # NumPy's errstate is in it
-        ended.set()
-        del done, ended, context, part, args                  # what was worked on does not live until the next piece
+        done, context, part, start, stop, args = todo.get()
+        failure = context.run(attempt, part, start, stop, args)            # NumPy's errstate is in it
+        del context, part, args                               # what was worked on does not live until the next piece
+        done.put(failure)
 
 
 def forget():
