@@ -20,13 +20,14 @@ try:
     find, compare = library.lfind, ctypes.cast(library.strverscmp, address)          # which compares byte by byte
     find.argtypes, find.restype = [address, address, address, ctypes.c_size_t, address], address
 except (OSError, AttributeError, TypeError):         # another C library
-    find = None
+    find = compare = None                            # type: ignore[assignment]
 
 
 class Box:
     def __init__(self):
         from queue import SimpleQueue
-        self.queue, self.flag, self.wanted, self.looks = SimpleQueue(), *map(ctypes.create_string_buffer, (TEXT, TEXT)), ctypes.c_size_t(LOOKS)
+        self.queue, self.looks = SimpleQueue(), ctypes.c_size_t(LOOKS)
+        self.flag, self.wanted = ctypes.create_string_buffer(b"?" + TEXT[1:]), ctypes.create_string_buffer(TEXT)
         places = [ctypes.addressof(part) for part in (self.wanted, self.flag, self.looks)]
         self.wait = functools.partial(find, *places, 0, compare) if find else lambda: None
 

@@ -17,25 +17,37 @@ from . import mkl, threads
 from .backends import CHOSEN
 from .dtypes import F32, F64
 
-functions = None                                     # (get, set) of its number of threads, sgemm, dgemm; () where it is another library
+functions = None                                     # what find() found; () where NumPy came with another library
 users, before, lock = 0, 1, threading.Lock()         # how many are within alone(), and what held before the first of them
 TINY, LARGE = 1 << 18, 1 << 24                       # multiplications: OpenBLAS itself uses one thread below; several pay above
 NARROW = 1 << 12                                     # numbers in the smallest of three matrices below which OpenBLAS is the faster one
 SHORT, PIECE, WORTH = 1 << 8, 1 << 14, 1 << 18       # rows, and numbers, that are added up at a time; numbers worth another thread
 SMALL, COLUMNS = 10 ** 6, 32                         # multiplications that OpenBLAS takes on without copying; columns of a block
+MIXED = 1 << 14                                      # numbers from which a call of CBLAS pays
 FEW = 64                                             # rows for which a product of its own does not pay
 
 
 def find():
-    """OpenBLAS's functions: the two that get and set its number of threads, sgemm, dgemm; () where NumPy came with another library."""
+    """OpenBLAS's functions: the two that get and set its number of threads, products of matrices, and sums a x + b y by number type.
+
+    () where NumPy came with another library.
+    """
     global functions
     if functions is None:
         functions = ()
         for path in sorted((Path(np.__file__).parent.parent / "numpy.libs").glob("libscipy_openblas64_*")):
             library = ctypes.CDLL(str(path))
             functions = (library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_,
-                         mkl.declared(library.scipy_cblas_sgemm64_, F32), mkl.declared(library.scipy_cblas_dgemm64_, F64))
+                         {F32: mkl.declared(library.scipy_cblas_sgemm64_, F32), F64: mkl.declared(library.scipy_cblas_dgemm64_, F64)},
+                         {F32: summing(library.scipy_cblas_saxpby64_, F32), F64: summing(library.scipy_cblas_daxpby64_, F64)})
     return functions
+
+
+def summing(function, dtype):
+    """CBLAS's y = a x + b y, with sizes of 64 bits, told what it takes."""
+    size, pointer, number = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float if dtype is F32 else ctypes.c_double
+    function.restype, function.argtypes = None, [size, number, pointer, size, number, pointer, size]
+    return function
 
 
 def set_threads(n):
@@ -91,7 +103,7 @@ def address(dtype, smallest=NARROW):
 
     smallest: how many numbers the smallest of the three matrices has.
     """
-    function = mkl.find()[dtype] if with_mkl(dtype) and smallest >= NARROW else find()[2 if dtype is F32 else 3] if find() else None
+    function = mkl.find()[dtype] if with_mkl(dtype) and smallest >= NARROW else find()[2][dtype] if find() else None
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
@@ -100,7 +112,7 @@ def matmul(a, b, out=None, add=False):
     if not by_mkl(a, b):
         if add:
             if a.ndim == b.ndim == 2 and a.dtype is b.dtype is out.dtype and a.dtype in (F32, F64) and a.size and b.size and find():
-                mkl.product(a, b, out, add, functions[2 if a.dtype is F32 else 3])
+                mkl.product(a, b, out, add, functions[2][a.dtype])
             else:
                 out += a @ b
             return out
@@ -115,6 +127,17 @@ def matmul(a, b, out=None, add=False):
     for i in np.ndindex(lead):
         mkl.product(a[i], b[i], y[i], add)
     return y
+
+
+def mix(y, x, a, b=1):
+    """y = a x + b y in place, for arrays of one shape and number type: in one pass where OpenBLAS can, where NumPy takes three."""
+    if a and b and type(y) is type(x) is np.ndarray and x.dtype is y.dtype and y.size >= MIXED and y.dtype in (F32, F64) \
+            and x.flags.c_contiguous and y.flags.c_contiguous and find():
+        functions[3][y.dtype](y.size, a, x.ctypes.data, 1, b, y.ctypes.data, 1)
+        return
+    if b != 1:
+        y *= b
+    y += a * x
 
 
 def some_columns(w, rows):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch import backends, blas, matmul, threads
+from minitorch import awake, backends, blas, matmul, threads
 
 
 @pytest.fixture
@@ -150,26 +150,42 @@ def test_many_threads_share_the_helpers(three_threads):
     assert (totals == 50 * 435).all()
 
 
-@pytest.fixture
-def awake(three_threads):
-    """Threads that wait for each other awake: box -> whether box[3] changed from 0 before so many cycles had passed."""
-    pytest.importorskip("numba")
-    from minitorch.autograd import loops
-    loops.module("spin")
-    if threads.spin is None:
-        pytest.skip("waiting awake is for x86")
-    return lambda box, cycles: (threads.spin(box, 3, 0, cycles, 100), box[3] != 0)[1]
+def test_who_waits_awake_sees_the_change_and_does_not_wait_for_ever():
+    if awake.find is None:
+        pytest.skip("waiting awake needs POSIX's lfind and strverscmp")
+    box = awake.Box()
+    box.looks.value = 1000
+    assert box.wait() is None                        # nothing was found
+    box.looks.value = 2**62
+    threading.Timer(0.02, box.put, ("something",)).start()
+    assert box.wait() and box.wait()
+    assert box.get() == "something"
+    box.looks.value = 1000
+    assert box.wait() is None                        # get() looks for what comes next
 
 
-def test_who_waits_awake_sees_the_change_and_does_not_wait_for_ever(awake):
-    box = np.zeros(8, np.int64)
-    assert not awake(box, 1000)
-    threading.Timer(0.02, box.__setitem__, (3, 1)).start()
-    assert awake(box, 10**12) and awake(box, 0)
+@pytest.mark.parametrize("find", [awake.find, None])
+def test_a_box_hands_over_everything_in_order(monkeypatch, find):
+    monkeypatch.setattr(awake, "find", find)
+    there, back = awake.Box(), awake.Box()
+
+    def answer():
+        while (number := there.get()) is not None:
+            back.put(number * number)
+    thread = threading.Thread(target=answer)
+    thread.start()
+    for i in range(200):
+        there.put(i)
+        if i % 3 == 0:
+            time.sleep(i % 5 * 0.0003)                       # it stays awake for about twice as long
+    assert [back.get() for _ in range(200)] == [i * i for i in range(200)]
+    there.put(None)
+    thread.join(60)
+    assert not thread.is_alive()
 
 
-def test_work_given_at_any_moment_of_the_helpers_waiting_is_done(awake):
-    pauses = np.random.default_rng(0).exponential(0.0003, 400)                # they stay awake for about twice as long
+def test_work_given_at_any_moment_of_the_helpers_waiting_is_done(three_threads):
+    pauses = np.random.default_rng(0).exponential(0.0003, 400)
     for i, pause in enumerate(pauses):
         done = []
         threads.run(lambda start, stop, done=done: done.append(stop - start), 3 + i % 2)
@@ -177,12 +193,8 @@ def test_work_given_at_any_moment_of_the_helpers_waiting_is_done(awake):
         time.sleep(pause if i % 3 else 0)
     with pytest.raises(ValueError, match="a piece"):
         threads.run(lambda start, stop: int("a piece"), 3)
-    boxes = [helper.box for helper in threads.helpers[:2]]
-    threads.run(lambda start, stop: None, 3)
-    deadline = time.monotonic() + 60
-    while any(box[threads.DONE] != box[threads.GIVEN] for box in boxes) and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert all(box[threads.DONE] == box[threads.GIVEN] > 0 for box in boxes)
+    threads.run(lambda start, stop: done.append(0), 3)
+    assert done[3:] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -244,3 +256,20 @@ def test_columns_in_blocks_make_up_the_product(K, M, rows):
     assert all(block.flags.c_contiguous for _, block in parts)
     y = sum((x[:, columns] @ block).swapaxes(0, 1).reshape(rows, M) for columns, block in parts)
     np.testing.assert_allclose(y, x @ w, 1e-10, 1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i8"])
+@pytest.mark.parametrize("n", [0, 7, blas.MIXED, 3 * blas.MIXED + 1])
+@pytest.mark.parametrize("a, b", [(2, 1), (-3, 2), (0, 2), (2, 0), (1, 0.5)])
+def test_sums_of_multiples_in_place(n, a, b, dtype):
+    rng = np.random.default_rng(0)
+    x, start = 2 * rng.integers(-9, 10, (2, n)).astype(dtype)
+    for x_, y in ((x, start.copy()), (np.repeat(x, 2)[::2], start.copy()), (x, np.repeat(start, 2)[::2])):
+        if b == 0.5 and dtype == "i8":
+            continue
+        blas.mix(y, x_, a, b)
+        assert y.dtype == dtype
+        np.testing.assert_array_equal(y, a * x + b * start)                    # whole numbers: exact
+    strange = np.full(2 * blas.MIXED, np.nan, "f4")
+    blas.mix(strange, np.ones_like(strange), 1, 0)
+    assert np.isnan(strange).all()                   # 0 times it, as by NumPy

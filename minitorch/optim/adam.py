@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import routes
 from ..backend import xp
+from ..blas import mix
 from ..tensor import Tensor, wrap
 from .optimizer import Optimizer, ascent_removed, blocks, buffer, by_blocks, loops_for, next_step, number, require
 
@@ -25,16 +26,12 @@ def check(lr, betas, eps, weight_decay):
 
 def average(m, g, beta):
     """m = beta * m + (1 - beta) * g, in place."""
-    m *= beta
-    m += (1 - beta) * g
+    mix(m, g, 1 - beta, beta)
 
 
 def average_square(v, g, beta):
     """v = beta * v + (1 - beta) * g^2, in place."""
-    s = g * g
-    s *= 1 - beta
-    v *= beta
-    v += s
+    mix(v, g * g, 1 - beta, beta)
 
 
 def decoupled(x, g, group):
@@ -77,8 +74,7 @@ class Adam(Optimizer):
             s = library.sqrt(v)
             s += eps
             library.divide(m, s, out=s)
-            s *= step
-            x -= s
+            mix(x, s, -step)
         by_blocks(move, *arrays)
 
     def arrays(self, param, grad, state, group):

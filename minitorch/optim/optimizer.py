@@ -19,8 +19,8 @@ from ..autograd.mode import enable_grad
 from ..ops.from_data import from_dlpack
 from ..tensor import Tensor, wrap
 
-BLOCK = 1 << 16                            # elements that a step works on at a time
-MANY = 6                                   # blocks that are worth another thread
+BLOCK = 1 << 17                            # elements that a step works on at a time
+MANY = 3                                   # blocks that are worth another thread
 SCALARS = {"step", "mu_product", "eta", "mu"}          # state that is one number for a whole parameter
 
 

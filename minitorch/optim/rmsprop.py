@@ -3,6 +3,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backend import xp
+from ..blas import mix
 from ..tensor import wrap
 from .adam import average, average_square
 from .optimizer import Optimizer, ascent_removed, blocks, buffer, next_step, number, require
@@ -41,12 +42,9 @@ class RMSprop(Optimizer):
             s += group["eps"]
             library.divide(g, s, out=s)
             if group["momentum"]:
-                b *= group["momentum"]
-                b += s
-                x -= lr * b
-            else:
-                s *= lr
-                x -= s
+                mix(b, s, 1, group["momentum"])
+                s = b
+            mix(x, s, -lr)
 
 
 class Adagrad(Optimizer):
@@ -106,7 +104,7 @@ class Adadelta(Optimizer):
             average_square(v, g, rho)
             step = library.sqrt(d + eps) / library.sqrt(v + eps) * g
             average_square(d, step, rho)
-            x -= lr * step
+            mix(x, step, -lr)
 
 
 class ASGD(Optimizer):

@@ -1,5 +1,6 @@
 """Stochastic gradient descent, with momentum and Nesterov's momentum."""
 from ..backend import xp
+from ..blas import mix
 from ..tensor import wrap
 from .optimizer import Optimizer, ascent_removed, blocks, loops_for, number, require
 
@@ -35,9 +36,10 @@ class SGD(Optimizer):
                 if first:
                     b[...] = g
                 else:
-                    b *= momentum
-                    b += (1 - group["dampening"]) * g if group["dampening"] else g
-                x -= lr * (g + momentum * b if group["nesterov"] else b)
+                    mix(b, g, 1 - group["dampening"], momentum)
+                if group["nesterov"]:
+                    mix(x, g, -lr)
+                mix(x, b, -lr * momentum if group["nesterov"] else -lr)
         else:
             for x, g in blocks(param, grad):
-                x -= lr * ascent_removed(x, g, group)
+                mix(x, ascent_removed(x, g, group), -lr)
