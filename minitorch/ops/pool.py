@@ -6,9 +6,10 @@ from math import prod
 
 from ..autograd.op import HOMES, composed, op
 from ..backend import xp
+from ..blocks import by_slices
 from ..cases import distinct, normal
 from ..tensor import Tensor, wrap
-from .windows import Slide, few_images, of_kernel, overlap, padded, per_axis, tiles
+from .windows import Slide, of_kernel, overlap, padded, per_axis, tiles
 from .winners import argmax_over_windows, max_over_windows
 
 
@@ -22,7 +23,8 @@ def sum_windows(input, /, kernel, slide, divisor=1):
         y = input.reshape(-1, prod(kernel)).sum(axis=1, dtype=input.dtype).reshape(input.shape[:2] + out)
         return y / divisor if divisor != 1 else y
     y = lib.empty(input.shape[:2] + out, input.dtype)
-    for some in few_images(input):
+
+    def add(some):
         x = padded(input[some], slide.padding)
         for axis, (k, s, d, m) in enumerate(zip(kernel, slide.stride, slide.dilation, out), 2):
             lead, last = (slice(None),) * axis, axis == len(out) + 1
@@ -37,6 +39,7 @@ def sum_windows(input, /, kernel, slide, divisor=1):
             x = total
         if divisor != 1:
             x /= divisor
+    by_slices(add, input)
     return y
 
 
@@ -56,7 +59,8 @@ def spread_windows(input, /, size, kernel, slide, divisor=1):
     if sees_all(size, kernel, slide):
         return lib.array(lib.broadcast_to(input, input.shape[:2] + tuple(size)))
     y = lib.empty(input.shape[:2] + tuple(size), input.dtype)
-    for some in few_images(y):
+
+    def spread(some):
         x = input[some]
         for axis in range(len(size) + 1, 1, -1):
             k, s, d, m = kernel[axis - 2], slide.stride[axis - 2], slide.dilation[axis - 2], x.shape[axis]
@@ -71,6 +75,7 @@ def spread_windows(input, /, size, kernel, slide, divisor=1):
                     room[(*lead, slice(d * i, d * i + s * (m - 1) + 1, s))] += x
             x = room
         y[some] = padded(x, tuple((-a, -b) for a, b in slide.padding))
+    by_slices(spread, y)
     return y
 
 

@@ -71,12 +71,6 @@ def inside(size, padding):
             tuple(slice(max(-a, 0), max(n - max(-b, 0), 0)) for n, (a, b) in zip(size, padding)))
 
 
-def few_images(x):
-    """Slices of the first axis of (N, C, *size): what a processor's cache holds at a time; all of it for a GPU."""
-    n = max(1, (1 << 18) // max(1, prod(x.shape[1:]))) if xp(x) is np else max(1, len(x))
-    return [slice(i, i + n) for i in range(0, len(x), n)]
-
-
 def of_kernel(kernel, slide):
     """A window as kernels.max_pool2d takes it: padding by axis, and rows added at the end alone as ceil_mode."""
     return kernel, slide.stride, tuple(a for a, _ in slide.padding), slide.dilation, any(b > a for a, b in slide.padding)

@@ -10,10 +10,11 @@ import numpy as np
 from .. import dtypes
 from ..autograd.op import keep, op
 from ..backend import xp
+from ..blocks import by_slices
 from ..cases import distinct, integers, normal
 from .choose import choose
 from .rows import add_at
-from .windows import Slide, few_images, of_kernel, overlap, padded, tiles
+from .windows import Slide, of_kernel, overlap, padded, tiles
 
 
 def lowest(dtype):
@@ -29,19 +30,22 @@ def winners(input, kernel, slide):
     lib, out = xp(input), slide.positions(input.shape[2:], kernel)
     y = lib.empty(input.shape[:2] + out, input.dtype)
     which = lib.empty(y.shape, "u1" if prod(kernel) <= 256 else "i4")
-    for some in few_images(input):
+
+    def win(some):
         room, best, tap = padded(input[some], slide.padding, lowest(input.dtype)), y[some], which[some]
         tap[...] = inner_taps(lib, kernel, slide, out)
         for t, place in enumerate(slide.taps(kernel, out)):
             if t == 0:
                 best[...] = room[place]
                 continue
-            later = room[place] > best
+            seen = lib.ascontiguousarray(room[place])          # for it is read twice
+            later = seen > best
             lib.maximum(tap, later * tap.dtype.type(t), out=tap)
-            lib.maximum(best, room[place], out=best)
+            lib.maximum(best, seen, out=best)
         if dtypes.is_float(input.dtype) and (best != best).any():
             for t, place in enumerate(slide.taps(kernel, out)):
                 tap[room[place] != room[place]] = t
+    by_slices(win, input)
     return y, which
 
 
@@ -99,12 +103,14 @@ def put_at_winners(input, which, /, size, kernel, slide):
     apart = all(s >= d * (k - 1) + 1 or k == 1 for s, k, d in zip(slide.stride, kernel, slide.dilation))
     full = apart and all(n == k * m and s == k for n, k, m, s in zip(shape[2:], kernel, out, slide.stride))
     room = (lib.empty if full else lib.zeros)(shape, input.dtype)
-    for some in few_images(room):
+
+    def put(some):
         for t, tap in enumerate(slide.taps(kernel, out)):
             if apart:
                 room[some][tap] = choose(which[some] == t, input[some], 0)
             else:
                 room[some][tap] += choose(which[some] == t, input[some], 0)
+    by_slices(put, room)
     return padded(room, tuple((-a, -b) for a, b in slide.padding))
 
 
