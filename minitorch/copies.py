@@ -1,7 +1,7 @@
 """Copies of large arrays: pieces of them side by side on several threads, transposed ones in strips that the cache holds.
 
     write(y, x)                                          # y[...] = x, whatever their strides and dtypes
-    copied(x), converted(x, dtype), full(shape, value, dtype)        # new arrays, written so
+    copied(x), contiguous(x), converted(x, dtype), full(shape, value, dtype)        # new arrays, written so
     concatenated(arrays, dim)
 
 Every op that only moves numbers asks for these; for arrays of fewer than LARGE numbers, and on a GPU, they are the array library's own.
@@ -80,6 +80,11 @@ def copied(x, dtype=None, order="C"):
     if type(x) is not np.ndarray or x.size < LARGE or x.size < 2 * LEAST and is_near(x):
         return xp(x).array(x, dtype=dtype, order=order)
     return write(np.empty_like(x, dtype, order), x)
+
+
+def contiguous(x):
+    """x where it lies row by row in memory, else a copy that does."""
+    return x if x.flags.c_contiguous else copied(x)
 
 
 def converted(x, dtype):

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backends import CHOSEN
-from ..copies import copied
+from ..copies import contiguous
 
 F32, F64, ndarray = dtypes.F32, dtypes.F64, np.ndarray
 LOOPS = []
@@ -66,7 +66,7 @@ class Looped:
             if type(a) is ndarray and a.dtype is not first.dtype and a.dtype.kind == "f":
                 return NotImplemented
         if self.contiguous:
-            arrays = [copied(a) if type(a) is ndarray and not a.flags.c_contiguous else a for a in arrays]
+            arrays = [contiguous(a) if type(a) is ndarray else a for a in arrays]
         if self.module is None:
             self.module = module(self.file)
         return self.loop(self.module, *arrays, **params)

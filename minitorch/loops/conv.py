@@ -10,6 +10,8 @@ from math import prod
 import numpy as np
 
 from .. import blas, threads
+from ..blocks import elementwise
+from ..copies import contiguous
 from . import depthwise, inline, loop
 from .gemm import AS_IT_IS, TURNED, product
 from .places import U, inside
@@ -251,5 +253,5 @@ def weight_gradient(x, g, kernel, slide, groups):
     work.share(some_images, len(x), x.dtype)
     w, *others = (sums[i] for i in sorted(sums))     # in one order, whoever was first
     for other in others:
-        w += other
-    return (np.ascontiguousarray(w.swapaxes(1, 2)) if turned else w).reshape(shape)
+        elementwise(np.add, w, other, out=w)
+    return (contiguous(w.swapaxes(1, 2)) if turned else w).reshape(shape)

@@ -8,12 +8,15 @@ Each is a matrix product with the columns that the windows see (columns.py), for
 """
 from math import prod
 
+import numpy as np
 from numpy import ndindex
 
 from .. import blas
 from ..autograd.op import composed, op
 from ..backend import xp
+from ..blocks import elementwise
 from ..cases import normal
+from ..copies import contiguous
 from ..tensor import Tensor
 from . import columns
 from .columns import Columns, by_images
@@ -116,9 +119,9 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
         return lib.zeros(shape, input.dtype) if y is None else y
     y, *others = by_images(part, input, M * taps * prod(out))
     for other_images in others:
-        y += other_images
+        elementwise(np.add, y, other_images, out=y)
     y = lib.moveaxis(y.reshape(M, *kernel, -1), -1, 1) if last else y.swapaxes(1, 2).reshape(M, -1, *kernel)
-    return lib.ascontiguousarray(y)
+    return contiguous(y)
 
 
 def channel_weight(x, g, kernel, slide):

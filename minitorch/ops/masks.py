@@ -11,7 +11,7 @@ from ..convert import refuse_overflow
 from ..dtypes import I64
 from ..tensor import wrap
 from .choose import choose, only
-from ..copies import copied
+from ..copies import contiguous
 from .rows import slice_into
 from .strides import broadcast_tensors, expand_to
 
@@ -43,7 +43,7 @@ def _(loops, input, mask, value):
     if mask.ndim > input.ndim or [1 for m, n in zip(mask.shape[::-1], input.shape[::-1]) if m != n and m != 1]:
         return NotImplemented
     value = value.astype(input.dtype)[()] if hasattr(value, "astype") else fill_number(value, input.dtype)
-    return loops.fill(input if input.flags.c_contiguous else copied(input), mask, value)
+    return loops.fill(contiguous(input), mask, value)
 
 
 masked_fill.vjp(lambda g, mask: masked_fill(g, mask, 0),

@@ -5,10 +5,8 @@ every copy back to where it came from (col2im).
 """
 from dataclasses import dataclass
 from itertools import product
-from math import prod
 from operator import index
 
-import numpy as np
 
 from ..autograd.op import op
 from ..backend import xp
