@@ -1,18 +1,18 @@
 """The steps of an LSTM or a GRU over a sequence, and back, on the CPU: everything is written where it will stay.
 
 Where compiled loops are to be used they take the whole layer.  By NumPy a step is a product with the state and the gates; the derivatives
-of the gates are computed for several steps at once, before the gradient of the state comes by.
+of the gates are computed for all steps, before the gradient of the state comes by.
 """
 import numpy as np
 
 from .. import blas, dtypes, threads
 from ..autograd import loops, routes
 from ..backend import xp
+from ..blocks import by_slices
 from .matmul import times
 from .recurrent import gru_gates_gradient, gru_in_place, halved_in_place, halves, lstm_slopes, parts
 from .reduce import added
 
-BLOCK = 1 << 16                                      # gates whose derivatives are computed together: they stay in the cache
 LEAST = 1 << 21                                      # multiplications of a step that are worth another thread
 ROWS = 256                                           # of gradients that a product of another thread takes at a time
 
@@ -47,34 +47,30 @@ def weights_gradient(gates, x):
     return times(flat(gates).swapaxes(0, 1), flat(x))
 
 
-def lstm_gradients(gates, gh, gc, x, states, w_ih, wanted, gx=None, both=None):
+def lstm_gradients(gates, gh, gc, x, states, w_ih, wanted, both=None):
     """The gradients of lstm_over's inputs, those that are wanted, from those of the gates and of the first states.
 
     The weights of x (T, N, I) and of the states before each step get theirs by one product, which is faster than two: `both`.
     """
-    lib, I, gw_ih, gw_hh = xp(x), x.shape[2], None, None
+    lib, I, gx, gw_ih, gw_hh = xp(x), x.shape[2], None, None, None
     if 3 in wanted or 4 in wanted:
         both = weights_gradient(gates, lib.concatenate((x, states), axis=2)) if both is None else both
         gw_ih, gw_hh = lib.ascontiguousarray(both[:, :I]), lib.ascontiguousarray(both[:, I:])
-    if gx is None and 0 in wanted:
+    if 0 in wanted:
         gx = times(gates, w_ih)
     return gx, gh, gc, gw_ih, gw_hh, added(gates, (0, 1), False) if 5 in wanted else None
 
 
 class Products:
-    """Those of lstm_gradients for some steps at a time, while another thread takes the next steps."""
+    """Those for lstm_gradients' weights, of some steps at a time, while another thread takes the next steps."""
 
-    def __init__(self, gates, x, states, w_ih, wanted):
-        self.gates, self.x, self.states, self.w_ih = gates, x, states, w_ih
+    def __init__(self, gates, x, states):
+        self.gates, self.x, self.states = gates, x, states
         self.both = np.zeros((gates.shape[2], x.shape[2] + states.shape[2]), gates.dtype)
-        early = 0 in wanted and 2 * x.shape[2] <= states.shape[2]          # no more work than the steps are
-        self.gx = np.empty(x.shape, gates.dtype) if early else None
 
     def add(self, steps):
         gates = flat(self.gates[steps])
         blas.matmul(gates.T, flat(np.concatenate((self.x[steps], self.states[steps]), axis=2)), out=self.both, add=True)
-        if self.gx is not None:
-            blas.matmul(gates, self.w_ih, out=flat(self.gx[steps]))
 
 
 def gru_gradients(by_x, by_h, gh, x, states, w_ih, wanted):
@@ -151,39 +147,35 @@ def lstm_backward(g, gc, kept, cs, x, h, hs, w_ih, w_hh, backwards, wanted):
     fast, kept, *given = prepared(kept, x, h, hs, g, gc, cs, w_ih, w_hh)
     if fast:
         return fast.lstm_backward(kept, *given, backwards, 0 in wanted, 3 in wanted or 4 in wanted)
-    gx, gh, gc = np.empty(kept.shape, kept.dtype), np.zeros(gc.shape, gc.dtype), gc.copy()
-
-    def places(some):
-        """Where steps stand that are counted in the order taken."""
-        return slice(T - some.stop, T - some.start) if backwards else some
+    gates, c_by_h, gh, gc = np.empty(kept.shape, kept.dtype), np.empty(g.shape, kept.dtype), np.zeros(gc.shape, gc.dtype), gc.copy()
+    taken = slice(None, None, -1 if backwards else 1)
+    kept, slopes, g = kept[taken], gates[taken], g[taken]                  # as the steps were taken
+    by_slices(lambda some: lstm_slopes(kept[some], cs[:-1][some], cs[1:][some], (slopes[some], c_by_h[some])), kept)
 
     def part(start, stop, w, done=None):
-        several, by_h, by_c = max(1, BLOCK // max(1, gx[0, start:stop].size)), gh[start:stop], gc[start:stop]
-        since = T
-        for last in range(T, 0, -several):
-            some = slice(max(0, last - several), last)
-            there = places(some)
-            turn = -1 if backwards else 1
-            slopes = lstm_slopes(kept[there, start:stop][::turn], cs[some, start:stop], cs[some.start + 1:last + 1, start:stop])
-            for n, gates, c_by_h in zip(reversed(range(some.start, last)), *[s[::-1] for s in slopes]):
-                t = T - 1 - n if backwards else n
-                by_h += g[t, start:stop]
-                c_by_h *= by_h
-                by_c += c_by_h
-                np.multiply(gates, np.concatenate((by_c, by_c, by_c, by_h), axis=1), out=gx[t, start:stop])
-                by_c *= parts(kept[t, start:stop], 4)[1]
-                multiply(gx[t, start:stop], w, by_h)
-            if done is not None and ((since - some.start) * N >= ROWS or not some.start):
-                done(places(slice(some.start, since)))
-                since = some.start
+        by_h, by_c, since = gh[start:stop], gc[start:stop], T
+        for n in reversed(range(T)):
+            here = (n, slice(start, stop))
+            by_h += g[here]
+            c_by_h[here] *= by_h
+            by_c += c_by_h[here]
+            *_, o = parts(slopes[here], 4)
+            for_c = slopes[here][:, :3 * by_c.shape[1]].reshape(len(by_c), 3, -1)
+            for_c *= by_c[:, None]
+            o *= by_h
+            by_c *= parts(kept[here], 4)[1]
+            multiply(slopes[here], w, by_h)
+            if done is not None and ((since - n) * N >= ROWS or not n):
+                done(slice(T - since, T - n) if backwards else slice(n, since))
+                since = n
     states = states_before(h, hs, backwards)
     if shares(w_hh, N)[0] != 2 or not (3 in wanted or 4 in wanted):
         share(part, w_hh, N)
-        return lstm_gradients(gx, gh, gc, x, states, w_ih, wanted)
-    products = Products(gx, x, states, w_ih, wanted)                       # two threads in each other's way at every step are slower
+        return lstm_gradients(gates, gh, gc, x, states, w_ih, wanted)
+    products = Products(gates, x, states)                                  # two threads in each other's way at every step are slower
     with blas.alone():
         threads.beside(lambda done: part(0, N, blas.in_blocks(w_hh, N), done), products.add)
-    return lstm_gradients(gx, gh, gc, x, states, w_ih, wanted, products.gx, products.both)
+    return lstm_gradients(gates, gh, gc, x, states, w_ih, wanted, products.both)
 
 
 def gru_forward(x, h, w_ih, w_hh, b_ih, b_hh, backwards):

@@ -91,14 +91,14 @@ def halves(lib, H, dtype):
     return half, 1 - half
 
 
-def lstm_slopes(kept, c, new_c):
+def lstm_slopes(kept, c, new_c, out=(None, None)):
     """(gates, c'): c' by i, f, g and h by o, and h by c', of any number of steps: what their gradients are multiplied with."""
     lib = xp(kept)
     i, f, g, o = parts(kept, 4)
-    gates = kept * kept
+    gates = lib.multiply(kept, kept, out=out[0])
     lib.subtract(kept, gates, out=gates)             # sigmoid's derivative
     gi, gf, gg, go = parts(gates, 4)
-    t = lib.tanh(new_c)
+    t = lib.tanh(new_c, out=out[1])
     gi *= g
     gf *= c
     lib.multiply(g, g, out=gg)
