@@ -29,7 +29,7 @@ ALONE, SHARED = 1 << 16, 1 << 18                     # numbers of a block, for o
 def by_blocks(part, n, width=1, larger=1):
     """[part(block), ...] for slices that divide range(n), where every index stands for `width` numbers; larger: times the usual size."""
     sharers = threads.get_num_threads()
-    count = -(-n * width // ((SHARED if sharers > 1 else ALONE) * larger))
+    count = -(-n * width // int((SHARED if sharers > 1 else ALONE) * larger))
     if sharers > 1 and n * width >= SHARED // 2:
         count += -count % sharers                    # each thread has as many
     count = min(n, count)

@@ -2,7 +2,8 @@
 
 The op keeps what PyTorch keeps, the input and the mean and deviation of each row.  Its reference says in ordinary ops what it
 computes.  Its forward and backward are sums of arrays times numbers that go with the rows or the columns: products of narrow
-matrices make such numbers into arrays, which NumPy multiplies twice as fast as it broadcasts.
+matrices make such numbers into arrays, which NumPy multiplies twice as fast as it broadcasts.  What goes with a row is computed for
+all rows at once: between calls on a few numbers each, threads meet at the interpreter's lock more often than they work.
 """
 from math import prod
 
@@ -12,6 +13,8 @@ from ..autograd.op import keep, op
 from ..backend import xp
 from ..blocks import by_slices
 from ..cases import normal, positive
+
+HALF = 0.5                                           # of the usual size of a block: three of them are in use at a time
 
 
 def layer_reference(input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
@@ -30,27 +33,35 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
     """
     lib, D = xp(input), prod(input.shape[-axes:])
     x = input.reshape(prod(input.shape[:-axes]), D)
-    y, rstd = lib.empty(x.shape, x.dtype), lib.empty((len(x), 1), x.dtype)
-    mean = lib.empty_like(rstd) if centre else None
+    y, ones, sums, squares = lib.empty(x.shape, x.dtype), lib.ones(D, x.dtype), *lib.empty((2, len(x)), x.dtype)
+
+    def measure(rows):
+        if centre:
+            lib.matmul(x[rows], ones, out=sums[rows])
+        row_products(x[rows], x[rows], squares[rows])
+
+    def measure_deviations(rows):
+        part = x[rows] - mean[rows, None]
+        row_products(part, part, squares[rows])
+
+    by_slices(measure, x, larger=HALF)
+    mean = sums / max(D, 1) if centre else lib.zeros_like(sums)
+    var = squares / max(D, 1) - mean * mean
+    far = centre and not (var > mean * mean).all()   # then digits would cancel
+    if far:
+        by_slices(measure_deviations, x, larger=HALF)
+        var = squares / max(D, 1)
+    rstd = 1 / lib.sqrt(var + eps)
     lines, columns = lined(x, weight, bias), lib.ones((len(x), 4), x.dtype)          # 1, rstd, -mean rstd, 1
+    columns[:, 1], columns[:, 2] = rstd, 0 if far else -mean * rstd
 
     def normalize(rows):
-        part, r, m = x[rows], rstd[rows], 0
-        if centre:
-            mean[rows] = m = row_sums(part) / max(D, 1)
-        var = row_products(part, part) / max(D, 1) - m * m
-        if centre and not (var > m * m).all():       # lest digits cancel
-            part, m = part - m, 0
-            var = row_products(part, part) / max(D, 1)
-        r[...] = 1 / lib.sqrt(var + eps)
         c = columns[rows]
-        c[:, 1:2], c[:, 2:3] = r, -m * r
         scaled = c[:, :2] @ lines[:2]
-        scaled *= part
+        scaled *= x[rows] - mean[rows, None] if far else x[rows]
         lib.add(scaled, c[:, 2:] @ lines[1:], out=y[rows])
-
-    by_slices(normalize, x)
-    return keep(y.reshape(input.shape), mean=mean, rstd=rstd)
+    by_slices(normalize, x, larger=HALF)
+    return keep(y.reshape(input.shape), mean=mean[:, None] if centre else None, rstd=rstd[:, None])
 
 
 @normalize_layer.loop("norm", least=5000)
@@ -84,25 +95,39 @@ def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1
     far = mean is not None and not (mean * mean * rstd * rstd < 1).all()
     near = lib.zeros_like(rstd) if far or mean is None else mean           # the mean of x, or of x - mean lest digits cancel
     columns[:, 1:2], columns[:, 2:3] = rstd, -near * rstd
+    by_x, by_one = lib.empty((2, len(x)), x.dtype)
 
-    def differentiate(rows):
-        """These rows of gx; what they add to the gradients of weight and bias."""
-        part, dy, m, r, c = x[rows] - mean[rows] if far else x[rows], g[rows], near[rows], rstd[rows], columns[rows]
-        y = part * dy
-        gw, gb = c[:, 2:].T @ dy                     # sums over (x - mean) rstd dy = y rstd - mean rstd dy, and over dy
-        gw += r[:, 0] @ y
+    def centred(rows):
+        return x[rows] - mean[rows] if far else x[rows]
+
+    def add_up(rows):
+        """What these rows add to the gradients of weight and bias; the sums of weight x dy and of weight dy over each."""
+        dy, c = g[rows], columns[rows]
+        y = centred(rows) * dy
         if gx is not None:
-            total = (dy @ lines[1]).reshape(-1, 1)
-            factor = ((y @ lines[1]).reshape(-1, 1) - m * total) * (r * r * r / -D)
-            scaled = c[:, :2] @ lines[:2]
-            scaled *= dy
-            lib.multiply(part, factor, out=y)
-            if mean is not None:
-                y -= total * r / D + factor * m
-            lib.add(scaled, y, out=gx[rows])
+            lib.matmul(y, lines[1], out=by_x[rows])
+            lib.matmul(dy, lines[1], out=by_one[rows])
+        gw, gb = c[:, 2:].T @ dy                     # sums over (x - mean) rstd dy = y rstd - mean rstd dy, and over dy
+        gw += c[:, 1] @ y
         return gw, gb
 
-    gw, gb = (sum(found[1:], found[0]) for found in zip(*by_slices(differentiate, x)))
+    def differentiate(rows):
+        """These rows of gx: rstd weight dy + factor x + rest."""
+        c = factors[rows]
+        scaled = c[:, :2] @ lines[:2]
+        scaled *= g[rows]
+        y = c[:, 2:4] @ ones
+        y *= centred(rows)
+        scaled += y
+        lib.add(scaled, c[:, 4:] @ ones, out=gx[rows])
+
+    gw, gb = (sum(found[1:], found[0]) for found in zip(*by_slices(add_up, x, larger=HALF)))
+    if gx is not None:
+        r, m, ones, factors = rstd[:, 0], near[:, 0], lined(x)[:2], lib.zeros((len(x), 6), x.dtype)
+        factors[:, 1], factors[:, 3] = r, (by_x - m * by_one) * (r * r * r / -max(D, 1))
+        if mean is not None:
+            factors[:, 5] = -by_one * r / max(D, 1) - factors[:, 3] * m
+        by_slices(differentiate, x, larger=HALF)
     return tuple([(gx, gw, gb)[i].reshape(shape if i else form) for i in wanted])
 
 
@@ -147,9 +172,12 @@ def row_sums(x):
     return (x @ xp(x).ones(x.shape[1], x.dtype)).reshape(-1, 1)
 
 
-def row_products(x, y):
-    """The sum over each row of x * y, as a column."""
-    return (np.vecdot(x, y) if type(x) is np.ndarray else xp(x).einsum("ij,ij->i", x, y)).reshape(-1, 1)
+def row_products(x, y, out=None):
+    """The sum over each row of x * y."""
+    if type(x) is np.ndarray:
+        return np.vecdot(x, y, out=out)
+    out[...] = xp(x).einsum("ij,ij->i", x, y)
+    return out
 
 
 normalize_layer.case(normal(4, 3), normal(3), normal(3))
