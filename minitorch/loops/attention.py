@@ -26,23 +26,23 @@ def exponentials(s, seen):
     return total, most
 
 
-# ---- a strip of scores: row r of a causal one sees `first` + r keys; first = 0: all ------------------------------------------
+# ---- a strip of scores, -inf for what is not seen -----------------------------------------------------------------------------
 
 @loop
-def strip(s, lse, total, first):
-    """s = e^(s - its row's largest), zeros for what is not seen; total (n, 1): the rows' sums; lse (n,): of e^s, their logarithms."""
+def strip(s, lse, total):
+    """s = e^(s - its row's largest); total (n, 1): the rows' sums; lse (n,): of e^s, their logarithms."""
     wide()
     for i in range(s.shape[0]):
-        sum_, most = exponentials(s[i], first + i if first else s.shape[1])
+        sum_, most = exponentials(s[i], s.shape[1])
         total[i, 0], lse[i] = sum_, np.log(sum_) + most
 
 
 @loop
-def strip_back(p, gp, lse, first):
+def strip_back(p, gp, lse):
     """p = e^(p - lse), gp = p (gp - sum of p gp): the probabilities, and the gradient of the scores."""
     wide()
     for i in range(p.shape[0]):
-        row_back(p[i], gp[i], lse[i], first + i if first else p.shape[1])
+        row_back(p[i], gp[i], lse[i], p.shape[1])
 
 
 @inline

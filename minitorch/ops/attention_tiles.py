@@ -1,7 +1,8 @@
-"""Attention a strip of scores at a time: some rows of queries against all keys that they may see.
+"""Attention a strip of scores at a time: some rows of queries, of one or several heads, against all keys that they may see.
 
 The matrix of all scores is never held, and of causal attention the half that nobody sees is not computed.  Forward keeps the
-logarithm of each row's sum, from which backward makes the probabilities again (Dao et al. 2022).  Heads are shared out among threads.
+logarithm of each row's sum, from which backward makes the probabilities again (Dao et al. 2022).  Heads are shared out among threads;
+by NumPy several are taken at a time, as threads that call it often wait for each other.
 """
 import contextlib
 import math
@@ -11,7 +12,7 @@ import numpy as np
 from .. import blas, threads
 from ..autograd import loops
 
-ROWS, CAUSAL_ROWS = 512, 256                         # of queries at a time: many for the products, few where half is not seen,
+ROWS, CAUSAL_ROWS = 512, 128                         # of queries at a time: many for the products, few where half is not seen,
 LOOP_ROWS, LOOP_CAUSAL_ROWS = 128, 64                # fewer where no interpreter is in the way, but in forward
 STRIP = 1 << 18                                      # scores at a time: they stay in the cache
 BOUND = 24                                           # on scores whose exponentials, and their sums, lose nothing without a shift
@@ -26,7 +27,10 @@ def fits(query, key, value, mask, drop, groups):
 
 
 class Heads:
-    """One head after another, and the strips of its queries."""
+    """Some heads after the others, and the strips of their queries.
+
+    Arrays of a few heads are (heads of keys, heads of queries for each, rows, columns).
+    """
 
     def __init__(self, query, key, value, mask, causal, scale, groups, back=False):
         self.query, self.key, self.value, self.causal, self.scale, self.groups = query, key, value, causal, query.dtype.type(scale), groups
@@ -38,6 +42,7 @@ class Heads:
         else:
             rows = CAUSAL_ROWS if causal else ROWS
         self.rows = max(16, min(rows, STRIP // max(1, self.S)))
+        self.many = max(1, STRIP // max(1, min(self.rows, self.L) * self.S * groups))            # heads of keys at a time
 
     def whole(self):
         """Whether compiled loops take heads as a whole."""
@@ -51,44 +56,51 @@ class Heads:
             n = min(self.rows, self.L - i)
             yield slice(i, i + n), min(self.S, i + n) if self.causal else self.S
 
-    def of_key(self, i):
-        """The heads of query that share the i-th head of key and value."""
-        return range(i * self.groups, (i + 1) * self.groups)
-
     def product(self, a, b, room):
         """a b^T, in `room`."""
-        return blas.matmul(a, b.T, out=room[:len(a) * len(b)].reshape(len(a), len(b)))
+        shape = (*a.shape[:-1], b.shape[-2])
+        return blas.matmul(a, b.swapaxes(-1, -2), out=room[:math.prod(shape)].reshape(shape))
 
-    def scores(self, q, k, head, rows, stop, room):
-        """q k^T + mask for a strip, q scaled before, -inf for what is not seen: (n, stop)."""
-        s = self.product(q[rows], k[:stop], room)
-        if self.mask is not None:
-            mask = of(self.mask, head)[rows, :stop]
+    def scores(self, q, k, mask, rows, stop, room):
+        """q k^T + mask for a strip, q scaled before, -inf for what is not seen: (..., n, stop)."""
+        s = self.product(q[..., rows, :], k[..., :stop, :], room)
+        if mask is not None:
+            mask = mask[..., rows, :stop]
             if mask.dtype == bool:
                 s[~mask] = -math.inf
             else:
                 s += mask
-        elif self.causal and self.loops is None and rows.start < stop:
-            np.copyto(s[:, rows.start:], -math.inf, where=UNSEEN[:len(s), :stop - rows.start])
+        elif self.causal and rows.start < stop:
+            np.copyto(s[..., rows.start:], -math.inf, where=UNSEEN[:s.shape[-2], :stop - rows.start])
         return s
 
     def bounded(self, q, k):
-        """Whether no score of a head is beyond BOUND, as |q k| <= |q| |k|: then no row's largest need be found and subtracted."""
+        """Whether no score of some heads is beyond BOUND, as |q k| <= |q| |k|: then no row's largest need be found and subtracted."""
         if self.loops is not None or q.dtype.itemsize < 4 or self.mask is not None and self.mask.dtype != bool:
             return False
-        return bool(np.einsum("ij,ij->i", q, q).max() * np.einsum("ij,ij->i", k, k).max() <= BOUND ** 2)
-
-    def first(self, rows):
-        """How many keys the first row of a strip sees, where the loops are to cut what is not seen; 0 where scores are cut already."""
-        return rows.start + 1 if self.causal else 0
+        return bool((np.vecdot(q, q).max(axis=-1) * np.vecdot(k, k).max(axis=-1)).max() <= BOUND ** 2)
 
     def each(self, part):
-        """part(head, room, room) for every head of keys, shared out among threads where there is work for them."""
+        """part(some, room, room) for some heads of keys after the others, shared out among threads where there is work for them."""
         def some(start, stop):
-            rooms = [np.empty(self.rows * self.S, self.query.dtype) for _ in range(2)]         # of one strip after another: in the cache
-            for head in range(start, stop):
-                part(head, *rooms)
+            size, width = min(self.rows, self.L) * self.S * self.groups * min(self.many, stop - start), self.key.shape[-3]
+            rooms = [np.empty(size, self.query.dtype) for _ in range(2)]   # of one strip after another: in the cache
+            while start < stop:
+                lead, head = divmod(start, width)
+                n = min(self.many, stop - start, width - head)
+                part((*np.unravel_index(lead, self.key.shape[:-3]), slice(head, head + n)), *rooms)
+                start += n
         self.share(some)
+
+    def of_keys(self, x, some):
+        """(n, 1, S, columns) of keys or values, or of their gradients: a view."""
+        return x[some][:, None]
+
+    def of_queries(self, x, some):
+        """(n, groups, L, columns) of queries, or of what goes with them: a view."""
+        *lead, heads = some
+        x = x[(*lead, slice(heads.start * self.groups, heads.stop * self.groups))]
+        return x.reshape(heads.stop - heads.start, self.groups, *x.shape[1:])
 
     def share(self, part, *args):
         """part(start, stop, *args) for the heads of keys."""
@@ -103,18 +115,13 @@ class Heads:
         self.share(loop, blas.address(self.query.dtype), *arrays, self.scale, self.causal, self.groups, self.rows)
 
 
-def of(x, head):
-    """The matrix of a head, counted through all the axes before the last two."""
-    return x[np.unravel_index(head, x.shape[:-2])]
-
-
-UNSEEN = ~np.tri(256, dtype=bool)
+UNSEEN = ~np.tri(CAUSAL_ROWS, dtype=bool)
 
 
 def with_column(x, column):
-    """x (n, E) and a column or number beside it, (n, E + 1): a product with it adds something to every score on the way."""
-    y = np.empty((len(x), x.shape[1] + 1), x.dtype)
-    y[:, :-1], y[:, -1:] = x, column
+    """x (..., n, E) and a column or number beside it, (..., n, E + 1): a product with it adds something to every score on the way."""
+    y = np.empty((*x.shape[:-1], x.shape[-1] + 1), x.dtype)
+    y[..., :-1], y[..., -1:] = x, column
     return y
 
 
@@ -122,14 +129,24 @@ def exponentials(s, lse, bounded):
     """s = e^(s - its row's largest), or e^s where that is bounded; lse becomes the logarithm of the sums of e^s; a column of s's sums."""
     most = 0
     if not bounded:
-        most = s.max(axis=1, keepdims=True)
+        most = s.max(axis=-1, keepdims=True)
         most[most == -math.inf] = 0
         s -= most
     np.exp(s, out=s)
-    total = s @ np.ones((s.shape[1], 1), s.dtype)
+    total = (s.reshape(-1, s.shape[-1]) @ np.ones((s.shape[-1], 1), s.dtype)).reshape(lse.shape)
     with np.errstate(divide="ignore"):
-        lse[...] = (np.log(total) + most)[:, 0]
+        np.add(np.log(total), most, out=lse)
     return total
+
+
+def gathered(a, b, out, add):
+    """out (n, 1, S, E) = the sums over the heads of queries of a^T b, (n, groups, rows, S) and (n, groups, rows, E); added to it where `add`."""
+    a = a.swapaxes(-1, -2)
+    if not add and a.shape[1] == 1:
+        blas.matmul(a, b, out=out)
+    else:
+        found = blas.matmul(a, b).sum(axis=1, keepdims=True) if a.shape[1] > 1 else blas.matmul(a, b)
+        np.add(out, found, out=out) if add else np.copyto(out, found)
 
 
 def forward(query, key, value, mask, causal, scale, groups):
@@ -143,21 +160,22 @@ def forward(query, key, value, mask, causal, scale, groups):
         heads.by_loop(heads.loops.heads, [query, key, value], y, lse)
         return y, lse[..., 0]
 
-    def part(of_key, room, _):
-        k, v = np.ascontiguousarray(of(key, of_key)), np.ascontiguousarray(of(value, of_key))
-        for head in heads.of_key(of_key):
-            q, out, sums = of(query, head) * heads.scale, of(y, head), of(lse, head)
-            bounded = heads.bounded(q, k)
-            for rows, stop in heads.strips():
-                s = heads.scores(q, k, head, rows, stop, room)
-                if heads.loops is None:
-                    total = exponentials(s, sums[rows, 0], bounded)
-                else:
-                    total = np.empty((len(s), 1), s.dtype)
-                    heads.loops.strip(s, sums[rows, 0], total, heads.first(rows))
-                blas.matmul(s, v[:stop], out=out[rows])
-                total[total == 0] = 1
-                out[rows] /= total
+    def part(some, room, _):
+        k, v = [np.ascontiguousarray(heads.of_keys(x, some)) for x in (key, value)]
+        q, out, sums = [heads.of_queries(x, some) for x in (query, y, lse)]
+        q, mask = q * heads.scale, None if heads.mask is None else heads.of_queries(heads.mask, some)
+        bounded = heads.bounded(q, k)
+        for rows, stop in heads.strips():
+            s = heads.scores(q, k, mask, rows, stop, room)
+            if heads.loops is None:
+                total = exponentials(s, sums[..., rows, :], bounded)
+            else:
+                total, column = np.empty((*s.shape[:-1], 1), s.dtype), np.empty(s.size // s.shape[-1], s.dtype)
+                heads.loops.strip(s.reshape(-1, s.shape[-1]), column, total.reshape(-1, 1))
+                sums[..., rows, 0] = column.reshape(s.shape[:-1])
+            blas.matmul(s, v[..., :stop, :], out=out[..., rows, :])
+            total[total == 0] = 1
+            out[..., rows, :] /= total
     heads.each(part)
     return y, lse[..., 0]
 
@@ -170,31 +188,30 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
         heads.by_loop(heads.loops.heads_back, [g, query, key, value, lse], gq, gk, gv)
         return gq, gk, gv
 
-    def part(of_key, room, other):
-        k, v, by_k, by_v = np.ascontiguousarray(of(key, of_key)), np.ascontiguousarray(of(value, of_key)), of(gk, of_key), of(gv, of_key)
-        k_and, v_and = (k, v) if heads.loops is not None else (with_column(k, 1), with_column(v, 1))
-        for head in heads.of_key(of_key):
-            q, by_q, by_y, sums = of(query, head) * heads.scale, of(gq, head), of(g, head), of(lse, head)
-            q_and, y_and = q, by_y
-            if heads.loops is None:                  # scores - lse, and the gradient of the probabilities - its mean, as products
-                q_and = with_column(q, np.where(sums == -math.inf, 0, -sums))
-                y_and = with_column(by_y, -np.einsum("ij,ij->i", by_y, of(y, head))[:, None])
-            for rows, stop in heads.strips():
-                p = heads.scores(q_and, k_and, head, rows, stop, room)
-                gp = heads.product(y_and[rows], v_and[:stop], other)
-                if heads.loops is None:
-                    np.exp(p, out=p)
-                    gp *= p
-                else:
-                    heads.loops.strip_back(p, gp, sums[rows, 0], heads.first(rows))
-                blas.matmul(gp, k[:stop], out=by_q[rows])
-                if head % groups == 0 and rows.stop == heads.L:            # the first
-                    blas.matmul(p.T, by_y[rows], out=by_v[:stop])
-                    blas.matmul(gp.T, q[rows], out=by_k[:stop])
-                    by_v[stop:], by_k[stop:] = 0, 0
-                else:
-                    blas.matmul(p.T, by_y[rows], out=by_v[:stop], add=True)
-                    blas.matmul(gp.T, q[rows], out=by_k[:stop], add=True)
-            by_q *= heads.scale
+    def part(some, room, other):
+        k, v = [np.ascontiguousarray(heads.of_keys(x, some)) for x in (key, value)]
+        by_k, by_v = heads.of_keys(gk, some), heads.of_keys(gv, some)
+        q, by_q, by_y, sums = [heads.of_queries(x, some) for x in (query, gq, g, lse)]
+        q, mask = q * heads.scale, None if heads.mask is None else heads.of_queries(heads.mask, some)
+        k_and, v_and, q_and, y_and = k, v, q, by_y
+        if heads.loops is None:                      # scores - lse, and the gradient of the probabilities - its mean, as products
+            k_and, v_and = with_column(k, 1), with_column(v, 1)
+            q_and = with_column(q, np.where(sums == -math.inf, 0, -sums))
+            y_and = with_column(by_y, -np.vecdot(by_y, heads.of_queries(y, some))[..., None])
+        for rows, stop in heads.strips():
+            p = heads.scores(q_and, k_and, mask, rows, stop, room)
+            gp = heads.product(y_and[..., rows, :], v_and[..., :stop, :], other)
+            if heads.loops is None:
+                np.exp(p, out=p)
+                gp *= p
+            else:
+                heads.loops.strip_back(*[x.reshape(-1, stop) for x in (p, gp)], np.ascontiguousarray(sums[..., rows, 0]).reshape(-1))
+            blas.matmul(gp, k[..., :stop, :], out=by_q[..., rows, :])
+            first = rows.stop == heads.L
+            gathered(p, by_y[..., rows, :], by_v[..., :stop, :], not first)
+            gathered(gp, q[..., rows, :], by_k[..., :stop, :], not first)
+            if first:
+                by_v[..., stop:, :], by_k[..., stop:, :] = 0, 0
+        by_q *= heads.scale
     heads.each(part)
     return gq, gk, gv
