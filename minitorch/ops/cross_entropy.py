@@ -4,6 +4,7 @@ import math
 from .. import dtypes
 from ..autograd.op import composed, keep, op
 from ..backend import xp
+from ..blocks import by_slices
 from ..cases import integers, normal, positive, probability
 from ..tensor import wrap
 from .choose import clamp
@@ -33,11 +34,17 @@ def check_scores(input, other):
 @op(numbers="half", home="", reference=cross_entropy_reference, called="cross_entropy_loss", check=check_scores)
 def cross_entropy_each(input, other, /):
     """log of the sum over c of e^x[n, c], minus x[n, other[n]]: (N, C, ...), (N, ...) -> (N, ...)."""
-    y = input - input.max(axis=1, keepdims=True)
-    right = y[places(other)]
-    xp(y).exp(y, out=y)
-    total = y.sum(axis=1)
-    return keep(xp(y).log(total) - right, exps=y, total=total)
+    lib = xp(input)
+    y, (right, total) = lib.empty_like(input), lib.empty((2, *other.shape), input.dtype)
+
+    def part(some):
+        scores, exps = input[some], y[some]
+        lib.subtract(scores, scores.max(axis=1, keepdims=True), out=exps)
+        right[some] = exps[places(other[some])]
+        lib.exp(exps, out=exps)
+        exps.sum(axis=1, out=total[some])
+    by_slices(part, input)
+    return keep(lib.log(total) - right, exps=y, total=total)
 
 
 @cross_entropy_each.joint_vjp
@@ -52,8 +59,12 @@ def cross_entropy_gradient(input, scores, other, exps=None, total=None, /):
     if exps is None:
         exps = lib.exp(scores - scores.max(axis=1, keepdims=True))
         total = exps.sum(axis=1)
-    y = exps * lib.expand_dims(g / total, 1)
-    y[places(other)] -= g
+    y, scale = lib.empty_like(exps), lib.expand_dims(g / total, 1)
+
+    def part(some):
+        lib.multiply(exps[some], scale[some], out=y[some])
+        y[some][places(other[some])] -= g[some]
+    by_slices(part, y)
     return y
 
 
