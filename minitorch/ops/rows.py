@@ -76,14 +76,13 @@ rows_of.case(normal(3), integers(high=3), dim=0)
 def rows_into(input, index, /, shape, dim, count=1, unique=False):
     """Zeros of `shape` to which the rows of `input` are added where rows_of would read them: the transpose of rows_of."""
     lead, n, tail = math.prod(shape[:dim]), math.prod(shape[dim:dim + count]), math.prod(shape[dim + count:])
-    library = xp(input)
-    y = library.zeros((lead, n, tail), input.dtype)
-    index = index.reshape(-1)
+    library, index = xp(input), index.reshape(-1)
     rows = input.reshape(lead, index.size, tail)
+    if lead == 1 and tail >= 16 and library is np and not unique:
+        return added_rows(n, index, rows[0]).reshape(shape)
+    y = library.zeros((lead, n, tail), input.dtype)
     if unique:
         y[:, index] = rows
-    elif lead == 1 and tail >= 16 and library is np:
-        add_rows(y[0], index, rows[0])
     elif rows.size:
         start = library.arange(lead).reshape(-1, 1, 1) * (n * tail) + library.arange(tail)
         add_at(y.reshape(-1), (start + (index % n * tail).reshape(-1, 1)).reshape(-1), rows.reshape(-1))
@@ -165,24 +164,26 @@ def taken(x, index):
 LEAST = 1 << 18                                      # numbers that are worth another thread
 
 
-def add_rows(y, index, rows, turns=8):
-    """y[index[i]] += rows[i] for a NumPy array y of zeros, each i in turn; parts of y side by side.
+def added_rows(n, index, rows, turns=8):
+    """y (n, ...), where rows[i] is added to y[index[i]] for each i in turn, zeros elsewhere, a NumPy array; parts of y side by side.
 
     Rows of one place are brought together by sorting: those of a frequent place are added up by a product
     with ones, the others in `turns` turns, each with one row for every place.
     """
-    index = index % len(y)
-    order = (index.astype(np.uint16) if len(y) <= 1 << 16 else index).argsort(kind="stable")             # small numbers take a tenth of the time
+    y, index = np.empty((n, *rows.shape[1:]), rows.dtype), index % max(1, n)
+    order = (index.astype(np.uint16) if n <= 1 << 16 else index).argsort(kind="stable")             # small numbers take a tenth of the time
     index = index[order]
 
     def part(start, stop):
         first, end = np.searchsorted(index, (start, stop))
         add_sorted(y[start:stop], index[first:end] - start, rows, order[first:end], turns)
-    threads.run(part, len(y), least=1 + LEAST * len(y) // y.size)
+    threads.run(part, n, least=1 + LEAST * n // max(1, y.size))
+    return y
 
 
 def add_sorted(y, index, rows, order, turns):
     """y[index[i]] = the sum of rows[order[i]], for an index in order; zeros elsewhere."""
+    y[...] = 0
     starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1]))) if index.size else index
     counts = np.diff(starts, append=index.size)
     for start, n in zip(starts[counts > turns].tolist(), counts[counts > turns].tolist()):

@@ -102,9 +102,11 @@ def put_at_winners(input, which, /, size, kernel, slide):
     shape = input.shape[:2] + tuple(n + a + b for n, (a, b) in zip(size, slide.padding))
     apart = all(s >= d * (k - 1) + 1 or k == 1 for s, k, d in zip(slide.stride, kernel, slide.dilation))
     full = apart and all(n == k * m and s == k for n, k, m, s in zip(shape[2:], kernel, out, slide.stride))
-    room = (lib.empty if full else lib.zeros)(shape, input.dtype)
+    room = lib.empty(shape, input.dtype)
 
     def put(some):
+        if not full:
+            room[some] = 0
         for t, tap in enumerate(slide.taps(kernel, out)):
             if apart:
                 room[some][tap] = choose(which[some] == t, input[some], 0)
