@@ -8,6 +8,7 @@ minitorch.threads, which soon sleep, and any other by the thread that asks for i
 """
 import contextlib
 import ctypes
+import functools
 import threading
 from pathlib import Path
 
@@ -199,10 +200,16 @@ def by_rows(a, b):
 def by_columns(a, b):
     """a @ b of stacks of matrices: a sum of products, of so many columns of a as OpenBLAS multiplies without copying."""
     (n, k), m = a.shape[-2:], b.shape[-1]
-    columns = next((d for d in range(min(k, SMALL // max(1, n * m)), FEW, -1) if k % d == 0), k)
-    if columns == k or type(a) is not np.ndarray:
+    columns = divisor(k, min(k, SMALL // max(1, n * m)))
+    if columns in (0, k) or type(a) is not np.ndarray:
         return a @ b
     return (a.reshape(*a.shape[:-1], -1, columns).swapaxes(-2, -3) @ b.reshape(*b.shape[:-2], -1, columns, m)).sum(axis=-3)
+
+
+@functools.lru_cache(maxsize=1000)
+def divisor(k, most):
+    """The largest number up to `most` that divides k without rest; 0 where it is a small one."""
+    return next((d for d in range(most, FEW, -1) if k % d == 0), 0)
 
 
 def product(a, b, bias=None):

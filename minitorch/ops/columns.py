@@ -35,7 +35,8 @@ class Columns:
             self.wide = (*out[:-1], self.shape[-1])
         block = device_block
         if type(x) is np.ndarray:                    # where not last, each image is a product by itself: more in cache is no use
-            block = max(np_block, min(weights, 4 * np_block)) if self.last else np_block // 2
+            most = np_block << (threads.get_num_threads() > 1)             # threads with larger blocks meet less often at the interpreter's lock
+            block = max(most, min(weights, 4 * np_block)) if self.last else most // 2
         n = max(1, min(x.shape[0], block // max(1, C * (prod(kernel) if copied else 1) * prod(self.wide))))
         self.n = -(-x.shape[0] // -(-x.shape[0] // n)) if x.shape[0] else 1            # of nearly one size
 

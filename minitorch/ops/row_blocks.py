@@ -2,7 +2,6 @@
 
 What NumPy makes on the way from a block to its result, differences from the mean say, never leaves the cache.
 """
-from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -99,14 +98,8 @@ def sums(x):
     N, D = x.shape
     if D <= 2 * SHORT:
         return x @ np.ones(D, x.dtype)
-    n = part_of(D)
+    n = blas.divisor(D, SHORT)
     return sums((x.reshape(-1, n) @ np.ones(n, x.dtype)).reshape(N, -1)) if n else x.sum(1)
-
-
-@lru_cache(maxsize=1000)
-def part_of(D):
-    """The largest number up to SHORT that divides D without rest; 0 where it is a small one."""
-    return next((n for n in range(SHORT, SHORT // 4, -1) if D % n == 0), 0)
 
 
 def squares(x):
