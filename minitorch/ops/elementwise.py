@@ -9,6 +9,7 @@ from .. import dtypes
 from ..autograd.numbers import in_range
 from ..autograd.op import alias, composed, op, written
 from ..backend import is_array, xp
+from ..blocks import in_blocks
 from ..cases import distinct, integers, normal
 from ..cases import positive as positives
 from ..convert import number
@@ -255,12 +256,20 @@ def check_lerp(input, end, weight):
 @op(numbers="promote", inplace=True, scalars="second", check=check_lerp)
 def lerp(input, end, weight, /):
     """input + weight * (end - input), from the nearer end; `weight` is a number or a tensor."""
+    if not is_array(weight):
+        return towards(input, end, weight)
     way = end - input
-    if is_array(weight):
-        return choose(weight < 0.5, input + weight * way, end - way * (1 - weight))
+    return choose(weight < 0.5, input + weight * way, end - way * (1 - weight))
+
+
+@in_blocks
+def towards(input, end, weight):
+    """lerp by a number."""
+    way = end - input
     way *= weight if weight < 0.5 else weight - 1
     way += input if weight < 0.5 else end
     return way
+
 
 @lerp.loop("activation", least=10000)
 def _(loops, input, end, weight):

@@ -111,14 +111,21 @@ def resized_back(input, /, axis, size, mode, aligned=False, scale=None):
         if (place == lib.arange(m) // (m // size)).all():
             return sum(input.reshape(*input.shape[:axis], size, m // size, *input.shape[axis + 1:]), axis + 1)
     first, place, weight = (lib.asarray(a) for a in places(size, m, mode, aligned, scale, input.dtype, True))
-    x, count = lib.ascontiguousarray(lib.moveaxis(input, axis, 0)), first[1:] - first[:-1]
-    weight = weight.reshape(-1, *(1,) * (x.ndim - 1))
-    y = lib.zeros((size, *x.shape[1:]), x.dtype)
-    for t in range(int(count.max()) if count.size else 0):     # the t-th of what each place adds up
-        here = lib.flatnonzero(count > t)
-        entry = first[here] + t
-        y[here] += weight[entry] * x[place[entry]]
-    return lib.ascontiguousarray(lib.moveaxis(y, 0, axis))
+    count, weight = first[1:] - first[:-1], weight.reshape(-1, *(1,) * (input.ndim - 1))
+    y = lib.zeros((*input.shape[:axis], size, *input.shape[axis + 1:]), input.dtype)
+
+    def fill(x, y):
+        x, y = lib.ascontiguousarray(lib.moveaxis(x, axis, 0)), lib.moveaxis(y, axis, 0)
+        for t in range(int(count.max()) if count.size else 0):             # the t-th of what each place adds up
+            here = lib.flatnonzero(count > t)
+            entry = first[here] + t
+            y[here] += weight[entry] * x[place[entry]]
+
+    if axis:
+        by_slices(lambda part: fill(input[part], y[part]), y)
+    else:
+        fill(input, y)
+    return y
 
 
 @lru_cache(maxsize=64)

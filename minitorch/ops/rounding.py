@@ -1,6 +1,8 @@
 """Rounding: to the nearest whole number, down, up, toward zero.  The derivative is zero, and one for the fraction."""
 from ..autograd.op import alias, op
 from ..backend import xp
+from ..blocks import LARGE, elementwise
+from ..copies import copied
 from ..cases import distinct, integers, normal
 from .choose import zero
 
@@ -9,7 +11,9 @@ def whole(input, f):
     """f(input) for floats, a copy of integers; NotImplementedError for booleans."""
     if input.dtype.kind == "b":
         raise NotImplementedError("rounding is not implemented for 'Bool'")
-    return xp(input).array(input) if input.dtype.kind in "iu" else f(input)
+    if input.dtype.kind in "iu":
+        return copied(input)
+    return elementwise(f, input) if input.size >= LARGE else f(input)
 
 
 @op(numbers="half", inplace=True)

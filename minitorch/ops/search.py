@@ -18,7 +18,12 @@ def insertion_points(input, other, /, right):
     if dtypes.is_half(other.dtype):                  # whose NaN is not sorted behind all numbers
         input, other = input.astype(dtypes.F32), other.astype(dtypes.F32)
     if input.ndim == 1:
-        return input.searchsorted(other, side="right" if right else "left").astype(dtypes.I64)
+        y = xp(input).empty(other.shape, dtypes.I64)
+
+        def search(some):
+            y[some] = input.searchsorted(other[some], side="right" if right else "left")
+        by_slices(search, other) if other.ndim else search(())
+        return y
     library, n = xp(input), input.shape[-1]
     low, high = library.zeros(other.shape, dtypes.I64), library.full(other.shape, n, dtypes.I64)
     for _ in range(n.bit_length()):                  # input[low - 1] goes before, input[high] does not
