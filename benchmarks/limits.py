@@ -1,8 +1,9 @@
 """What the machine allows: rates of matrix products and of copies, measured beside the workloads, and from them the least time of each.
 
-The least time of a workload is what its multiplications take at the best rate of large products, NumPy's or that of the library that
+The least time of a workload is what its multiplications take at the rate of products of its size, NumPy's or that of the library that
 the extra `fast` brought, or what it must read and write takes at the rate of a copy, whichever is longer: no library on these can go
-below, and where PyTorch's own products are as fast it says by how much a goal is out of reach.
+below, and where PyTorch's own products are as fast it says by how much a goal is out of reach.  By NumPy alone what is no product
+takes calls that each read and write the cache once.
 
     python benchmarks/limits.py
 """
@@ -22,6 +23,7 @@ SHAPES = {                                           # times, m, k, n: times pro
     "32 x 256 x 1024": (1, 32, 256, 1024), "32 of 512 x 64 x 512": (32, 512, 64, 512),
 }
 COPIED = (8, 64)                                     # MiB: what the last cache holds, what it may not hold
+CACHED = "x + 2 of 256 KiB"                          # in the cache of one processor
 
 
 # ---- rates ---------------------------------------------------------------------------------------------------------
@@ -47,6 +49,10 @@ def rates(library, threads):
         else:
             call = lambda a=a, b=b, y=y: (np if library == "numpy" else torch).matmul(a, b, out=y)          # noqa: E731
         found[name] = 2e-9 * times * m * k * n / least(call)
+    if library == "numpy":
+        x = np.ones(1 << 16, "f4")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:                                   # processors do not share it: as fast on each
+            found[CACHED] = threads * 1e-9 * x.size / pool.submit(least, lambda: np.add(x, 2, out=x)).result()
     for size in COPIED if library != "minitorch" else ():
         x, y = np.ones((2, size << 20), "u1")
         if library == "torch":
@@ -137,6 +143,12 @@ def flops():
     }
 
 
+SIZES = {                                            # of products, where they are not as large as the largest
+    "attention": "512 x 64 x 512", "causal attention": "512 x 64 x 512", "LSTM": "32 x 256 x 1024", "MLP + Adam": "128 x 784 x 512",
+}
+CALLS = {                                            # of NumPy's functions on arrays like the first, forward and backward, however they are written
+    "GELU, erf": 25, "GELU, tanh": 19, "layer norm": 18,
+}
 TRAFFIC = {                                          # times that inputs, and that the result, are read or written; 3 and 2 where not named:
     "cross entropy": (2, 0), "average pool": (1, 2), "max pool": (2, 2),             # x, its gradient, x again backward; y and its gradient
     "embedding": (1, 3), "reductions": (3, 0),
@@ -144,14 +156,17 @@ TRAFFIC = {                                          # times that inputs, and th
 ADAM = 10                                            # weights forward, backward and updated, gradient, both moments
 
 
-def least_ms(name, sizes, found, threads):
-    """The least milliseconds of a workload whose results have these sizes (the value first), at the measured rates."""
+def least_ms(name, sizes, found, threads, libraries=("numpy", "minitorch")):
+    """The least milliseconds of a workload whose results have these sizes (the value first), at the measured rates of some libraries."""
     value, *gradients = sizes
     inputs, outputs = TRAFFIC.get(name, (ADAM, 0) if value == 1 else (3, 2))
     moved = 4 * (inputs * sum(gradients) + outputs * value)
+    works = {SIZES.get(name, "1024 x 1024 x 1024"): flops().get(name, 0), f"copy of {COPIED[0]} MiB": moved}
+    if libraries == ("numpy",):
+        works[CACHED] = CALLS.get(name, 0) * max(gradients)
     return max(work / 1e6 / max(rates.get(what, 0) * threads / n                          # as well as threads each on its own
-                                for library in ("numpy", "minitorch") for n, rates in found[library].items())
-               for what, work in (("1024 x 1024 x 1024", flops().get(name, 0)), (f"copy of {COPIED[0]} MiB", moved)))
+                                for library in libraries for n, rates in found[library].items())
+               for what, work in works.items() if work)
 
 
 def table(found, imported):
@@ -162,6 +177,7 @@ def table(found, imported):
     rows = [[f"matrix product {name}, GFLOP/s", *[f"{by[name]:.0f}" for by in columns]] for name in SHAPES]
     rows += [[f"copy of {size} MiB, read + write, GB/s", *[f"{by[key]:.0f}" if (key := f"copy of {size} MiB") in by else "" for by in columns]]
              for size in COPIED]
+    rows.append([f"{CACHED}, 10^9 numbers/s", *[f"{by[CACHED]:.0f}" if CACHED in by else "" for by in columns]])
     ms = ", ".join(f"`{module}` {value:.0f} ms" for module, value in imported.items())
     return f"{timing.table(head, rows)}\n\n`import minitorch` takes **{imported['minitorch'] / imported['numpy']:.2f}** times `import numpy`: {ms}."
 

@@ -57,16 +57,16 @@ def run(part, n, *args, least=1):
     with lock:
         while len(helpers) < len(others):
             helpers.append(Helper(len(helpers) + 1))
-        mine, some = processor(), helpers[:len(others)]
-    done, work = boxes.pop() if boxes else Box(), []
+        mine, some, jobs = processor(), helpers[:len(others)], []
+        done = boxes.pop() if boxes else Box()
     for helper, (start, stop) in zip(some, others):
         if helper.apart_from != mine:
             helper.keep_apart(mine)
-        work.append((done, contextvars.copy_context(), part, start, stop, args))
-    for helper, job in zip(some, work):
+        jobs.append((done, contextvars.copy_context(), part, start, stop, args))
+    for helper, job in zip(some, jobs):
         helper.todo.put(job)
     failure = attempt(part, *own, args)
-    for _ in work:
+    for _ in jobs:
         failure = done.get() or failure
     boxes.append(done)
     if failure is not None:

@@ -44,10 +44,14 @@ def test_other_libraries_are_given_the_same_numbers_and_formulas(name):
 
 
 def test_every_workload_has_a_goal_and_a_limit():
-    rates = {"numpy": {1: {"1024 x 1024 x 1024": 90.0, "copy of 8 MiB": 10.0}}, "minitorch": {1: {"1024 x 1024 x 1024": 100.0}}}
+    product = "1024 x 1024 x 1024"
+    rates = {"numpy": {1: {product: 90.0, "copy of 8 MiB": 10.0, limits.CACHED: 5.0}}, "minitorch": {1: {product: 100.0}}}
     assert list(cpu.GOALS.keys() ^ WORKLOADS.keys()) == [] and PROBLEMS.keys() == WORKLOADS.keys()
     assert limits.flops().keys() <= WORKLOADS.keys() and limits.TRAFFIC.keys() <= WORKLOADS.keys() and growth.CURVES.keys() <= WORKLOADS.keys()
     assert limits.least_ms("matmul", [1 << 20] * 3, rates, 1) == pytest.approx(6 * 1024 ** 3 / 100e6)
+    assert limits.least_ms("matmul", [1 << 20] * 3, rates, 2, ("numpy",)) == pytest.approx(6 * 1024 ** 3 / 180e6)
+    assert limits.least_ms("GELU, erf", [10 ** 6, 10 ** 6], rates, 1, ("numpy",)) == pytest.approx(limits.CALLS["GELU, erf"] / 5)
+    assert limits.CALLS.keys() <= WORKLOADS.keys() and limits.SIZES.keys() <= WORKLOADS.keys() and set(limits.SIZES.values()) <= set(limits.SHAPES)
     assert limits.least_ms("cross entropy", [1, 10 ** 6], rates, 1) == pytest.approx(0.8)
     assert limits.least_ms("layer norm", [10 ** 6, 10 ** 6, 10, 10], rates, 1) == pytest.approx(2.0, rel=1e-3)      # 5 times 4 MB
 
@@ -145,12 +149,12 @@ def test_a_process_answers_in_order_and_measures():
 
 def test_what_is_left_out_is_a_dash_and_what_is_wrong_is_called_wrong():
     rates = dict.fromkeys([*limits.SHAPES, "copy of 8 MiB", "copy of 64 MiB"], 1.0)
-    row = {"torch": {"ms": 2.0, "ratio": 1.0, "peak": 10.0}, "fast": {"ms": 1.0, "ratio": 0.5, "peak": 5.0}, "least_ms": 0.5,
+    row = {"torch": {"ms": 2.0, "ratio": 1.0, "peak": 10.0}, "fast": {"ms": 1.0, "ratio": 0.5, "peak": 5.0}, "least_ms": [0.5, 1.0],
            "plain": {"missing": "MemoryError"}, "jit": {"missing": "out of time"}, "mygrad": {"missing": "wrong: output 1: 3 for 4"}}
     figures = {"rows": {"LSTM": row}, "limits": {lib: {"1": rates} for lib in ("numpy", "minitorch", "torch")},
                "imports": {"numpy": 100.0, "minitorch": 120.0}}
     line = next(line for line in cpu.table(figures).splitlines() if line.startswith("| LSTM"))
-    assert [cell.strip() for cell in line.strip("|").split("|")] == ["LSTM", "2.00", "**0.50**", "-", "1.00", "0.25", "-", "wrong", "0.50"]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == ["LSTM", "2.00", "**0.50**", "-", "1.00 1.50", "0.25 0.50", "-", "wrong", "0.50"]
     assert "takes **1.20** times `import numpy`" in cpu.table(figures)
 
 

@@ -2,8 +2,8 @@
 from ..autograd.op import alias, op
 from ..backend import xp
 from ..blocks import LARGE, elementwise
-from ..copies import copied
 from ..cases import distinct, integers, normal
+from ..copies import copied
 from .choose import zero
 
 

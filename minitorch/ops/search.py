@@ -22,7 +22,10 @@ def insertion_points(input, other, /, right):
 
         def search(some):
             y[some] = input.searchsorted(other[some], side="right" if right else "left")
-        by_slices(search, other) if other.ndim else search(())
+        if other.ndim:
+            by_slices(search, other)
+        else:
+            search(())
         return y
     library, n = xp(input), input.shape[-1]
     low, high = library.zeros(other.shape, dtypes.I64), library.full(other.shape, n, dtypes.I64)
