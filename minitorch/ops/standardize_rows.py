@@ -33,7 +33,7 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
     """
     lib, D = xp(input), prod(input.shape[-axes:])
     x = input.reshape(prod(input.shape[:-axes]), D)
-    y, ones, sums, squares = lib.empty(x.shape, x.dtype), lib.ones(D, x.dtype), *lib.empty((2, len(x)), x.dtype)
+    y, ones, (sums, squares) = lib.empty(x.shape, x.dtype), lib.ones(D, x.dtype), lib.empty((2, len(x)), x.dtype)
 
     def measure(rows):
         if centre:
