@@ -183,13 +183,16 @@ def added_rows(n, index, rows, turns=8):
 
 def add_sorted(y, index, rows, order, turns):
     """y[index[i]] = the sum of rows[order[i]], for an index in order; zeros elsewhere."""
-    y[...] = 0
     starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1]))) if index.size else index
     counts = np.diff(starts, append=index.size)
+    first = np.zeros(len(y), np.intp)
+    first[index[starts]] = order[starts] + 1         # 0: no row
+    if len(rows):
+        rows.take(first - 1, 0, y, "clip")
+    y[first == 0] = 0
     for start, n in zip(starts[counts > turns].tolist(), counts[counts > turns].tolist()):
         y[index[start]] = np.ones(n, rows.dtype) @ rows[order[start:start + n]]
     starts, counts = starts[counts <= turns], counts[counts <= turns]
-    y[index[starts]] = rows[order[starts]]
     for turn in range(1, turns):
         starts, counts = starts[counts > turn], counts[counts > turn]
         if not starts.size:
