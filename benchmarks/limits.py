@@ -146,7 +146,7 @@ def flops():
 SIZES = {                                            # of products, where they are not as large as the largest
     "attention": "512 x 64 x 512", "causal attention": "512 x 64 x 512", "LSTM": "32 x 256 x 1024", "MLP + Adam": "128 x 784 x 512",
 }
-CALLS = {                                            # of NumPy's functions on arrays like the first, forward and backward, however they are written
+CALLS = {                                            # of NumPy on arrays like the first that our formulas make, forward and backward, counted by hand
     "GELU, erf": 25, "GELU, tanh": 19, "layer norm": 18,
 }
 TRAFFIC = {                                          # times that inputs, and that the result, are read or written; 3 and 2 where not named:
