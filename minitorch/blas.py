@@ -132,13 +132,21 @@ def matmul(a, b, out=None, add=False):
 
 def mix(y, x, a, b=1):
     """y = a x + b y in place, for arrays of one shape and number type: in one pass where OpenBLAS can, where NumPy takes three."""
-    if a and b and type(y) is type(x) is np.ndarray and x.dtype is y.dtype and y.size >= MIXED and y.dtype in (F32, F64) \
+    if a and b and type(y) is type(x) is np.ndarray and y.size >= MIXED and x.dtype is y.dtype and y.dtype in (F32, F64) \
             and x.flags.c_contiguous and y.flags.c_contiguous and find():
-        functions[3][y.dtype](y.size, a, x.ctypes.data, 1, b, y.ctypes.data, 1)
+        functions[3][y.dtype](y.size, a, place(x), 1, b, place(y), 1)
         return
     if b != 1:
         y *= b
     y += a * x
+
+
+def place(x):
+    """Where in memory a NumPy array that is contiguous begins: x.ctypes.data, in a third of the time, in which other threads wait."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(x))
+    except (TypeError, ValueError):                  # read-only, or empty
+        return x.ctypes.data
 
 
 def some_columns(w, rows):

@@ -72,14 +72,22 @@ def into_blocks(f):
     @functools.wraps(f)
     def call(x, *args):
         y = backend.xp(x).empty_like(x)
-        large = [a for a in (y, x, *args) if type(a) is np.ndarray and a.ndim]
-        if type(x) is not np.ndarray or x.size <= ALONE or not all([a.flags.c_contiguous for a in large]):
+        lines = [line(a) for a in (y, x, *args)] if type(x) is np.ndarray and x.size > ALONE and x.flags.c_contiguous else [None]
+        if any([a is None for a in lines]):
             f(y, x, *args)
-            return y
-        lines = [a.reshape(-1) if type(a) is np.ndarray and a.ndim else a for a in (y, x, *args)]
-        by_blocks(lambda block: f(*[a[block] if type(a) is np.ndarray and a.ndim else a for a in lines]), x.size)
+        else:
+            by_blocks(lambda block: f(*[a[block] if type(a) is np.ndarray else a for a in lines]), x.size)
         return y
     return call
+
+
+def line(a):
+    """An array's numbers one after the other; one number where all are the same one in memory, and None where they lie otherwise."""
+    if type(a) is not np.ndarray:
+        return a
+    if a.flags.c_contiguous and a.ndim:
+        return a.reshape(-1)
+    return None if any(a.strides) else a[(0,) * a.ndim]
 
 
 def elementwise(f, *args, out=None, mixed=False):

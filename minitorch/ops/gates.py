@@ -8,7 +8,7 @@ from ..cases import normal
 from .activation import by, floats_only, in_place
 from .exponential import exp
 from .sigmoid import over_sigmoid, sigmoid, softplus
-from .special import erf_of, room
+from .special import write_erf
 from .trigonometric import tanh
 
 
@@ -112,50 +112,53 @@ def in_tanh(x, square):
     square *= GELU * CUBIC
     square += GELU
     square *= x
-    return square
 
 
-def probability(x, approximate, out=None):
-    """GELU's factor of x: (1 + tanh(u)) / 2, or (1 + erf(x / sqrt(2))) / 2."""
+def probability(p, x, approximate, room=None):
+    """Writes GELU's factor of x, (1 + tanh(u)) / 2 or (1 + erf(x / sqrt(2))) / 2, into p; room: an array of its size."""
     if approximate == "tanh":
-        y = in_tanh(x, xp(x).square(x))
-        y = xp(y).tanh(y, out=room(y))
+        in_tanh(x, xp(x).square(x, out=p))
+        xp(p).tanh(p, out=p)
     else:
-        y = erf_of(x, math.sqrt(0.5))
-    y += 1
-    return xp(y).multiply(y, 0.5, out=out)
+        write_erf(p, x, math.sqrt(0.5), room)
+    p += 1
+    p *= 0.5
+
+
+probability_array = into_blocks(probability)
 
 
 def gated(x, approximate):
     """x * probability(x), and the probability, which backward needs again."""
-    y, p, flat = xp(x).empty_like(x), xp(x).empty_like(x), x.reshape(-1)
+    y, p = xp(x).empty_like(x), xp(x).empty_like(x)
+    flat = [a.reshape(-1) for a in (x, y, p)]
 
     def part(block):
-        found = probability(flat[block], approximate, p.reshape(-1)[block])
-        xp(x).multiply(flat[block], found, out=y.reshape(-1)[block])
-    by_slices(part, flat)
+        x, y, p = [a[block] for a in flat]
+        probability(p, x, approximate, room=y)
+        xp(x).multiply(x, p, out=y)
+    by_slices(part, flat[0])
     return y, p
 
 
-@in_blocks
-def gelu_slope(x, g, p, approximate):
+@into_blocks
+def gelu_slope(y, x, g, p, approximate):
     """g (p + x p'), where p' = 2 p (1 - p) u' = (1 - t^2) u' / 2 for t = tanh(u), or the normal distribution's density."""
-    y = xp(x).square(x)
+    xp(x).square(x, out=y)
     if approximate == "tanh":
         y *= 3
-        y = in_tanh(x, y)
+        in_tanh(x, y)
         y *= 1 - p
         y *= 2
         y += 1
         y *= p
     else:
         y *= -0.5
-        y = xp(y).exp(y, out=room(y))
+        xp(y).exp(y, out=y)
         y *= x
         y *= GELU / 2
         y += p
     y *= g
-    return y
 
 
 @op(home="functional", numbers="half", check=floats_only)
@@ -179,7 +182,7 @@ gelu.case(normal(60, 60))
 @op(home="", numbers="half", called="gelu_backward")
 def gelu_gradient(input, other, /, approximate, p=None):
     """gelu's gradient g times its derivative at x: the probability plus x times its density.  p: the probability, where it is known."""
-    return gelu_slope(other, input, probability(other, approximate) if p is None else p, approximate)
+    return gelu_slope(other, input, probability_array(other, approximate) if p is None else p, approximate)
 
 gelu_gradient.vjp(lambda g, other, approximate: gelu_gradient(g, other, approximate),
                   lambda g, input, other, approximate: g * input * gelu_curvature(other, approximate))

@@ -12,16 +12,16 @@ from .. import dtypes
 from ..autograd.op import op
 from ..backend import xp
 from ..cases import integers, normal, unit
-from ..blocks import in_blocks
+from ..blocks import in_blocks, into_blocks
 from .choose import choose
 from .exponential import exp
 
 PI = math.pi
 
 
-def polynomial(coefficients, x):
-    """The value at x of the polynomial with these coefficients, constant first, by Horner's rule."""
-    y = x * coefficients[-1]
+def polynomial(coefficients, x, out=None):
+    """The value at x of the polynomial with these coefficients, constant first, by Horner's rule; out: where it is written."""
+    y = xp(x).multiply(x, coefficients[-1], out=out)
     for c in coefficients[-2:0:-1]:
         y += c
         y *= x
@@ -59,26 +59,24 @@ ERFC = ((1.0, 2.1931618661234333, 2.379239477063732, 1.6398037120788067, 0.78356
 ERF_SLOPE = 2 / math.sqrt(PI)
 
 
-def room(y):
-    """Where a result may go in place of y: to y itself, but not to a NumPy number."""
-    return y if y.ndim else None
-
-
-def erf_of(x, scale=1):
-    """erf(scale * x) of a block of an array."""
+def write_erf(y, x, scale=1, room=None):
+    """Writes erf(scale * x) of a block of an array into y; room: an array of its size for what comes in between."""
+    lib, w = xp(x), room
     if x.dtype == dtypes.F32:
-        y = polynomial([c * scale ** (2 * k + 1) for k, c in enumerate(ERF32)], xp(x).square(x))
+        w = lib.square(x, out=w)
+        polynomial([c * scale ** (2 * k + 1) for k, c in enumerate(ERF32)], w, out=y)
         y *= x
-        return xp(y).tanh(y, out=room(y))
-    x = (x * scale).clip(-6, 6)
-    w = x * x
-    y = polynomial(ERF64[0], w)
-    y *= x
-    y /= polynomial(ERF64[1], w)
-    return y.clip(-1, 1)
+        lib.tanh(y, out=y)
+    else:
+        x = (x * scale).clip(-6, 6)
+        w = lib.square(x, out=w)
+        polynomial(ERF64[0], w, out=y)
+        y *= x
+        y /= polynomial(ERF64[1], w)
+        lib.clip(y, -1, 1, out=y)
 
 
-erf_array = in_blocks(erf_of)
+erf_array = into_blocks(write_erf)
 
 
 @in_double

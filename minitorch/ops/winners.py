@@ -17,6 +17,9 @@ from .rows import add_at
 from .windows import Slide, of_kernel, overlap, padded, tiles
 
 
+MANY = 4                                             # times the usual size of a block: some twenty calls go over each
+
+
 def lowest(dtype):
     """What is below every number of a dtype: padding that never wins."""
     return float("-inf") if dtypes.is_float(dtype) else np.iinfo(dtype).min if dtype.kind in "iu" else False
@@ -45,7 +48,7 @@ def winners(input, kernel, slide):
         if dtypes.is_float(input.dtype) and (best != best).any():
             for t, place in enumerate(slide.taps(kernel, out)):
                 tap[room[place] != room[place]] = t
-    by_slices(win, input)
+    by_slices(win, input, larger=MANY)
     return y, which
 
 
@@ -112,7 +115,7 @@ def put_at_winners(input, which, /, size, kernel, slide):
                 room[some][tap] = choose(which[some] == t, input[some], 0)
             else:
                 room[some][tap] += choose(which[some] == t, input[some], 0)
-    by_slices(put, room)
+    by_slices(put, room, larger=MANY)
     return padded(room, tuple((-a, -b) for a, b in slide.padding))
 
 

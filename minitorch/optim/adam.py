@@ -12,7 +12,7 @@ from ..autograd import routes
 from ..backend import xp
 from ..blas import mix
 from ..tensor import Tensor, wrap
-from .optimizer import Optimizer, ascent_removed, blocks, buffer, by_blocks, loops_for, next_step, number, require
+from .optimizer import Optimizer, ascent_removed, blocks, buffer, loops_for, next_step, number, require
 
 
 def check(lr, betas, eps, weight_decay):
@@ -68,14 +68,15 @@ class Adam(Optimizer):
         def move(x, g, m, v, *largest):
             g = decoupled(x, g, group)
             average(m, g, beta1)
-            average_square(v, g, beta2)
+            s = g * g
+            mix(v, s, 1 - beta2, beta2)
             for most in largest:
                 v = library.maximum(most, v, out=most)
-            s = library.sqrt(v)
+            library.sqrt(v, out=s)
             s += eps
             library.divide(m, s, out=s)
             mix(x, s, -step)
-        by_blocks(move, *arrays)
+        self.by_blocks(move, *arrays)
 
     def arrays(self, param, grad, state, group):
         names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))

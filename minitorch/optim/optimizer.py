@@ -20,7 +20,7 @@ from ..ops.from_data import from_dlpack
 from ..tensor import Tensor, wrap
 
 BLOCK = 1 << 17                            # elements that a step works on at a time
-MANY = 3                                   # blocks that are worth another thread
+WORTH = 1 << 17                            # elements that are worth another thread
 SCALARS = {"step", "mu_product", "eta", "mu"}          # state that is one number for a whole parameter
 
 
@@ -57,6 +57,7 @@ class Optimizer:
         self.state = collections.defaultdict(dict)           # parameter -> {name: Tensor or number}
         self.param_groups = []
         self.hooks = collections.defaultdict(dict)           # place -> {number: hook}
+        self.waiting = []                                    # what by_blocks puts off
         if isinstance(params, Tensor):
             raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts, "
                             f"but got {type(params).__name__}")
@@ -125,9 +126,12 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
-            if not (params and self.move_together(params, group)):
-                for p in params:
-                    self.move(p, group)
+            try:
+                if not (params and self.move_together(params, group)):
+                    for p in params:
+                        self.move(p, group)
+            finally:
+                self.move_blocks()
         return loss
 
     def move_together(self, params, group):
@@ -143,6 +147,7 @@ class Optimizer:
             wide = {k: wrap(v.array.astype(dtypes.F32)) if k not in SCALARS else v for k, v in state.items()}
             wide_x = x.astype(dtypes.F32)
             self.update(wide_x, g.astype(dtypes.F32), wide, group)
+            self.move_blocks()
             x[...] = wide_x
             for k, v in wide.items():
                 state[k] = wrap(v.array.astype(x.dtype)) if k not in SCALARS else v
@@ -153,6 +158,26 @@ class Optimizer:
     def update(self, param, grad, state, group):
         """Change array `param` by its gradient, the tensors in `state` (empty at first) and the options of `group`."""
         raise NotImplementedError
+
+    def by_blocks(self, move, *arrays):
+        """move(*block) for the blocks of the arrays, at the end of the step: the threads share those of all parameters."""
+        if all([type(a) is np.ndarray and a.flags.c_contiguous for a in arrays]):
+            self.waiting.append((move, [a.reshape(-1) for a in arrays]))
+        else:
+            move(*arrays)
+
+    def move_blocks(self):
+        """What by_blocks has put off."""
+        waiting, self.waiting = self.waiting, []
+        ends, block = list(itertools.accumulate([lines[0].size for _, lines in waiting])), BLOCK * min(2, threads.get_num_threads())
+
+        def part(start, stop):
+            for end, (move, lines) in zip(ends, waiting):
+                before = end - lines[0].size
+                for i in range(max(before, start), min(end, stop), block):
+                    move(*[a[i - before:min(i + block, stop) - before] for a in lines])
+        if waiting:
+            threads.run(part, ends[-1], least=WORTH)
 
     # ---- saving -------------------------------------------------------------------------------------------
 
@@ -299,16 +324,6 @@ def blocks(*arrays):
         return [[a.reshape(-1) for a in arrays]]
     flat = [a.reshape(-1) for a in arrays]
     return [[a[i:i + BLOCK] for a in flat] for i in range(0, x.size, BLOCK)]
-
-
-def by_blocks(move, *arrays):
-    """move(*block) for all blocks of the arrays, shared out among threads where there are many: two read memory faster than one."""
-    found = blocks(*arrays)
-
-    def part(start, stop):
-        for block in found[start:stop]:
-            move(*block)
-    threads.run(part, len(found), least=MANY)
 
 
 def loops_for(*arrays, least=4096):
