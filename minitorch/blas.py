@@ -206,12 +206,12 @@ def by_rows(a, b):
 
 
 def by_columns(a, b):
-    """a @ b of stacks of matrices: a sum of products, of so many columns of a as OpenBLAS multiplies without copying."""
+    """The sum of a @ b over the first axis of stacks of matrices: of products of so many columns of a as OpenBLAS multiplies without copying."""
     (n, k), m = a.shape[-2:], b.shape[-1]
     columns = divisor(k, min(k, SMALL // max(1, n * m)))
     if columns in (0, k) or type(a) is not np.ndarray:
-        return a @ b
-    return (a.reshape(*a.shape[:-1], -1, columns).swapaxes(-2, -3) @ b.reshape(*b.shape[:-2], -1, columns, m)).sum(axis=-3)
+        return (a @ b).sum(axis=0)
+    return (a.reshape(*a.shape[:-1], -1, columns).swapaxes(-2, -3) @ b.reshape(*b.shape[:-2], -1, columns, m)).sum(axis=(0, -3))
 
 
 @functools.lru_cache(maxsize=1000)

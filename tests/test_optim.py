@@ -7,7 +7,7 @@ import pytest
 
 import minitorch
 from minitorch.optim import LBFGS, SGD, Adam, Optimizer, lr_scheduler
-from minitorch.optim.optimizer import BLOCK
+from minitorch.optim.optimizer import BLOCK, UNIT
 
 EVERY = ["SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "ASGD", "Rprop"]
 
@@ -64,12 +64,13 @@ def test_blocks_and_layouts_do_not_matter(name):
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])
-def test_threads_share_the_blocks_of_a_large_parameter(amsgrad):
+def test_threads_share_the_blocks_of_all_parameters(amsgrad):
     before, rng, found = minitorch.get_num_threads(), np.random.default_rng(0), []
-    start, slope = (rng.normal(size=13 * BLOCK + 7).astype("f4") for _ in range(2))
-    for n in (1, 2):
-        x = param(start, slope, minitorch.float32)
-        opt = Adam([x], lr=0.1, amsgrad=amsgrad)
+    sizes = [5, 13 * BLOCK + 7, UNIT + 3, UNIT - 1, 2 * UNIT, 3 * BLOCK]
+    starts, slopes = ([rng.normal(size=n).astype("f4") for n in sizes] for _ in range(2))
+    for n in (1, 2, 3):
+        xs = [param(start, slope, minitorch.float32) for start, slope in zip(starts, slopes)]
+        opt = Adam(xs, lr=0.1, amsgrad=amsgrad)
         try:
             minitorch.set_num_threads(n)
             with minitorch.backends.using(loops="never"):
@@ -77,10 +78,11 @@ def test_threads_share_the_blocks_of_a_large_parameter(amsgrad):
                 opt.step()
         finally:
             minitorch.set_num_threads(before)
-        found.append([x.detach().numpy(), *[np.array(opt.state[x][name]) for name in ("step", "exp_avg", "exp_avg_sq")]])
-    for one, two in zip(*found, strict=True):
-        np.testing.assert_array_equal(one, two)
-    assert not np.isclose(found[0][0], start).any()
+        found.append([v for x in xs for v in [x.detach().numpy(), *[np.array(opt.state[x][name]) for name in ("step", "exp_avg", "exp_avg_sq")]]])
+    for one, *others in zip(*found, strict=True):
+        for other in others:
+            np.testing.assert_array_equal(one, other)
+    assert not any(np.isclose(x, start).any() for x, start in zip(found[0][::4], starts))
 
 
 def test_parameters_without_a_gradient_stay():

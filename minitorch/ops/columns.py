@@ -12,7 +12,7 @@ LEAST = 1 << 22                                      # multiplications that are 
 
 
 class Columns:
-    """What the windows over x (N, C, *size) see, as matrices for blocks of images: iterating gives (slice of images, matrix).
+    """What the windows over x (N, C, *size) see, as matrices for blocks of images: iterating gives (slice of images, of groups, matrix).
 
     last: the channels stand innermost, in rows (n * positions, taps * C): long runs to copy and one large product.
     Otherwise (n, groups, C / groups * taps, positions), for few channels and for groups.  There, with stride 1, rows of
@@ -21,9 +21,11 @@ class Columns:
 
     weights: how many numbers every block is multiplied with; a product begins by copying them all, which a block of as many is worth.
     copied: whether columns are asked for, and not `windows` alone.
+    summed: whether what comes of a block is added to what comes of the others.
+    ones: whether a row of ones follows where not last and not plain, for a bias to go with the weights.
     """
 
-    def __init__(self, x, kernel, slide, groups, weights=0, copied=True):
+    def __init__(self, x, kernel, slide, groups, weights=0, copied=True, summed=False, ones=False):
         self.x, self.kernel, self.slide, self.groups = x, tuple(kernel), slide, groups
         C, size = x.shape[1], x.shape[2:]
         self.out = self.wide = out = slide.positions(size, kernel)
@@ -33,26 +35,40 @@ class Columns:
         self.last = groups == 1 and not self.plain and run > (2 * out[-1] if near else 4)
         if near and not self.last and not self.plain:
             self.wide = (*out[:-1], self.shape[-1])
+        self.ones = ones and not self.last and not self.plain
         block = device_block
-        if type(x) is np.ndarray:                    # where not last, each image is a product by itself: more in cache is no use
-            most = np_block << (threads.get_num_threads() > 1)             # threads with larger blocks meet less often at the interpreter's lock
-            block = max(most, min(weights, 4 * np_block)) if self.last else most // 2
-        n = max(1, min(x.shape[0], block // max(1, C * (prod(kernel) if copied else 1) * prod(self.wide))))
-        self.n = -(-x.shape[0] // -(-x.shape[0] // n)) if x.shape[0] else 1            # of nearly one size
+        if type(x) is np.ndarray:                    # threads with larger blocks meet less often at the interpreter's lock
+            shared = threads.get_num_threads() > 1
+            if self.last:
+                block = max(np_block << shared, min(weights, 4 * np_block))
+            else:                                    # each image is a product by itself: more in cache is no use, but for sums
+                block = (np_block if summed else np_block // 2) if shared else np_block // 4
+        numbers = max(1, C * (prod(kernel) if copied else 1) * prod(self.wide))
+        self.n = even(x.shape[0], block // numbers)
+        self.some = -(-groups // max(1, min(groups, round(numbers / block))))         # groups of a block
 
     def __iter__(self):
         x, lib, k = self.x, xp(self.x), len(self.kernel)
-        N, C, G, taps, columns = x.shape[0], x.shape[1], self.groups, prod(self.kernel), None
+        N, C, G, taps, jobs = x.shape[0], x.shape[1], self.groups, prod(self.kernel), {}
         if self.plain:
-            yield slice(N), x.reshape(N, G, C // G, prod(self.out))
+            yield slice(N), slice(G), x.reshape(N, G, C // G, prod(self.out))
             return
+        columns = lib.ones((self.n, self.some, C // G * taps + self.ones, prod(self.wide)), x.dtype)
         for images, view in self.windows():
-            if self.last:
-                view = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)             # (n, *out, *kernel, C)
-            columns = lib.empty(view.shape, x.dtype) if columns is None else columns
             m = len(view)
-            columns[:m] = view
-            yield images, columns[:m].reshape((-1, taps * C) if self.last else (m, G, C // G * taps, prod(self.wide)))
+            if m not in jobs and self.last:
+                seen = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)             # (n, *out, *kernel, C)
+                block = columns[:m].reshape(-1, taps * C)
+                jobs[m] = [(slice(G), block.reshape(seen.shape), seen, block)]
+            elif m not in jobs:                      # the same memory for every block of as many images
+                seen = view.reshape(m, G, C // G, *view.shape[2:])
+                parts = [slice(i, min(i + self.some, G)) for i in range(0, G, self.some)]
+                blocks = [columns[:m, :part.stop - part.start] for part in parts]
+                jobs[m] = [(part, block[:, :, :C // G * taps].reshape(seen[:, part].shape), seen[:, part], block)
+                           for part, block in zip(parts, blocks)]
+            for groups, place, seen, block in jobs[m]:
+                place[...] = seen
+                yield images, groups, block
 
     def windows(self):
         """What the windows see, not copied: (slice of images, (n, C, *kernel, *wide))."""
@@ -67,6 +83,11 @@ class Columns:
             m = min(n, N - i)
             images[(slice(m), slice(None), *inner)] = x[(slice(i, i + m), slice(None), *kept)]
             yield slice(i, i + m), view[:m]
+
+
+def even(n, most):
+    """The size, up to `most` and at least 1, of pieces of nearly one size that n things are divided into."""
+    return -(-n // -(-n // max(1, min(n, most)))) if n else 1
 
 
 def by_images(part, x, work):

@@ -22,25 +22,30 @@ from . import columns
 from .columns import Columns, by_images
 from .windows import Slide, padded, per_axis
 
+LONG = 128                                           # numbers from which BLAS multiplies rows faster than einsum
+
+
 def convolve(x, w, bias, slide, groups):
     """The forward computation on arrays."""
     lib, M, out = xp(x), w.shape[0], slide.positions(x.shape[2:], w.shape[2:])
     y = lib.empty((len(x), M, *out), x.dtype)
 
     def part(start, stop):
-        seen, here = Columns(x[start:stop], w.shape[2:], slide, groups, w.size), y[start:stop]
+        seen, here = Columns(x[start:stop], w.shape[2:], slide, groups, w.size, ones=bias is not None), y[start:stop]
         if seen.last:
             filters = lib.moveaxis(w, 1, -1).reshape(M, -1).swapaxes(0, 1)                          # (taps * C, M)
         else:
-            filters = lib.ascontiguousarray(w.reshape(groups, M // groups, -1))
-        for images, block in seen:
-            found = blas.by_rows(block, filters) if seen.last else filters @ block                 # (n * positions, M); (n, G, M / G, wide)
-            if bias is not None:
+            filters, here = lib.ascontiguousarray(w.reshape(groups, M // groups, -1)), here.reshape(-1, groups, M // groups, *out)
+            if seen.ones:
+                filters = lib.concatenate((filters, bias.reshape(groups, -1, 1)), 2)
+        for images, some, block in seen:
+            found = blas.by_rows(block, filters) if seen.last else filters[some] @ block           # (n * positions, M); (n, G, M / G, wide)
+            if bias is not None and not seen.ones:
                 found += bias if seen.last else bias.reshape(groups, -1, 1)
             if seen.last:
                 here[images] = lib.moveaxis(found.reshape(-1, *out, M), -1, 1)
             else:
-                here[images] = found.reshape(-1, M, *seen.wide)[..., :out[-1]]
+                here[images, some] = found.reshape(*found.shape[:3], *seen.wide)[..., :out[-1]]
     by_images(part, x, w.size * prod(out))
     return y
 
@@ -105,18 +110,19 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
     shape = (M, taps) if last else (groups, taps, M // groups)
 
     def part(start, stop):
-        y = None
-        seen = Columns(input[start:stop], kernel, slide, groups, M * taps)
-        for images, block in seen:
+        y, wide = lib.zeros(shape, input.dtype), None
+        seen = Columns(input[start:stop], kernel, slide, groups, M * taps, summed=True)
+        for images, some, block in seen:
             g = other[start:stop][images]
             if last:                                                       # one product for the whole block
-                found = g.reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
-            else:
-                wide = lib.zeros((len(g), groups, *seen.wide, M // groups), g.dtype)
-                wide[..., :out[-1], :] = lib.moveaxis(g.reshape(-1, groups, M // groups, *out), 2, -1)
-                found = blas.by_columns(block, wide.reshape(len(g), groups, prod(seen.wide), M // groups)).sum(axis=0)
-            y = found if y is None else lib.add(y, found, out=y)
-        return lib.zeros(shape, input.dtype) if y is None else y
+                y += g.reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
+                continue
+            n, G = block.shape[:2]
+            if wide is None:
+                wide = lib.zeros((n, G, *seen.wide, M // groups), g.dtype)
+            wide[:n, :G, ..., :out[-1], :] = lib.moveaxis(g.reshape(n, groups, M // groups, *out)[:, some], 2, -1)
+            y[some] += blas.by_columns(block, wide[:n, :G].reshape(n, G, prod(seen.wide), M // groups))
+        return y
     y, *others = by_images(part, input, M * taps * prod(out))
     for other_images in others:
         elementwise(np.add, y, other_images, out=y)
@@ -125,17 +131,20 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
 
 
 def channel_weight(x, g, kernel, slide):
-    """convolution_weight of every channel by itself: for each tap the products of what it sees, which is not copied, with g."""
+    """convolution_weight of every channel by itself: for each row of taps the products of what they see, which is not copied, with g."""
     lib = xp(x)
 
     def part(start, stop):
-        seen, y = Columns(x[start:stop], kernel, slide, x.shape[1], copied=False), lib.zeros((x.shape[1], 1, *kernel), x.dtype)
+        seen, y, wide = Columns(x[start:stop], kernel, slide, x.shape[1], copied=False, summed=True), lib.zeros((x.shape[1], 1, *kernel), x.dtype), None
+        dot = np.vecdot if type(x) is np.ndarray and prod(seen.wide) >= LONG else lambda a, b: lib.einsum("nclp,nclp->ncl", a, b)
         for images, view in seen.windows():                                # (n, C, *kernel, *wide)
-            wide = lib.zeros((*view.shape[:2], *seen.wide), x.dtype)
-            wide[..., :g.shape[-1]] = g[start:stop][images]
-            for tap in ndindex(kernel):
-                it = view[(slice(None), slice(None), *tap)].reshape(*view.shape[:2], -1)
-                y[(slice(None), 0, *tap)] += lib.einsum("ncp,ncp->nc", it, wide.reshape(it.shape)).sum(axis=0)
+            if wide is None:
+                wide = lib.zeros((*view.shape[:2], 1, *seen.wide), x.dtype)
+            some = wide[:len(view)]
+            some[:, :, 0, ..., :g.shape[-1]] = g[start:stop][images]
+            for taps in ndindex(kernel[:-1]):
+                row = view[(slice(None), slice(None), *taps)]
+                y[(slice(None), 0, *taps)] += dot(row.reshape(*row.shape[:3], -1), some.reshape(*some.shape[:3], -1)).sum(axis=0)
         return y
     return sum(by_images(part, x, prod(g.shape[1:]) * prod(kernel)))
 

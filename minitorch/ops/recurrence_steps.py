@@ -1,18 +1,18 @@
 """The steps of an LSTM or a GRU over a sequence, and back, on the CPU: everything is written where it will stay.
 
 Where compiled loops are to be used they take the whole layer.  By NumPy a step is a product with the state and the gates; the derivatives
-of the gates are computed for several steps at once, before the gradient of the state comes by.
+of the gates are computed for many steps at once, before the gradient of the state comes by.
 """
 import numpy as np
 
 from .. import blas, dtypes, threads
 from ..autograd import loops, routes
 from ..backend import xp
+from ..blocks import by_slices
 from .matmul import times
 from .recurrent import gru_gates_gradient, gru_in_place, halved_in_place, halves, lstm_slopes, parts
 from .reduce import added
 
-BLOCK = 1 << 18                                      # gates whose derivatives are computed together: they stay in the cache
 LEAST = 1 << 21                                      # multiplications of a step that are worth another thread
 ROWS = 256                                           # of gradients that a product of another thread takes at a time
 
@@ -147,20 +147,17 @@ def lstm_backward(g, gc, kept, cs, x, h, hs, w_ih, w_hh, backwards, wanted):
     fast, kept, *given = prepared(kept, x, h, hs, g, gc, cs, w_ih, w_hh)
     if fast:
         return fast.lstm_backward(kept, *given, backwards, 0 in wanted, 3 in wanted or 4 in wanted)
-    gates, gh, gc = np.empty(kept.shape, kept.dtype), np.zeros(gc.shape, gc.dtype), gc.copy()
+    gates, gh, gc, slopes_c = np.empty(kept.shape, kept.dtype), np.zeros(gc.shape, gc.dtype), gc.copy(), np.empty((T, *gc.shape), gc.dtype)
     taken = slice(None, None, -1 if backwards else 1)
     kept, slopes, g = kept[taken], gates[taken], g[taken]                  # as the steps were taken
 
+    def differentiate(steps):
+        lstm_slopes(kept[steps], cs[:-1][steps], cs[1:][steps], (slopes[steps], slopes_c[steps]))
+
     def part(start, stop, w, done=None):
         by_h, by_c, since, rows = gh[start:stop], gc[start:stop], T, slice(start, stop)
-        several = max(1, BLOCK // max(1, slopes[0, rows].size))
-        room = np.empty((several, *by_c.shape), by_c.dtype)
         for n in reversed(range(T)):
-            if (T - 1 - n) % several == 0:
-                some = slice(max(0, n + 1 - several), n + 1)
-                before = room[:n + 1 - some.start]
-                lstm_slopes(kept[some, rows], cs[some, rows], cs[some.start + 1:n + 2, rows], (slopes[some, rows], before))
-            by_gates, c_by_h = slopes[n, rows], room[n - some.start]
+            by_gates, c_by_h = slopes[n, rows], slopes_c[n, rows]
             by_h += g[n, rows]
             c_by_h *= by_h
             by_c += c_by_h
@@ -172,6 +169,7 @@ def lstm_backward(g, gc, kept, cs, x, h, hs, w_ih, w_hh, backwards, wanted):
             if done is not None and ((since - n) * N >= ROWS or not n):
                 done(slice(T - since, T - n) if backwards else slice(n, since))
                 since = n
+    by_slices(differentiate, kept)
     states = states_before(h, hs, backwards)
     if shares(w_hh, N)[0] != 2 or not (3 in wanted or 4 in wanted):
         share(part, w_hh, N)

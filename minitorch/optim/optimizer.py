@@ -21,6 +21,7 @@ from ..tensor import Tensor, wrap
 
 BLOCK = 1 << 17                            # elements that a step works on at a time
 WORTH = 1 << 17                            # elements that are worth another thread
+UNIT = 1 << 14                             # elements of the smallest block of a parameter with more: each is rounded alike, whoever moves it
 SCALARS = {"step", "mu_product", "eta", "mu"}          # state that is one number for a whole parameter
 
 
@@ -173,9 +174,12 @@ class Optimizer:
 
         def part(start, stop):
             for end, (move, lines) in zip(ends, waiting):
-                before = end - lines[0].size
-                for i in range(max(before, start), min(end, stop), block):
-                    move(*[a[i - before:min(i + block, stop) - before] for a in lines])
+                n = lines[0].size
+                first, last = cut(start - end + n, n), cut(stop - end + n, n)
+                while first < last:
+                    after = last if last - first < block + UNIT else first + block
+                    move(*[a[first:after] for a in lines])
+                    first = after
         if waiting:
             threads.run(part, ends[-1], least=WORTH)
 
@@ -227,6 +231,7 @@ class Optimizer:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
     def __setstate__(self, state):
+        self.waiting = []
         self.__dict__.update(state)
         self.__dict__.setdefault("hooks", collections.defaultdict(dict))
 
@@ -324,6 +329,14 @@ def blocks(*arrays):
         return [[a.reshape(-1) for a in arrays]]
     flat = [a.reshape(-1) for a in arrays]
     return [[a[i:i + BLOCK] for a in flat] for i in range(0, x.size, BLOCK)]
+
+
+def cut(i, n):
+    """Where range(n) is cut near i: at a multiple of UNIT, or at an end, with no shorter piece beside it."""
+    if not 0 < i < n:
+        return 0 if i <= 0 else n
+    i -= i % UNIT
+    return i if n - i >= UNIT or i == 0 else n
 
 
 def loops_for(*arrays, least=4096):
