@@ -8,11 +8,11 @@ from ..backend import xp
 from .windows import inside, window_view
 
 np_block, device_block = 1 << 19, 1 << 26            # numbers in the columns of one block: NumPy's stay in cache, a GPU wants many
-LEAST = 1 << 22                                      # multiplications that are worth another thread
+LEAST, COPY = 1 << 22, 10                            # multiplications that are worth another thread, and that take as long as copying a number
 
 
 class Columns:
-    """What the windows over x (N, C, *size) see, as matrices for blocks of images: iterating gives (slice of images, of groups, matrix).
+    """What the windows over x (N, C, *size) see, as matrices for blocks of images.
 
     last: the channels stand innermost, in rows (n * positions, taps * C): long runs to copy and one large product.
     Otherwise (n, groups, C / groups * taps, positions), for few channels and for groups.  There, with stride 1, rows of
@@ -47,14 +47,16 @@ class Columns:
         self.n = even(x.shape[0], block // numbers)
         self.some = -(-groups // max(1, min(groups, round(numbers / block))))         # groups of a block
 
-    def __iter__(self):
+    def blocks(self, start, stop):
+        """(slice of images, of groups, matrix) for blocks of the images from start to stop."""
         x, lib, k = self.x, xp(self.x), len(self.kernel)
-        N, C, G, taps, jobs = x.shape[0], x.shape[1], self.groups, prod(self.kernel), {}
+        C, G, taps, jobs = x.shape[1], self.groups, prod(self.kernel), {}
         if self.plain:
-            yield slice(N), slice(G), x.reshape(N, G, C // G, prod(self.out))
+            yield slice(start, stop), slice(G), x[start:stop].reshape(-1, G, C // G, prod(self.out))
             return
-        columns = lib.ones((self.n, self.some, C // G * taps + self.ones, prod(self.wide)), x.dtype)
-        for images, view in self.windows():
+        columns = lib.empty((self.n, self.some, C // G * taps + self.ones, prod(self.wide)), x.dtype)
+        columns[:, :, C // G * taps:] = 1
+        for images, view in self.windows(start, stop):
             m = len(view)
             if m not in jobs and self.last:
                 seen = view.transpose(0, *range(2 + k, 2 + 2 * k), *range(2, 2 + k), 1)             # (n, *out, *kernel, C)
@@ -70,17 +72,16 @@ class Columns:
                 place[...] = seen
                 yield images, groups, block
 
-    def windows(self):
-        """What the windows see, not copied: (slice of images, (n, C, *kernel, *wide))."""
-        x, lib, n = self.x, xp(self.x), self.n
-        N, C = x.shape[:2]
+    def windows(self, start, stop):
+        """What the windows see, not copied: (slice of images, (n, C, *kernel, *wide)) for blocks of the images from start to stop."""
+        x, lib, n, C = self.x, xp(self.x), self.n, self.x.shape[1]
         (inner, kept), tail = inside(x.shape[2:], self.slide.padding), self.slide.dilation[-1] * (self.kernel[-1] - 1)
         room = lib.zeros(n * C * prod(self.shape) + tail, x.dtype)[:n * C * prod(self.shape)]       # tail: what the last wide row sees
         room = room.reshape(n, *self.shape, C) if self.last else room.reshape(n, C, *self.shape)
         images = lib.moveaxis(room, -1, 1) if self.last else room          # (n, C, *shape)
         view = window_view(images, self.kernel, self.wide, self.slide)
-        for i in range(0, N, n):
-            m = min(n, N - i)
+        for i in range(start, stop, n):
+            m = min(n, stop - i)
             images[(slice(m), slice(None), *inner)] = x[(slice(i, i + m), slice(None), *kept)]
             yield slice(i, i + m), view[:m]
 
@@ -90,10 +91,13 @@ def even(n, most):
     return -(-n // -(-n // max(1, min(n, most)))) if n else 1
 
 
-def by_images(part, x, work):
-    """[part(start, stop), ...] for the images of x, which threads share on the CPU; work: multiplications for each."""
+def by_images(part, x, numbers, times):
+    """[part(start, stop), ...] for the images of x, which threads share on the CPU.
+
+    numbers, times: how many numbers there are in the columns of an image, and with how many others each is multiplied.
+    """
     N, found = len(x), {}
-    least = 1 + LEAST // max(1, work)
+    least = 1 + LEAST // max(1, numbers * (times + COPY))
     if type(x) is not np.ndarray or len(threads.pieces(N, least)) == 1:
         return [part(0, N)]
 

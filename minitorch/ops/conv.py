@@ -28,25 +28,29 @@ LONG = 128                                           # numbers from which BLAS m
 def convolve(x, w, bias, slide, groups):
     """The forward computation on arrays."""
     lib, M, out = xp(x), w.shape[0], slide.positions(x.shape[2:], w.shape[2:])
-    y = lib.empty((len(x), M, *out), x.dtype)
+    y, seen = lib.empty((len(x), M, *out), x.dtype), Columns(x, w.shape[2:], slide, groups, w.size, ones=bias is not None)
+    few = seen.last and len(x) * prod(out) <= M                            # positions: then threads share the filters, not the images
+    product, here = blas.product if few else blas.by_rows, y
+    if seen.last:
+        filters = contiguous(lib.moveaxis(w, 1, -1)).reshape(M, -1).swapaxes(0, 1)                  # (taps * C, M)
+    else:
+        filters, here = lib.ascontiguousarray(w.reshape(groups, M // groups, -1)), y.reshape(-1, groups, M // groups, *out)
+        if seen.ones:
+            filters = lib.concatenate((filters, bias.reshape(groups, -1, 1)), 2)
 
     def part(start, stop):
-        seen, here = Columns(x[start:stop], w.shape[2:], slide, groups, w.size, ones=bias is not None), y[start:stop]
-        if seen.last:
-            filters = lib.moveaxis(w, 1, -1).reshape(M, -1).swapaxes(0, 1)                          # (taps * C, M)
-        else:
-            filters, here = lib.ascontiguousarray(w.reshape(groups, M // groups, -1)), here.reshape(-1, groups, M // groups, *out)
-            if seen.ones:
-                filters = lib.concatenate((filters, bias.reshape(groups, -1, 1)), 2)
-        for images, some, block in seen:
-            found = blas.by_rows(block, filters) if seen.last else filters[some] @ block           # (n * positions, M); (n, G, M / G, wide)
+        for images, some, block in seen.blocks(start, stop):
+            found = product(block, filters) if seen.last else filters[some] @ block                # (n * positions, M); (n, G, M / G, wide)
             if bias is not None and not seen.ones:
                 found += bias if seen.last else bias.reshape(groups, -1, 1)
             if seen.last:
                 here[images] = lib.moveaxis(found.reshape(-1, *out, M), -1, 1)
             else:
                 here[images, some] = found.reshape(*found.shape[:3], *seen.wide)[..., :out[-1]]
-    by_images(part, x, w.size * prod(out))
+    if few:
+        part(0, len(x))
+    else:
+        by_images(part, x, w[0].size * groups * prod(out), M // groups)
     return y
 
 
@@ -88,7 +92,7 @@ def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1
             y[here] = unwound(found.reshape(-1, C, prod(kernel), *out), kernel, size, slide)
             if bias is not None:
                 y[here] += bias.reshape(-1, *(1,) * len(size))
-    by_images(part, x, w.size * prod(out))
+    by_images(part, x, C * prod(kernel) * prod(out), M // groups)
     return y
 
 
@@ -106,24 +110,26 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
     lib, (_, M, *out), taps = xp(input), other.shape, input.shape[1] // groups * prod(kernel)
     if groups == M == input.shape[1] > 1:
         return channel_weight(input, other, kernel, slide)
-    last = Columns(input, kernel, slide, groups).last
+    seen = Columns(input, kernel, slide, groups, M * taps, summed=True)
+    last = seen.last
+    few = last and len(input) * prod(out) <= M                             # positions: as in convolve
     shape = (M, taps) if last else (groups, taps, M // groups)
 
     def part(start, stop):
-        y, wide = lib.zeros(shape, input.dtype), None
-        seen = Columns(input[start:stop], kernel, slide, groups, M * taps, summed=True)
-        for images, some, block in seen:
-            g = other[start:stop][images]
+        y = wide = None
+        for images, some, block in seen.blocks(start, stop):
             if last:                                                       # one product for the whole block
-                y += g.reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1) @ block
+                g = other[images].reshape(-1, M, prod(out)).swapaxes(0, 1).reshape(M, -1)
+                found = blas.product(g, block) if few else g @ block
+                y = found if y is None else lib.add(y, found, out=y)
                 continue
             n, G = block.shape[:2]
             if wide is None:
-                wide = lib.zeros((n, G, *seen.wide, M // groups), g.dtype)
-            wide[:n, :G, ..., :out[-1], :] = lib.moveaxis(g.reshape(n, groups, M // groups, *out)[:, some], 2, -1)
+                y, wide = lib.zeros(shape, input.dtype), lib.zeros((n, G, *seen.wide, M // groups), input.dtype)
+            wide[:n, :G, ..., :out[-1], :] = lib.moveaxis(other[images].reshape(n, groups, M // groups, *out)[:, some], 2, -1)
             y[some] += blas.by_columns(block, wide[:n, :G].reshape(n, G, prod(seen.wide), M // groups))
-        return y
-    y, *others = by_images(part, input, M * taps * prod(out))
+        return lib.zeros(shape, input.dtype) if y is None else y
+    y, *others = [part(0, len(input))] if few else by_images(part, input, groups * taps * prod(out), M // groups)
     for other_images in others:
         elementwise(np.add, y, other_images, out=y)
     y = lib.moveaxis(y.reshape(M, *kernel, -1), -1, 1) if last else y.swapaxes(1, 2).reshape(M, -1, *kernel)
@@ -132,21 +138,21 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
 
 def channel_weight(x, g, kernel, slide):
     """convolution_weight of every channel by itself: for each row of taps the products of what they see, which is not copied, with g."""
-    lib = xp(x)
+    lib, seen = xp(x), Columns(x, kernel, slide, x.shape[1], copied=False, summed=True)
+    dot = np.vecdot if type(x) is np.ndarray and prod(seen.wide) >= LONG else lambda a, b: lib.einsum("nclp,nclp->ncl", a, b)
 
     def part(start, stop):
-        seen, y, wide = Columns(x[start:stop], kernel, slide, x.shape[1], copied=False, summed=True), lib.zeros((x.shape[1], 1, *kernel), x.dtype), None
-        dot = np.vecdot if type(x) is np.ndarray and prod(seen.wide) >= LONG else lambda a, b: lib.einsum("nclp,nclp->ncl", a, b)
-        for images, view in seen.windows():                                # (n, C, *kernel, *wide)
+        y, wide = lib.zeros((x.shape[1], 1, *kernel), x.dtype), None
+        for images, view in seen.windows(start, stop):                     # (n, C, *kernel, *wide)
             if wide is None:
                 wide = lib.zeros((*view.shape[:2], 1, *seen.wide), x.dtype)
             some = wide[:len(view)]
-            some[:, :, 0, ..., :g.shape[-1]] = g[start:stop][images]
+            some[:, :, 0, ..., :g.shape[-1]] = g[images]
             for taps in ndindex(kernel[:-1]):
                 row = view[(slice(None), slice(None), *taps)]
                 y[(slice(None), 0, *taps)] += dot(row.reshape(*row.shape[:3], -1), some.reshape(*some.shape[:3], -1)).sum(axis=0)
         return y
-    return sum(by_images(part, x, prod(g.shape[1:]) * prod(kernel)))
+    return sum(by_images(part, x, prod(g.shape[1:]) * prod(kernel), 1))
 
 
 def over_positions(g):
