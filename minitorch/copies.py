@@ -15,7 +15,7 @@ from .backend import xp
 from .backends import CHOSEN
 
 LARGE = 1 << 18                                      # numbers from which a copy is worth a look at its strides
-LEAST = 3 << 17                                      # numbers that are worth another thread
+LEAST = 1 << 18                                      # numbers that are worth another thread
 STRIP = 64                                           # numbers of a row that is read from as many lines of memory
 FEW = 4                                              # numbers of a row that NumPy takes long to begin with
 LINE = 64                                            # bytes that memory is read by
