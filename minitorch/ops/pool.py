@@ -54,14 +54,13 @@ def _(pool, input, kernel, slide, divisor=1):
 def spread_windows(input, /, size, kernel, slide, divisor=1):
     """The transpose of sum_windows: every number, divided, is added to all that its window sees."""
     lib = xp(input)
-    if divisor != 1:
-        input = input / divisor
     if sees_all(size, kernel, slide):
+        input = input / divisor if divisor != 1 else input
         return lib.array(lib.broadcast_to(input, input.shape[:2] + tuple(size)))
     y = lib.empty(input.shape[:2] + tuple(size), input.dtype)
 
     def spread(some):
-        x = input[some]
+        x = input[some] / divisor if divisor != 1 else input[some]
         for axis in range(len(size) + 1, 1, -1):
             k, s, d, m = kernel[axis - 2], slide.stride[axis - 2], slide.dilation[axis - 2], x.shape[axis]
             lead = (slice(None),) * axis
