@@ -107,26 +107,23 @@ def layer_gradient(input, x, weight=None, mean=None, rstd=None, /, axes=1, eps=1
         if gx is not None:
             lib.matmul(y, lines[1], out=by_x[rows])
             lib.matmul(dy, lines[1], out=by_one[rows])
-        gw, gb = c[:, 2:].T @ dy                     # sums over (x - mean) rstd dy = y rstd - mean rstd dy, and over dy
-        gw += c[:, 1] @ y
-        return gw, gb
+        return c[:, 2:].T @ dy, c[:, 1] @ y          # sums over -mean rstd dy and over dy; over x rstd dy, the rest of (x - mean) rstd dy
 
     def differentiate(rows):
         """These rows of gx: rstd weight dy + factor x + rest."""
         c = factors[rows]
         scaled = c[:, :2] @ lines[:2]
         scaled *= g[rows]
-        y = c[:, 2:4] @ ones
-        y *= centred(rows)
-        scaled += y
-        lib.add(scaled, c[:, 4:] @ ones, out=gx[rows])
+        scaled += centred(rows) * c[:, 2:3]
+        lib.add(scaled, c[:, 3:], out=gx[rows])
 
-    gw, gb = (sum(found[1:], found[0]) for found in zip(*by_slices(add_up, x, larger=HALF)))
+    (gw, gb), by_rstd = (sum(found[1:], found[0]) for found in zip(*by_slices(add_up, x, larger=HALF)))
+    gw += by_rstd
     if gx is not None:
-        r, m, ones, factors = rstd[:, 0], near[:, 0], lined(x)[:2], lib.zeros((len(x), 6), x.dtype)
-        factors[:, 1], factors[:, 3] = r, (by_x - m * by_one) * (r * r * r / -max(D, 1))
+        r, m, factors = rstd[:, 0], near[:, 0], lib.zeros((len(x), 4), x.dtype)          # 0, rstd, factor, rest
+        factors[:, 1], factors[:, 2] = r, (by_x - m * by_one) * (r * r * r / -max(D, 1))
         if mean is not None:
-            factors[:, 5] = -by_one * r / max(D, 1) - factors[:, 3] * m
+            factors[:, 3] = -by_one * r / max(D, 1) - factors[:, 2] * m
         by_slices(differentiate, x, larger=HALF)
     return tuple([(gx, gw, gb)[i].reshape(shape if i else form) for i in wanted])
 
