@@ -4,7 +4,7 @@ import pytest
 
 import minitorch
 from minitorch import backends
-from minitorch.ops import column_blocks, reduce, row_blocks
+from minitorch.ops import column_blocks, cross_entropy, logsumexp, reduce, row_blocks, softmax_blocks
 
 inf, nan = float("inf"), float("nan")
 REDUCTIONS = {
@@ -95,3 +95,35 @@ def test_rows_are_taken_and_added_by_any_number_of_threads(monkeypatch):
                     np.testing.assert_allclose(w.grad.numpy(), expected, 1e-12, 1e-12)
     finally:
         minitorch.set_num_threads(before)
+
+
+OF_EXPONENTIALS = {
+    "softmax": lambda x: minitorch.softmax(x, 1),
+    "log_softmax": lambda x: minitorch.log_softmax(x, 1),
+    "logsumexp": lambda x: x.logsumexp(1),
+    "cross_entropy": lambda x: minitorch.nn.functional.cross_entropy(x, minitorch.arange(len(x)) % x.shape[1], reduction="none"),
+}
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("far", [0, 7, -7, 300, -300])
+@pytest.mark.parametrize("name", OF_EXPONENTIALS)
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:divide by zero")
+def test_only_rows_far_from_0_are_shifted_before_exp(name, far, numbers, monkeypatch):
+    x = NUMBERS[numbers](np.random.default_rng(0).normal(size=(40, 9))) + far
+    wide, shifts = [], []
+    with backends.using(loops="never"):
+        expected = found(OF_EXPONENTIALS[name], x)
+        monkeypatch.setattr(row_blocks, "LARGE", 1)
+        for module in (softmax_blocks, logsumexp, cross_entropy):
+            def exponentials(*args, exponentials=module.exponentials, **how):
+                e, shift = exponentials(*args, **how)
+                shifts.append(shift)
+                return e, shift
+            monkeypatch.setattr(module, "exponentials", exponentials)
+        for dtype in ("float64", "float32"):
+            wide.append(found(OF_EXPONENTIALS[name], x.astype(dtype)))
+    assert any([shift is None for shift in shifts]) == (abs(far) < 8 and numbers in ("normal", "ties", "zeros") and far != 7)
+    for parts, (rtol, atol) in zip(wide, ((1e-12, 1e-12), (3e-6, 1e-6)), strict=True):
+        for part, whole in zip(parts, expected, strict=True):
+            np.testing.assert_allclose(part, whole, rtol, atol + (3e-7 * abs(far) if part.dtype == np.float32 else 0))

@@ -1,18 +1,22 @@
 """Losses of classes: minus the logarithm of the probability that a network gives to the right one."""
 import math
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.op import composed, keep, op
 from ..backend import xp
 from ..blocks import by_slices
 from ..cases import integers, normal, positive, probability
 from ..tensor import wrap
+from . import row_blocks
 from .choose import clamp
 from .exponential import log
 from .logits import of_logits
 from .loss import reduced, reduction_of, require_tensors
 from .sigmoid import logsigmoid
 from .softmax import check_float, log_softmax_over
+from .softmax_blocks import NEAR, exponentials
 
 
 def places(target):
@@ -34,15 +38,15 @@ def check_scores(input, other):
 @op(numbers="half", home="", reference=cross_entropy_reference, called="cross_entropy_loss", check=check_scores)
 def cross_entropy_each(input, other, /):
     """log of the sum over c of e^x[n, c], minus x[n, other[n]]: (N, C, ...), (N, ...) -> (N, ...)."""
-    lib = xp(input)
+    lib, near = xp(input), NEAR if input.size >= row_blocks.LARGE else 0
     y, (right, total) = lib.empty_like(input), lib.empty((2, *other.shape), input.dtype)
 
     def part(some):
-        scores, exps = input[some], y[some]
-        lib.subtract(scores, scores.max(axis=1, keepdims=True), out=exps)
-        right[some] = exps[places(other[some])]
-        lib.exp(exps, out=exps)
-        exps.sum(axis=1, out=total[some])
+        exps, shift = exponentials(input[some], y[some], near=near)
+        right[some] = input[some][places(other[some])]
+        if shift is not None:
+            right[some] -= shift[:, 0]
+        total[some] = row_blocks.sums(exps) if lib is np and exps.ndim == 2 else exps.sum(axis=1)
     by_slices(part, input)
     return keep(lib.log(total) - right, exps=y, total=total)
 
@@ -54,7 +58,7 @@ def _(g, input, other, exps, total):
 
 @op(numbers="half", home="", differentiable=False, called="cross_entropy_loss_backward")
 def cross_entropy_gradient(input, scores, other, exps=None, total=None, /):
-    """(softmax(scores) - 1 at the target) times the losses' gradient g; exps: e^(scores - their largest), total: its sums."""
+    """(softmax(scores) - 1 at the target) times the losses' gradient g; exps: e^scores but for a factor of each row, total: its sums."""
     g, lib = input, xp(input)
     if exps is None:
         exps = lib.exp(scores - scores.max(axis=1, keepdims=True))

@@ -9,7 +9,7 @@ from . import column_blocks, row_blocks
 from .dims import count, kept, over
 from .exponential import exp
 from .reduce import added, spread
-from .softmax_blocks import logsumexp_of_columns
+from .softmax_blocks import exponentials, logsumexp_of_columns
 
 
 @op(numbers="float")
@@ -31,10 +31,9 @@ def logsumexp(input, /, dim, keepdim=False):
 
 def of_rows(x):
     """logsumexp of each row of a matrix."""
-    m = x.max(1)
-    m[~np.isfinite(m)] = 0
-    e = x - m[:, None]
-    return np.log(row_blocks.sums(np.exp(e, out=e))) + m
+    e, most = exponentials(x, finite=True)
+    y = np.log(row_blocks.sums(e))
+    return y if most is None else y + most[:, 0]
 
 
 logsumexp.vjp(lambda g, input, y, dim: logsumexp_gradient(g, input, y, dim=dim))

@@ -4,8 +4,11 @@ A matrix is reduced along its rows, or along its columns: then what is found for
 """
 import numpy as np
 
+from ..backend import xp
 from ..blocks import by_slices
 from . import column_blocks, row_blocks
+
+NEAR = 8                                             # up to which the largest of some numbers need not be subtracted before exp
 
 
 def by_blocks(of_rows, of_columns):
@@ -32,15 +35,31 @@ def summed(part, x):
     return sum(by_slices(part, x))
 
 
+def exponentials(x, out=None, finite=False, near=NEAR):
+    """(e^(x - shift), shift) of x (N, C, ...): the largest along axis 1, or None where all of these are near 0: then nothing is lost.
+
+    finite: whether a largest number that is infinite or NaN counts as 0.
+    """
+    lib, most = xp(x), x.max(axis=1, keepdims=True)
+    if near and (abs(most) <= near).all():
+        return lib.exp(x, out=out), None
+    if finite:
+        most[~lib.isfinite(most)] = 0
+    y = lib.subtract(x, most, out=out)
+    return lib.exp(y, out=y), most
+
+
 def softmax_of_rows(y, x):
-    np.subtract(x, x.max(1)[:, None], out=y)
-    np.exp(y, out=y)
+    exponentials(x, y)
     y *= 1 / row_blocks.sums(y)[:, None]
 
 
 def log_softmax_of_rows(y, x):
-    np.subtract(x, x.max(1)[:, None], out=y)
-    y -= np.log(row_blocks.sums(np.exp(y)))[:, None]
+    e, most = exponentials(x)
+    log = np.log(row_blocks.sums(e))[:, None]
+    np.subtract(x, log if most is None else most, out=y)
+    if most is not None:
+        y -= log
 
 
 def softmax_back_of_rows(gx, g, y):
