@@ -12,12 +12,12 @@ from ..autograd.op import keep, op
 from ..backend import xp
 from ..blocks import by_slices
 from ..cases import distinct, integers, normal
-from .choose import choose
+from .choose import choose, zero_where
 from .rows import add_at
 from .windows import Slide, of_kernel, overlap, padded, tiles
 
 
-MANY = 4                                             # times the usual size of a block: some twenty calls go over each
+WIN, PUT = 2, 0.5                                    # times the usual size of a block
 
 
 def lowest(dtype):
@@ -48,7 +48,7 @@ def winners(input, kernel, slide):
         if dtypes.is_float(input.dtype) and (best != best).any():
             for t, place in enumerate(slide.taps(kernel, out)):
                 tap[room[place] != room[place]] = t
-    by_slices(win, input, larger=MANY)
+    by_slices(win, input, larger=WIN)
     return y, which
 
 
@@ -112,10 +112,10 @@ def put_at_winners(input, which, /, size, kernel, slide):
             room[some] = 0
         for t, tap in enumerate(slide.taps(kernel, out)):
             if apart:
-                room[some][tap] = choose(which[some] == t, input[some], 0)
+                zero_where(which[some] != t, input[some], room[some][tap])
             else:
                 room[some][tap] += choose(which[some] == t, input[some], 0)
-    by_slices(put, room, larger=MANY)
+    by_slices(put, room, larger=PUT)
     return padded(room, tuple((-a, -b) for a, b in slide.padding))
 
 
