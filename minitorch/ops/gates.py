@@ -107,17 +107,18 @@ mish.case(normal(60, 60))
 GELU, CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
-def in_tanh(x, square):
-    """GELU x (1 + CUBIC x^2); `square` becomes it."""
-    square *= GELU * CUBIC
-    square += GELU
-    square *= x
+def in_tanh(x, y, times=1, cubic=CUBIC):
+    """Writes times GELU x (1 + cubic x^2) into y."""
+    xp(x).square(x, out=y)
+    y *= times * GELU * cubic
+    y += times * GELU
+    y *= x
 
 
 def probability(p, x, approximate, room=None):
     """Writes GELU's factor of x, (1 + tanh(u)) / 2 or (1 + erf(x / sqrt(2))) / 2, into p; room: an array of its size."""
     if approximate == "tanh":
-        in_tanh(x, xp(x).square(x, out=p))
+        in_tanh(x, p)
         xp(p).tanh(p, out=p)
     else:
         write_erf(p, x, math.sqrt(0.5), room)
@@ -144,15 +145,13 @@ def gated(x, approximate):
 @into_blocks
 def gelu_slope(y, x, g, p, approximate):
     """g (p + x p'), where p' = 2 p (1 - p) u' = (1 - t^2) u' / 2 for t = tanh(u), or the normal distribution's density."""
-    xp(x).square(x, out=y)
     if approximate == "tanh":
-        y *= 3
-        in_tanh(x, y)
+        in_tanh(x, y, 2, 3 * CUBIC)                  # 2 x u'
         y *= 1 - p
-        y *= 2
         y += 1
         y *= p
     else:
+        xp(x).square(x, out=y)
         y *= -0.5
         xp(y).exp(y, out=y)
         y *= x
