@@ -85,6 +85,28 @@ def test_threads_share_the_blocks_of_all_parameters(amsgrad):
     assert not any(np.isclose(x, start).any() for x, start in zip(found[0][::4], starts))
 
 
+@pytest.mark.parametrize("loops", ["never", "always"])
+def test_parameters_that_share_memory_are_moved_one_after_the_other(loops):
+    if loops == "always":
+        pytest.importorskip("numba")
+    before, rng, found = minitorch.get_num_threads(), np.random.default_rng(0), []
+    start, *slopes = (rng.normal(size=4 * BLOCK).astype("f4") for _ in range(3))
+    for n in (1, 2, 2, 2):
+        x, y = (param(start, slope, minitorch.float32) for slope in slopes)
+        y.data = x.data
+        opt = Adam([x, y], lr=0.1)
+        try:
+            minitorch.set_num_threads(n)
+            with minitorch.backends.using(loops=loops):
+                opt.step()
+        finally:
+            minitorch.set_num_threads(before)
+        assert np.shares_memory(x.detach().array, y.detach().array)
+        found.append(x.detach().numpy().copy())
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
 def test_parameters_without_a_gradient_stay():
     p, q = param(), param()
     q.grad = None

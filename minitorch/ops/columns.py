@@ -54,7 +54,7 @@ class Columns:
         if self.plain:
             yield slice(start, stop), slice(G), x[start:stop].reshape(-1, G, C // G, prod(self.out))
             return
-        columns = lib.empty((self.n, self.some, C // G * taps + self.ones, prod(self.wide)), x.dtype)
+        columns = lib.empty((min(self.n, stop - start), self.some, C // G * taps + self.ones, prod(self.wide)), x.dtype)
         columns[:, :, C // G * taps:] = 1
         for images, view in self.windows(start, stop):
             m = len(view)
@@ -74,7 +74,7 @@ class Columns:
 
     def windows(self, start, stop):
         """What the windows see, not copied: (slice of images, (n, C, *kernel, *wide)) for blocks of the images from start to stop."""
-        x, lib, n, C = self.x, xp(self.x), self.n, self.x.shape[1]
+        x, lib, n, C = self.x, xp(self.x), max(1, min(self.n, stop - start)), self.x.shape[1]
         (inner, kept), tail = inside(x.shape[2:], self.slide.padding), self.slide.dilation[-1] * (self.kernel[-1] - 1)
         room = lib.zeros(n * C * prod(self.shape) + tail, x.dtype)[:n * C * prod(self.shape)]       # tail: what the last wide row sees
         room = room.reshape(n, *self.shape, C) if self.last else room.reshape(n, C, *self.shape)

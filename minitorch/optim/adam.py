@@ -12,7 +12,7 @@ from ..autograd import routes
 from ..backend import xp
 from ..blas import mix
 from ..tensor import Tensor, wrap
-from .optimizer import Optimizer, ascent_removed, blocks, buffer, loops_for, next_step, number, require
+from .optimizer import Optimizer, apart, ascent_removed, blocks, buffer, loops_for, next_step, number, require
 
 
 def check(lr, betas, eps, weight_decay):
@@ -124,9 +124,10 @@ class Adam(Optimizer):
             else:
                 self.step_by_numpy(t, arrays, group)
             p.counter[0] += 1
-        decay, apart = number(group["weight_decay"]), group["decoupled_weight_decay"]
-        fast.adam(steps, maximize=group["maximize"], decay=0 if apart else decay, shrink=1 - number(group["lr"]) * decay if apart else 1,
-                  betas=tuple(map(number, group["betas"])))
+        decay, separate = number(group["weight_decay"]), group["decoupled_weight_decay"]
+        for some in [steps] if apart([x for x, *_ in steps]) else [[step] for step in steps]:
+            fast.adam(some, maximize=group["maximize"], decay=0 if separate else decay, shrink=1 - number(group["lr"]) * decay if separate else 1,
+                      betas=tuple(map(number, group["betas"])))
         return True
 
 

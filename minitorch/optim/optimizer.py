@@ -16,6 +16,7 @@ from .. import backend, dtypes, threads
 from ..autograd import loops
 from ..autograd.engine import RemovableHandle
 from ..autograd.mode import enable_grad
+from ..blas import place
 from ..ops.from_data import from_dlpack
 from ..tensor import Tensor, wrap
 
@@ -181,7 +182,8 @@ class Optimizer:
                     move(*[a[first:after] for a in lines])
                     first = after
         if waiting:
-            threads.run(part, ends[-1], least=WORTH)
+            several = ends[-1] >= 2 * WORTH and apart([lines[0] for _, lines in waiting])
+            threads.run(part, ends[-1], least=WORTH if several else ends[-1])
 
     # ---- saving -------------------------------------------------------------------------------------------
 
@@ -329,6 +331,12 @@ def blocks(*arrays):
         return [[a.reshape(-1) for a in arrays]]
     flat = [a.reshape(-1) for a in arrays]
     return [[a[i:i + BLOCK] for a in flat] for i in range(0, x.size, BLOCK)]
+
+
+def apart(arrays):
+    """Whether no two of some contiguous NumPy arrays overlap in memory: then threads may write to them side by side."""
+    spans = sorted([(place(x), x.nbytes) for x in arrays])
+    return all([a + n <= b for (a, n), (b, _) in itertools.pairwise(spans)])
 
 
 def cut(i, n):
