@@ -47,6 +47,10 @@ class Columns:
         self.n = even(x.shape[0], block // numbers)
         self.some = -(-groups // max(1, min(groups, round(numbers / block))))         # groups of a block
 
+    def few(self, M):
+        """Whether a NumPy array's images have no more positions, all together, than there are filters."""
+        return type(self.x) is np.ndarray and len(self.x) * prod(self.out) <= M
+
     def blocks(self, start, stop):
         """(slice of images, of groups, matrix) for blocks of the images from start to stop."""
         x, lib, k = self.x, xp(self.x), len(self.kernel)
