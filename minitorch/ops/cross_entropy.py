@@ -38,15 +38,15 @@ def check_scores(input, other):
 @op(numbers="half", home="", reference=cross_entropy_reference, called="cross_entropy_loss", check=check_scores)
 def cross_entropy_each(input, other, /):
     """log of the sum over c of e^x[n, c], minus x[n, other[n]]: (N, C, ...), (N, ...) -> (N, ...)."""
-    lib, near = xp(input), NEAR if input.size >= row_blocks.LARGE else 0
+    lib, large = xp(input), type(input) is np.ndarray and input.size >= row_blocks.LARGE
     y, (right, total) = lib.empty_like(input), lib.empty((2, *other.shape), input.dtype)
 
     def part(some):
-        exps, shift = exponentials(input[some], y[some], near=near)
+        exps, shift = exponentials(input[some], y[some], near=NEAR if large else 0)
         right[some] = input[some][places(other[some])]
         if shift is not None:
             right[some] -= shift[:, 0]
-        total[some] = row_blocks.sums(exps) if lib is np and exps.ndim == 2 else exps.sum(axis=1)
+        total[some] = row_blocks.sums(exps) if large and exps.ndim == 2 else exps.sum(axis=1)
     by_slices(part, input)
     return keep(lib.log(total) - right, exps=y, total=total)
 
