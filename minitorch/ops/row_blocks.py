@@ -11,7 +11,7 @@ from .dims import kept
 
 LARGE = 1 << 17                                      # numbers from which a reduction is worth it
 LEAST = 1 << 18                                      # numbers that are worth another thread
-BLOCK = 1 << 18                                      # numbers of a block; smaller ones take longer: the interpreter goes from thread to thread
+BLOCK = 1 << 18                                      # numbers of a block; twice as many where threads share them, which meet at the interpreter's lock
 SHORT = 1 << 8                                       # numbers that are added up by a product before they are added to others
 PIECE = 1 << 12                                      # numbers of a row, where one row is all there is: it is folded
 
@@ -50,7 +50,7 @@ def by_rows(f, y, *arrays, at_once=False, least=None):
     least = least or LEAST
     size = max([a.size for a in (y, *arrays)])
     along = len(y) if len(y) > 1 else y.shape[1]
-    n = along if at_once else max(1, BLOCK * along // size)
+    n = along if at_once else max(1, BLOCK * min(2, threads.get_num_threads()) * along // size)
     if along <= n and size < 2 * least:
         f(y, *arrays)
         return y
@@ -104,4 +104,4 @@ def sums(x):
 
 def squares(x):
     """The sum over each row of x^2."""
-    return np.einsum("ij,ij->i", x, x) if x.shape[1] <= PIECE else (x * x).sum(1)
+    return np.vecdot(x, x) if x.shape[1] <= PIECE else (x * x).sum(1)
