@@ -11,7 +11,7 @@ from .dims import kept
 
 LARGE = 1 << 17                                      # numbers from which a reduction is worth it
 LEAST = 1 << 18                                      # numbers that are worth another thread
-BLOCK = 1 << 18                                      # numbers of a block; twice as many where threads share them, which meet at the interpreter's lock
+BLOCK = 1 << 18                                      # numbers of a block; twice as many where threads share them: they meet at the interpreter
 SHORT = 1 << 8                                       # numbers that are added up by a product before they are added to others
 PIECE = 1 << 12                                      # numbers of a row, where one row is all there is: it is folded
 
