@@ -92,7 +92,7 @@ def where(figures):
     machine = figures["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
     return (f"Goals, limits, memory: with `fast`, then by NumPy alone. Limit: all multiplications at the rate of products of their size below, or "
-            f"all reading and writing at that of a copy if longer, by NumPy alone all calls for GELU and layer norm at that of one in the cache. "
+            f"all reading and writing at that of a copy if longer, for GELU and layer norm by NumPy alone and then every further call in the cache. "
             f"-: it cannot, or not within {figures['patience']:.0f} s; a mean is of what a library can. "
             f"Python {machine['python']}, {versions}; {machine['cpu']}, {machine['threads']} threads; medians of {figures['rounds']} rounds. "
             f"`python benchmarks/cpu.py --peers --json`")

@@ -23,7 +23,7 @@ SHAPES = {                                           # times, m, k, n: times pro
     "32 x 256 x 1024": (1, 32, 256, 1024), "32 of 512 x 64 x 512": (32, 512, 64, 512),
 }
 COPIED = (8, 64)                                     # MiB: what the last cache holds, what it may not hold
-CACHED = "x + 2 of 256 KiB"                          # in the cache of one processor
+CACHED, EXP, TANH = "x + 2 of 256 KiB", "exp of 256 KiB", "tanh of 256 KiB"              # in the cache of one processor
 
 
 # ---- rates ---------------------------------------------------------------------------------------------------------
@@ -50,9 +50,10 @@ def rates(library, threads):
             call = lambda a=a, b=b, y=y: (np if library == "numpy" else torch).matmul(a, b, out=y)          # noqa: E731
         found[name] = 2e-9 * times * m * k * n / least(call)
     if library == "numpy":
-        x = np.ones(1 << 16, "f4")
+        x, y = np.ones((2, 1 << 16), "f4")
         with concurrent.futures.ThreadPoolExecutor(1) as pool:                                   # processors do not share it: as fast on each
-            found[CACHED] = threads * 1e-9 * x.size / pool.submit(least, lambda: np.add(x, 2, out=x)).result()
+            for what, call in ((CACHED, lambda: np.add(x, 2, out=x)), (EXP, lambda: np.exp(y, out=x)), (TANH, lambda: np.tanh(y, out=x))):
+                found[what] = threads * 1e-9 * x.size / pool.submit(least, call).result()
     for size in COPIED if library != "minitorch" else ():
         x, y = np.ones((2, size << 20), "u1")
         if library == "torch":
@@ -147,7 +148,7 @@ SIZES = {                                            # of products, where they a
     "attention": "512 x 64 x 512", "causal attention": "512 x 64 x 512", "LSTM": "32 x 256 x 1024", "MLP + Adam": "128 x 784 x 512",
 }
 CALLS = {                                            # of NumPy on arrays like the first that our formulas make, forward and backward, counted by hand
-    "GELU, erf": 25, "GELU, tanh": 19, "layer norm": 18,
+    "GELU, erf": {CACHED: 23, EXP: 1, TANH: 1}, "GELU, tanh": {CACHED: 16, TANH: 1}, "layer norm": {CACHED: 16},
 }
 TRAFFIC = {                                          # times that inputs, and that the result, are read or written; 3 and 2 where not named:
     "cross entropy": (2, 0), "average pool": (1, 2), "max pool": (2, 2),             # x, its gradient, x again backward; y and its gradient
@@ -160,13 +161,15 @@ def least_ms(name, sizes, found, threads, libraries=("numpy", "minitorch")):
     """The least milliseconds of a workload whose results have these sizes (the value first), at the measured rates of some libraries."""
     value, *gradients = sizes
     inputs, outputs = TRAFFIC.get(name, (ADAM, 0) if value == 1 else (3, 2))
-    moved = 4 * (inputs * sum(gradients) + outputs * value)
-    works = {SIZES.get(name, "1024 x 1024 x 1024"): flops().get(name, 0), f"copy of {COPIED[0]} MiB": moved}
-    if libraries == ("numpy",):
-        works[CACHED] = CALLS.get(name, 0) * max(gradients)
-    return max(work / 1e6 / max(rates.get(what, 0) * threads / n                          # as well as threads each on its own
-                                for library in libraries for n, rates in found[library].items())
-               for what, work in works.items() if work)
+    moved, copy = 4 * (inputs * sum(gradients) + outputs * value), f"copy of {COPIED[0]} MiB"
+
+    def ms(work, what):
+        """What so much takes at the best rate of several threads, or of one where threads do not meet."""
+        return work / 1e6 / max(rates.get(what, 0) * threads / n for library in libraries for n, rates in found[library].items())
+    calls = CALLS.get(name, {}) if libraries == ("numpy",) else {}
+    in_calls = sum(ms((times - (inputs + outputs) * (what == CACHED)) * max(gradients), what) for what, times in calls.items())
+    products = flops().get(name, 0)
+    return max(ms(moved, copy) + in_calls, ms(products, SIZES.get(name, "1024 x 1024 x 1024")) if products else 0)
 
 
 def table(found, imported):
@@ -177,7 +180,7 @@ def table(found, imported):
     rows = [[f"matrix product {name}, GFLOP/s", *[f"{by[name]:.0f}" for by in columns]] for name in SHAPES]
     rows += [[f"copy of {size} MiB, read + write, GB/s", *[f"{by[key]:.0f}" if (key := f"copy of {size} MiB") in by else "" for by in columns]]
              for size in COPIED]
-    rows.append([f"{CACHED}, 10^9 numbers/s", *[f"{by[CACHED]:.0f}" if CACHED in by else "" for by in columns]])
+    rows += [[f"{what}, 10^9 numbers/s", *[f"{by[what]:.1f}" if what in by else "" for by in columns]] for what in (CACHED, EXP, TANH)]
     ms = ", ".join(f"`{module}` {value:.0f} ms" for module, value in imported.items())
     return f"{timing.table(head, rows)}\n\n`import minitorch` takes **{imported['minitorch'] / imported['numpy']:.2f}** times `import numpy`: {ms}."
 

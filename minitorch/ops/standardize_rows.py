@@ -2,8 +2,9 @@
 
 The op keeps what PyTorch keeps, the input and the mean and deviation of each row.  Its reference says in ordinary ops what it
 computes.  Its forward and backward are sums of arrays times numbers that go with the rows or the columns: products of narrow
-matrices make such numbers into arrays, which NumPy multiplies twice as fast as it broadcasts.  What goes with a row is computed for
-all rows at once: between calls on a few numbers each, threads meet at the interpreter's lock more often than they work.
+matrices make such numbers into arrays, which NumPy multiplies twice as fast as it broadcasts, where a call more is worth it.  What
+goes with a row is computed for all rows at once, and sums of blocks are put together at the end: between calls on a few numbers
+each, threads meet at the interpreter's lock more often than they work.
 """
 from math import prod
 
