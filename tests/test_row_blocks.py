@@ -123,7 +123,7 @@ def test_only_rows_far_from_0_are_shifted_before_exp(name, far, numbers, monkeyp
             monkeypatch.setattr(module, "exponentials", exponentials)
         for dtype in ("float64", "float32"):
             wide.append(found(OF_EXPONENTIALS[name], x.astype(dtype)))
-    assert any([shift is None for shift in shifts]) == (abs(far) < 8 and numbers in ("normal", "ties", "zeros") and far != 7)
+    assert any([shift is None for shift in shifts]) == (far in (0, -7) and numbers in ("normal", "ties", "zeros"))         # 7 + 1.5 is too far
     for parts, (rtol, atol) in zip(wide, ((1e-12, 1e-12), (3e-6, 1e-6)), strict=True):
         for part, whole in zip(parts, expected, strict=True):
-            np.testing.assert_allclose(part, whole, rtol, atol + (3e-7 * abs(far) if part.dtype == np.float32 else 0))
+            np.testing.assert_allclose(part, whole, rtol, atol + (3e-7 * abs(far) if part.dtype == np.float32 else 0))          # x itself is rounded

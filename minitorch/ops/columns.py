@@ -48,8 +48,8 @@ class Columns:
         self.some = -(-groups // max(1, min(groups, round(numbers / block))))         # groups of a block
 
     def few(self, M):
-        """Whether a NumPy array's images have no more positions, all together, than there are filters."""
-        return type(self.x) is np.ndarray and len(self.x) * prod(self.out) <= M
+        """Whether, in NumPy arrays and where last, all images together have no more positions than there are filters."""
+        return self.last and type(self.x) is np.ndarray and len(self.x) * prod(self.out) <= M
 
     def blocks(self, start, stop):
         """(slice of images, of groups, matrix) for blocks of the images from start to stop."""

@@ -29,7 +29,7 @@ def convolve(x, w, bias, slide, groups):
     """The forward computation on arrays."""
     lib, M, out = xp(x), w.shape[0], slide.positions(x.shape[2:], w.shape[2:])
     y, seen = lib.empty((len(x), M, *out), x.dtype), Columns(x, w.shape[2:], slide, groups, w.size, ones=bias is not None)
-    few = seen.last and seen.few(M)                                        # positions: then threads share the filters, not the images
+    few = seen.few(M)                                                      # positions: then threads share the filters, not the images
     product, here = blas.product if few else blas.by_rows, y
     if seen.last:
         filters = contiguous(lib.moveaxis(w, 1, -1)).reshape(M, -1).swapaxes(0, 1)                  # (taps * C, M)
@@ -112,7 +112,7 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
         return channel_weight(input, other, kernel, slide)
     seen = Columns(input, kernel, slide, groups, M * taps, summed=True)
     last = seen.last
-    few = last and seen.few(M)                                             # positions: as in convolve
+    few = seen.few(M)                                                      # positions: as in convolve
     shape = (M, taps) if last else (groups, taps, M // groups)
 
     def part(start, stop):

@@ -17,7 +17,7 @@ from .rows import add_at
 from .windows import Slide, of_kernel, overlap, padded, tiles
 
 
-WIN, PUT = 2, 0.5                                    # times the usual size of a block
+WIN, PUT = 2, 0.5                                    # times the usual size of a block, for finding winners and for putting numbers there
 
 
 def lowest(dtype):
