@@ -15,7 +15,7 @@ from ..autograd import loops
 ROWS, CAUSAL_ROWS = 512, 128                         # of queries at a time: many for the products, few where half is not seen,
 LOOP_ROWS, LOOP_CAUSAL_ROWS = 128, 64                # fewer where no interpreter is in the way, but in forward
 STRIP = 1 << 18                                      # scores at a time: they stay in the cache
-BOUND = 24                                           # on scores whose exponentials, and their sums, lose nothing without a shift
+BOUND = 24                                           # on the logarithm of a sum of exponentials that loses nothing without a shift
 
 
 def fits(query, key, value, mask, drop, groups):
@@ -35,14 +35,16 @@ class Heads:
     def __init__(self, query, key, value, mask, causal, scale, groups, back=False):
         self.query, self.key, self.value, self.causal, self.scale, self.groups = query, key, value, causal, query.dtype.type(scale), groups
         self.L, self.S = query.shape[-2], key.shape[-2]
-        self.mask = None if mask is None else np.broadcast_to(mask, (*query.shape[:-1], self.S))
+        self.mask = None if mask is None else self.of_queries(np.broadcast_to(mask, (*query.shape[:-1], self.S)))
         self.loops = loops.module("attention") if loops.wanted(query, 4000, single=True) else None
+        self.matmul = blas.matmul if blas.with_mkl(query.dtype) else np.matmul
         if self.whole() and (causal or back):
             rows = LOOP_CAUSAL_ROWS if causal else LOOP_ROWS
         else:
             rows = CAUSAL_ROWS if causal else ROWS
         self.rows = max(16, min(rows, STRIP // max(1, self.S)))
         self.many = max(1, STRIP // max(1, min(self.rows, self.L) * self.S * groups))            # heads of keys at a time
+        self.near = query.dtype.itemsize > 2         # whether e^scores, without a shift, and their sums lose nothing
 
     def whole(self):
         """Whether compiled loops take heads as a whole."""
@@ -50,16 +52,19 @@ class Heads:
         return self.loops is not None and self.mask is None and all([a.ndim < 5 and a.strides[-1] == a.itemsize for a in arrays]) \
             and blas.address(self.query.dtype)
 
+    def of_queries(self, x):
+        """(..., heads of keys, groups, L, columns) of queries, or of what goes with them: a view."""
+        return x.reshape(*x.shape[:-3], -1, self.groups, *x.shape[-2:])
+
     def strips(self):
-        """(rows, how many keys they see) for the strips of one head, the last one first: of causal attention it sees the most."""
-        for i in reversed(range(0, self.L, self.rows)):
-            n = min(self.rows, self.L - i)
-            yield slice(i, i + n), min(self.S, i + n) if self.causal else self.S
+        """[(rows, how many keys they see), ...] for the strips of one head, the last one first: of causal attention it sees the most."""
+        ends = [(i, min(self.L, i + self.rows)) for i in reversed(range(0, self.L, self.rows))]
+        return [(slice(i, end), min(self.S, end) if self.causal else self.S) for i, end in ends]
 
     def product(self, a, b, room):
         """a b^T, in `room`."""
         shape = (*a.shape[:-1], b.shape[-2])
-        return blas.matmul(a, b.swapaxes(-1, -2), out=room[:math.prod(shape)].reshape(shape))
+        return self.matmul(a, b.swapaxes(-1, -2), out=room[:math.prod(shape)].reshape(shape))
 
     def scores(self, q, k, mask, rows, stop, room):
         """q k^T + mask for a strip, q scaled before, -inf for what is not seen: (..., n, stop)."""
@@ -74,33 +79,37 @@ class Heads:
             np.copyto(s[..., rows.start:], -math.inf, where=UNSEEN[:s.shape[-2], :stop - rows.start])
         return s
 
-    def bounded(self, q, k):
-        """Whether no score of some heads is beyond BOUND, as |q k| <= |q| |k|: then no row's largest need be found and subtracted."""
-        if self.loops is not None or q.dtype.itemsize < 4 or self.mask is not None and self.mask.dtype != bool:
-            return False
-        return bool((np.vecdot(q, q).max(axis=-1) * np.vecdot(k, k).max(axis=-1)).max() <= BOUND ** 2)
+    def exponentials(self, *strip, ones, lse):
+        """(e^scores of a strip, their sums, which are not 0); lse becomes the logarithms of these.
+
+        Once the sums of a strip are too large or too small, each row's largest score is subtracted before.
+        """
+        s, most, as_they_are = self.scores(*strip), 0, self.near
+        if not as_they_are:
+            most = s.max(axis=-1, keepdims=True)
+            most[most == -math.inf] = 0
+            s -= most
+        total = np.matmul(np.exp(s, out=s).reshape(-1, s.shape[-1]), ones[:s.shape[-1]]).reshape(lse.shape)
+        np.add(np.log(total), most, out=lse)
+        if not as_they_are:
+            total[total == 0] = 1
+        elif not near(lse):
+            self.near = False
+            return self.exponentials(*strip, ones=ones, lse=lse)
+        return s, total
 
     def each(self, part):
         """part(some, room, room) for some heads of keys after the others, shared out among threads where there is work for them."""
         def some(start, stop):
             size, width = min(self.rows, self.L) * self.S * self.groups * min(self.many, stop - start), self.key.shape[-3]
             rooms = [np.empty(size, self.query.dtype) for _ in range(2)]   # of one strip after another: in the cache
-            while start < stop:
-                lead, head = divmod(start, width)
-                n = min(self.many, stop - start, width - head)
-                part((*np.unravel_index(lead, self.key.shape[:-3]), slice(head, head + n)), *rooms)
-                start += n
+            with np.errstate(over="ignore", divide="ignore"):
+                while start < stop:
+                    lead, head = divmod(start, width)
+                    n = min(self.many, stop - start, width - head)
+                    part((*np.unravel_index(lead, self.key.shape[:-3]), slice(head, head + n)), *rooms)
+                    start += n
         self.share(some)
-
-    def of_keys(self, x, some):
-        """(n, 1, S, columns) of keys or values, or of their gradients: a view."""
-        return x[some][:, None]
-
-    def of_queries(self, x, some):
-        """(n, groups, L, columns) of queries, or of what goes with them: a view."""
-        *lead, heads = some
-        x = x[(*lead, slice(heads.start * self.groups, heads.stop * self.groups))]
-        return x.reshape(heads.stop - heads.start, self.groups, *x.shape[1:])
 
     def share(self, part, *args):
         """part(start, stop, *args) for the heads of keys."""
@@ -118,25 +127,14 @@ class Heads:
 UNSEEN = ~np.tri(CAUSAL_ROWS, dtype=bool)
 
 
-def with_column(x, column):
-    """x (..., n, E) and a column or number beside it, (..., n, E + 1): a product with it adds something to every score on the way."""
-    y = np.empty((*x.shape[:-1], x.shape[-1] + 1), x.dtype)
-    y[..., :-1], y[..., -1:] = x, column
-    return y
+def near(lse):
+    """Whether scores, of which these are the logarithms of their exponentials' sums, need no shift before exp: nothing is lost."""
+    return lse.dtype.itemsize > 2 and bool(abs(lse).max() <= BOUND)
 
 
-def exponentials(s, lse, bounded):
-    """s = e^(s - its row's largest), or e^s where that is bounded; lse becomes the logarithm of the sums of e^s; a column of s's sums."""
-    most = 0
-    if not bounded:
-        most = s.max(axis=-1, keepdims=True)
-        most[most == -math.inf] = 0
-        s -= most
-    np.exp(s, out=s)
-    total = (s.reshape(-1, s.shape[-1]) @ np.ones((s.shape[-1], 1), s.dtype)).reshape(lse.shape)
-    with np.errstate(divide="ignore"):
-        np.add(np.log(total), most, out=lse)
-    return total
+def of_keys(x, some):
+    """(n, 1, S, columns) of keys or values, or of their gradients: a view."""
+    return x[some][:, None]
 
 
 def gathered(a, b, out, add):
@@ -160,22 +158,23 @@ def forward(query, key, value, mask, causal, scale, groups):
         heads.by_loop(heads.loops.heads, [query, key, value], y, lse)
         return y, lse[..., 0]
 
+    queries, outs, logs, ones = heads.of_queries(query), heads.of_queries(y), heads.of_queries(lse), np.ones((heads.S, 1), query.dtype)
+    strips = heads.strips()
+
     def part(some, room, _):
-        k, v = [np.ascontiguousarray(heads.of_keys(x, some)) for x in (key, value)]
-        q, out, sums = [heads.of_queries(x, some) for x in (query, y, lse)]
-        q, mask = q * heads.scale, None if heads.mask is None else heads.of_queries(heads.mask, some)
-        bounded = heads.bounded(q, k)
-        for rows, stop in heads.strips():
-            s = heads.scores(q, k, mask, rows, stop, room)
+        q, k, v = queries[some] * heads.scale, *[np.ascontiguousarray(of_keys(x, some)) for x in (key, value)]
+        out, sums, mask = outs[some], logs[some], None if heads.mask is None else heads.mask[some]
+        for rows, stop in strips:
             if heads.loops is None:
-                total = exponentials(s, sums[..., rows, :], bounded)
+                s, total = heads.exponentials(q, k, mask, rows, stop, room, ones=ones, lse=sums[..., rows, :])
             else:
+                s = heads.scores(q, k, mask, rows, stop, room)
                 total, column = np.empty((*s.shape[:-1], 1), s.dtype), np.empty(s.size // s.shape[-1], s.dtype)
                 heads.loops.strip(s.reshape(-1, s.shape[-1]), column, total.reshape(-1, 1))
                 sums[..., rows, 0] = column.reshape(s.shape[:-1])
-            blas.matmul(s, v[..., :stop, :], out=out[..., rows, :])
-            total[total == 0] = 1
-            out[..., rows, :] /= total
+                total[total == 0] = 1
+            y = heads.matmul(s, v[..., :stop, :], out=out[..., rows, :])
+            y /= total
     heads.each(part)
     return y, lse[..., 0]
 
@@ -183,34 +182,45 @@ def forward(query, key, value, mask, causal, scale, groups):
 def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
     """The gradients of query, key and value from that of y, each in memory as what it is the gradient of."""
     heads = Heads(query, key, value, mask, causal, scale, groups, back=True)
+    heads.near = near(lse)
     lse, (gq, gk, gv) = lse[..., None], [np.empty_like(t) for t in (query, key, value)]
     if heads.whole():
         heads.by_loop(heads.loops.heads_back, [g, query, key, value, lse], gq, gk, gv)
         return gq, gk, gv
 
+    queries, outs, by_queries, by_ys, logs = [heads.of_queries(x) for x in (query, y, gq, g, lse)]
+    strips = heads.strips()
+    if heads.loops is None:                          # where e^scores can be had p is just that, and by_y is divided by the sums
+        if heads.near:
+            weights = np.exp(-logs)
+        else:
+            shifts = np.where(logs == -math.inf, 0, logs)
+
     def part(some, room, other):
-        k, v = [np.ascontiguousarray(heads.of_keys(x, some)) for x in (key, value)]
-        by_k, by_v = heads.of_keys(gk, some), heads.of_keys(gv, some)
-        q, by_q, by_y, sums = [heads.of_queries(x, some) for x in (query, gq, g, lse)]
-        q, mask = q * heads.scale, None if heads.mask is None else heads.of_queries(heads.mask, some)
-        k_and, v_and, q_and, y_and = k, v, q, by_y
-        if heads.loops is None:                      # scores - lse, and the gradient of the probabilities - its mean, as products
-            k_and, v_and = with_column(k, 1), with_column(v, 1)
-            q_and = with_column(q, np.where(sums == -math.inf, 0, -sums))
-            y_and = with_column(by_y, -np.vecdot(by_y, heads.of_queries(y, some))[..., None])
-        for rows, stop in heads.strips():
-            p = heads.scores(q_and, k_and, mask, rows, stop, room)
-            gp = heads.product(y_and[..., rows, :], v_and[..., :stop, :], other)
-            if heads.loops is None:
+        q, k, v = queries[some] * heads.scale, *[np.ascontiguousarray(of_keys(x, some)) for x in (key, value)]
+        by_q, by_k, by_v, by_y = by_queries[some], of_keys(gk, some), of_keys(gv, some), by_ys[some]
+        mask = None if heads.mask is None else heads.mask[some]
+        if heads.loops is None:
+            if heads.near:
+                by_y = by_y * weights[some]
+            mean = np.vecdot(by_y, outs[some])[..., None]
+        for rows, stop in strips:
+            p = heads.scores(q, k, mask, rows, stop, room)
+            if heads.loops is None:                  # while p is in the cache
+                if not heads.near:
+                    p -= shifts[some][..., rows, :]
                 np.exp(p, out=p)
+            gp = heads.product(by_y[..., rows, :], v[..., :stop, :], other)
+            if heads.loops is None:
+                gp -= mean[..., rows, :]
                 gp *= p
             else:
-                heads.loops.strip_back(*[x.reshape(-1, stop) for x in (p, gp)], np.ascontiguousarray(sums[..., rows, 0]).reshape(-1))
-            blas.matmul(gp, k[..., :stop, :], out=by_q[..., rows, :])
+                heads.loops.strip_back(*[x.reshape(-1, stop) for x in (p, gp)], np.ascontiguousarray(logs[some][..., rows, 0]).reshape(-1))
+            heads.matmul(gp, k[..., :stop, :], out=by_q[..., rows, :])
             first = rows.stop == heads.L
-            gathered(p, by_y[..., rows, :], by_v[..., :stop, :], not first)
             gathered(gp, q[..., rows, :], by_k[..., :stop, :], not first)
-            if first:
+            gathered(p, by_y[..., rows, :], by_v[..., :stop, :], not first)
+            if first and stop < heads.S:
                 by_v[..., stop:, :], by_k[..., stop:, :] = 0, 0
         by_q *= heads.scale
     heads.each(part)
