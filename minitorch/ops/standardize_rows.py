@@ -10,12 +10,13 @@ from math import prod
 
 import numpy as np
 
+from .. import blas
 from ..autograd.op import keep, op
 from ..backend import xp
 from ..blocks import by_slices
 from ..cases import normal, positive
 
-HALF = 0.5                                           # of the usual size of a block: three of them are in use at a time
+HALF, TWICE = 0.5, 2                                 # of the usual size of a block: where three are in use at a time, and where two
 
 
 def layer_reference(input, weight=None, bias=None, axes=1, eps=1e-5, centre=True):
@@ -45,23 +46,22 @@ def normalize_layer(input, weight=None, bias=None, /, axes=1, eps=1e-5, centre=T
         part = x[rows] - mean[rows, None]
         row_products(part, part, squares[rows])
 
-    by_slices(measure, x, larger=HALF)
+    by_slices(measure, x, larger=TWICE)
     mean = sums / max(D, 1) if centre else lib.zeros_like(sums)
     var = squares / max(D, 1) - mean * mean
     far = centre and not (var > mean * mean).all()   # then digits would cancel
     if far:
-        by_slices(measure_deviations, x, larger=HALF)
+        by_slices(measure_deviations, x, larger=TWICE)
         var = squares / max(D, 1)
     rstd = 1 / lib.sqrt(var + eps)
     lines, columns = lined(x, weight, bias), lib.ones((len(x), 4), x.dtype)          # 1, rstd, -mean rstd, 1
     columns[:, 1], columns[:, 2] = rstd, 0 if far else -mean * rstd
 
     def normalize(rows):
-        c = columns[rows]
-        scaled = c[:, :2] @ lines[:2]
-        scaled *= x[rows] - mean[rows, None] if far else x[rows]
-        lib.add(scaled, c[:, 2:] @ lines[1:], out=y[rows])
-    by_slices(normalize, x, larger=HALF)
+        c, part = columns[rows], lib.matmul(columns[rows, :2], lines[:2], out=y[rows])
+        part *= x[rows] - mean[rows, None] if far else x[rows]
+        add_product(part, c[:, 2:], lines[1:])
+    by_slices(normalize, x, larger=TWICE)
     return keep(y.reshape(input.shape), mean=mean[:, None] if centre else None, rstd=rstd[:, None])
 
 
@@ -163,6 +163,14 @@ def lined(x, weight=None, bias=None):
     if bias is not None:
         lines[2] = bias.reshape(-1)
     return lines
+
+
+def add_product(y, a, b):
+    """y += a b."""
+    if type(y) is np.ndarray:
+        blas.matmul(a, b, out=y, add=True)
+    else:
+        y += a @ b
 
 
 def row_sums(x):
