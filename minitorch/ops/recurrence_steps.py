@@ -104,6 +104,15 @@ def multiply(x, w, y):
             y += part
 
 
+def multiplier(w, y):
+    """f(x): y = x w, of many x; w from blas.in_blocks."""
+    (_, blocks), *more = w
+    if more or len(blocks) == 1:
+        return lambda x: multiply(x, w, y)
+    in_columns = y.reshape(len(y), len(blocks), -1).swapaxes(0, 1)
+    return lambda x: np.matmul(x, blocks, out=in_columns)
+
+
 def shares(w, N):
     """(how many threads take rows of N states, which a step multiplies with w; how many rows each has at least)."""
     least = 1 + LEAST // max(1, w.size)
@@ -126,17 +135,18 @@ def lstm_forward(x, h, c, w_ih, w_hh, b, backwards):
     if fast:
         fast.lstm_forward(*given, cs, kept, hs, backwards)
         return hs, cs, kept
-    half, _ = halves(np, M // 4, x.dtype)
+    half, rest = halves(np, M // 4, x.dtype)
     kept = times(x, (w_ih * half[:, None]).T, None if b is None else b * half)
 
     def part(start, stop, w):
-        before, by_state = h[start:stop], np.empty((stop - start, M), x.dtype)
-        for n, t in enumerate(order(T, backwards)):
-            gates = kept[t, start:stop]
-            multiply(before, w, by_state)
-            gates += by_state
-            before = hs[t, start:stop]
-            halved_in_place(gates, cs[n, start:stop], before, cs[n + 1, start:stop])
+        rows, by_state = slice(start, stop), np.empty((stop - start, M), x.dtype)
+        before, times_w, taken = h[rows], multiplier(w, by_state), slice(None, None, -1 if backwards else 1)
+        some, after = kept[taken, rows], hs[taken, rows]
+        for gates, i, f, g, o, state, c, new_c in zip(some, *parts(some, 4), after, cs[:-1, rows], cs[1:, rows]):
+            times_w(before)
+            np.add(gates, by_state, out=by_state)
+            halved_in_place(by_state, gates, i, f, g, o, c, state, new_c, half, rest)
+            before = state
     share(part, (w_hh * half[:, None]).T, N)
     return hs, cs, kept
 
@@ -155,17 +165,18 @@ def lstm_backward(g, gc, kept, cs, x, h, hs, w_ih, w_hh, backwards, wanted):
         lstm_slopes(kept[steps], cs[:-1][steps], cs[1:][steps], (slopes[steps], slopes_c[steps]))
 
     def part(start, stop, w, done=None):
-        by_h, by_c, since, rows = gh[start:stop], gc[start:stop], T, slice(start, stop)
-        for n in reversed(range(T)):
-            by_gates, c_by_h = slopes[n, rows], slopes_c[n, rows]
-            by_h += g[n, rows]
+        by_h, by_c, since, H = gh[start:stop], gc[start:stop], T, gc.shape[1]
+        times_w, back = multiplier(w, by_h), (slice(None, None, -1), slice(start, stop))
+        some, forget = slopes[back], parts(kept[back], 4)[1]
+        steps = zip(reversed(range(T)), some, some[..., :3 * H].reshape(T, -1, 3, H), some[..., 3 * H:], slopes_c[back], forget, g[back])
+        for n, by_gates, for_c, o, c_by_h, f, by_y in steps:
+            by_h += by_y
             c_by_h *= by_h
             by_c += c_by_h
-            for_c, o = by_gates[:, :3 * by_c.shape[1]].reshape(len(by_c), 3, -1), parts(by_gates, 4)[3]
             for_c *= by_c[:, None]
             o *= by_h
-            by_c *= parts(kept[n, rows], 4)[1]
-            multiply(by_gates, w, by_h)
+            by_c *= f
+            times_w(by_gates)
             if done is not None and ((since - n) * N >= ROWS or not n):
                 done(slice(T - since, T - n) if backwards else slice(n, since))
                 since = n

@@ -45,18 +45,17 @@ def lstm_gates(gates, c, /) -> tuple:
 
 def lstm_in_place(gates, c, h, new_c):
     """h and new_c become the new state, gates themselves after their activation: one tanh of all, as sigmoid(x) = (1 + tanh(x / 2)) / 2."""
-    gates *= halves(xp(gates), c.shape[-1], c.dtype)[0]
-    halved_in_place(gates, c, h, new_c)
+    half, rest = halves(xp(gates), c.shape[-1], c.dtype)
+    gates *= half
+    halved_in_place(gates, gates, *parts(gates, 4), c, h, new_c, half, rest)
 
 
-def halved_in_place(gates, c, h, new_c):
-    """lstm_in_place for gates that have been multiplied with `halves`."""
+def halved_in_place(halved, gates, i, f, g, o, c, h, new_c, half, rest):
+    """lstm_in_place for gates that have been multiplied with half, from `halves`; i, f, g, o: the parts of `gates`, where they go."""
     lib = xp(gates)
-    half, rest = halves(lib, c.shape[-1], c.dtype)
-    lib.tanh(gates, out=gates)
+    lib.tanh(halved, out=gates)
     gates *= half
     gates += rest
-    i, f, g, o = parts(gates, 4)
     lib.multiply(f, c, out=new_c)
     lib.multiply(i, g, out=h)
     new_c += h
