@@ -9,6 +9,7 @@ import minitorch
 from minitorch import nn
 from minitorch.gradcheck import check
 from minitorch.nn import functional as F
+from minitorch.ops import attention_tiles
 from minitorch.ops.attention import by_ops
 
 
@@ -184,6 +185,23 @@ def test_scores_of_any_size(mask, size, dtype):
         found = minitorch.autograd.grad(y.square().sum(), leaves)
     for a, b in zip(found, minitorch.autograd.grad(same.square().sum(), exact), strict=True):
         assert (a.double() - b).abs().max() <= 10 * tolerance * max(b.abs().max(), 1)
+
+
+@pytest.mark.parametrize("mask", ["none", "causal", "booleans", "numbers", "numbers with a gradient"])
+def test_exponentials_that_forward_keeps_change_no_gradient(mask, monkeypatch):
+    q, k, v = (randn(2, n, 300, 8, seed=i).float().requires_grad_() for i, n in enumerate((4, 2, 2)))
+    given = None if mask in ("none", "causal") else randn(300, 300, seed=4) > 0.5 if mask == "booleans" else randn(300, 300, seed=4).float()
+    leaves = [q, k, v, given.requires_grad_()] if "with" in mask else [q, k, v]
+
+    def gradients(most):
+        monkeypatch.setattr(attention_tiles, "KEPT", most)
+        with minitorch.backends.using(loops="never", blas="numpy"):
+            y = F.scaled_dot_product_attention(q, k, v, given, is_causal=mask == "causal", enable_gqa=True)
+            monkeypatch.setattr(minitorch.threads, "count", 1)             # they shared the heads otherwise
+            assert (y.node.saved[3 * y.node.plan.kept.index("p")] is not None) == bool(most)
+            return minitorch.autograd.grad(y.square().sum(), leaves)
+    for a, b in zip(gradients(1 << 25), gradients(0), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-5, 1e-5)
 
 
 def test_keys_that_a_position_does_not_see_may_be_anything():

@@ -9,6 +9,7 @@ from ..cases import booleans, normal
 from ..tensor import Tensor, wrap
 from . import attention_tiles
 from .dropout import dropout, seed_for
+from .dtype import is_recorded
 from .softmax import softmax
 
 
@@ -51,7 +52,7 @@ def repeated(t, heads):
     return t.reshape((*lead, H, 1, *tail)).expand((*lead, H, heads // H, *tail)).reshape((*lead, heads, *tail))
 
 
-def by_ops(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, drop=0.0, seed=None):
+def by_ops(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, drop=0.0, seed=None, back=False):
     """Attention written with ops.  seed: of the random stream that drops probabilities; None: the default generator's."""
     query, key, value, mask = [wrap(t) if is_array(t) else t for t in (query, key, value, mask)]
     if groups > 1:
@@ -109,11 +110,14 @@ def to_heads(t, groups):
 
 
 @op(numbers="half", home="", reference=by_ops, called="scaled_dot_product_attention")
-def attend(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, drop=0.0, seed=0):
-    """softmax(q k^T * scale + mask) v; each head of key and value serves `groups` heads of query; dropout by the random stream `seed`."""
+def attend(query, key, value, mask=None, /, causal=False, scale=1.0, groups=1, drop=0.0, seed=0, back=False):
+    """softmax(q k^T * scale + mask) v; each head of key and value serves `groups` heads of query; dropout by the random stream `seed`.
+
+    back: whether its derivative will be asked for.
+    """
     if attention_tiles.fits(query, key, value, mask, drop, groups):
-        y, lse = attention_tiles.forward(query, key, value, mask, causal, scale, groups)
-        return keep(y, p=None, lse=lse)
+        y, lse, e = attention_tiles.forward(query, key, value, mask, causal, scale, groups, back)
+        return keep(y, p=e, lse=lse)
     p = probabilities(query, to_heads(key, groups), mask, causal, scale)
     return keep((p * kept(p, drop, seed) if drop else p) @ to_heads(value, groups), p=p, lse=None)
 
@@ -129,12 +133,13 @@ def attend_gradient(input, query, key, value, mask=None, y=None, p=None, lse=Non
                     by_mask=False):
     """The gradients of query, key, value and, if wanted, mask, from that of attend's result y.
 
-    p: the probabilities, or instead lse: the logarithms of the sums that they were divided by; without both they are computed again.
+    p: the probabilities, or instead lse: the logarithms of the sums that they were divided by, and p what attention_tiles kept of them,
+    or None; without both they are computed again.
     """
     if lse is not None and not by_mask and attention_tiles.fits(query, key, value, mask, drop, groups):
-        return attention_tiles.backward(input, query, key, value, mask, y, lse, causal, scale, groups)
+        return attention_tiles.backward(input, query, key, value, mask, y, lse, p, causal, scale, groups)
     g, k, v = input, to_heads(key, groups), to_heads(value, groups)
-    p = probabilities(query, k, mask, causal, scale) if p is None else p
+    p = probabilities(query, k, mask, causal, scale) if p is None or lse is not None else p
     gp = g @ v.swapaxes(-1, -2)                                            # (..., L, S)
     factor = kept(p, drop, seed) if drop else 1
     gp *= factor
@@ -159,7 +164,7 @@ def in_four_axes(query, key, value, mask):
 
 
 @attend.kernel("attention", contiguous=False)
-def _(kernels, query, key, value, mask=None, causal=False, scale=1.0, groups=1, drop=0.0, seed=0):
+def _(kernels, query, key, value, mask=None, causal=False, scale=1.0, groups=1, drop=0.0, seed=0, back=False):
     found = in_four_axes(query, key, value, mask)
     if found is None or found[0].shape[1] != found[1].shape[1] * groups:
         return NotImplemented
@@ -191,7 +196,7 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     groups = groups_of(query, key, value) if enable_gqa else 1
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     if not dropout_p:
-        return attend(query, key, value, attn_mask, causal=is_causal, scale=scale, groups=groups)
+        return attend(query, key, value, attn_mask, causal=is_causal, scale=scale, groups=groups, back=is_recorded(query, key, value))
     arrays = [t if t is None else t.array for t in (query, key, value, attn_mask)]
     if routes.kernels_for("attention", arrays[0]) is None or in_four_axes(*arrays) is None or dropout_p >= 1:
         return by_ops(query, key, value, attn_mask, is_causal, scale, groups, dropout_p)

@@ -15,6 +15,7 @@ from ..autograd import loops
 ROWS, CAUSAL_ROWS = 512, 128                         # of queries at a time: many for the products, few where half is not seen,
 LOOP_ROWS, LOOP_CAUSAL_ROWS = 128, 64                # fewer where no interpreter is in the way, but in forward
 STRIP = 1 << 18                                      # scores at a time: they stay in the cache
+KEPT = 1 << 25                                       # bytes of e^scores that forward keeps at most: to make them again takes a quarter of backward
 BOUND = 24                                           # on the logarithm of a sum of exponentials that loses nothing without a shift
 
 
@@ -45,6 +46,7 @@ class Heads:
         self.rows = max(16, min(rows, STRIP // max(1, self.S)))
         self.many = max(1, STRIP // max(1, min(self.rows, self.L) * self.S * groups))            # heads of keys at a time
         self.near = query.dtype.itemsize > 2         # whether e^scores, without a shift, and their sums lose nothing
+        self.kept = None                             # these, (..., heads of keys, numbers): one strip after the other
 
     def whole(self):
         """Whether compiled loops take heads as a whole."""
@@ -61,10 +63,13 @@ class Heads:
         ends = [(i, min(self.L, i + self.rows)) for i in reversed(range(0, self.L, self.rows))]
         return [(slice(i, end), min(self.S, end) if self.causal else self.S) for i, end in ends]
 
+    def seen(self):
+        """How many scores the strips of one head of keys have."""
+        return self.groups * sum((rows.stop - rows.start) * stop for rows, stop in self.strips())
+
     def product(self, a, b, room):
         """a b^T, in `room`."""
-        shape = (*a.shape[:-1], b.shape[-2])
-        return self.matmul(a, b.swapaxes(-1, -2), out=room[:math.prod(shape)].reshape(shape))
+        return self.matmul(a, b.swapaxes(-1, -2), out=first(room, (*a.shape[:-1], b.shape[-2])))
 
     def scores(self, q, k, mask, rows, stop, room):
         """q k^T + mask for a strip, q scaled before, -inf for what is not seen: (..., n, stop)."""
@@ -89,7 +94,7 @@ class Heads:
             most = s.max(axis=-1, keepdims=True)
             most[most == -math.inf] = 0
             s -= most
-        total = np.matmul(np.exp(s, out=s).reshape(-1, s.shape[-1]), ones[:s.shape[-1]]).reshape(lse.shape)
+        total = np.matmul(np.exp(s, out=s), ones[:s.shape[-1]])
         np.add(np.log(total), most, out=lse)
         if not as_they_are:
             total[total == 0] = 1
@@ -99,15 +104,19 @@ class Heads:
         return s, total
 
     def each(self, part):
-        """part(some, room, room) for some heads of keys after the others, shared out among threads where there is work for them."""
+        """part(some, room, room) for some heads of keys after the others, shared out among threads where there is work for them.
+
+        A room is for the numbers of a strip; the first one, where e^scores are kept, (heads of keys, numbers) for those of all strips.
+        """
         def some(start, stop):
-            size, width = min(self.rows, self.L) * self.S * self.groups * min(self.many, stop - start), self.key.shape[-3]
-            rooms = [np.empty(size, self.query.dtype) for _ in range(2)]   # of one strip after another: in the cache
+            many, width = min(self.many, stop - start), self.key.shape[-3]
+            room, other = np.empty((2, many * min(self.rows, self.L) * self.S * self.groups), self.query.dtype)         # stay in the cache
             with np.errstate(over="ignore", divide="ignore"):
                 while start < stop:
                     lead, head = divmod(start, width)
-                    n = min(self.many, stop - start, width - head)
-                    part((*np.unravel_index(lead, self.key.shape[:-3]), slice(head, head + n)), *rooms)
+                    n = min(many, stop - start, width - head)
+                    some = (*np.unravel_index(lead, self.key.shape[:-3]), slice(head, head + n))
+                    part(some, room if self.kept is None else self.kept[some], other)
                     start += n
         self.share(some)
 
@@ -132,6 +141,11 @@ def near(lse):
     return lse.dtype.itemsize > 2 and bool(abs(lse).max() <= BOUND)
 
 
+def first(room, shape):
+    """The first numbers of a room as an array of this shape: a view; of a room (heads of keys, numbers) the first of each head."""
+    return room[:math.prod(shape)].reshape(shape) if room.ndim == 1 else room[:, :math.prod(shape[1:])].reshape(shape)
+
+
 def of_keys(x, some):
     """(n, 1, S, columns) of keys or values, or of their gradients: a view."""
     return x[some][:, None]
@@ -147,22 +161,25 @@ def gathered(a, b, out, add):
         np.add(out, found, out=out) if add else np.copyto(out, found)
 
 
-def forward(query, key, value, mask, causal, scale, groups):
-    """(y, lse): softmax(q k^T * scale + mask) v, and of each query the logarithm of the sum, -inf where it sees nothing.
+def forward(query, key, value, mask, causal, scale, groups, keep=False):
+    """(y, lse, e): softmax(q k^T * scale + mask) v, and of each query the logarithm of the sum, -inf where it sees nothing.
 
+    e: e^scores, for backward, or None where they are not to be kept, or too many, or too large.
     y lies in memory as query does: what belongs to one position side by side, where it came from a layer for all heads.
     """
     heads = Heads(query, key, value, mask, causal, scale, groups)
     y, lse = np.empty_like(query, shape=(*query.shape[:-1], value.shape[-1])), np.empty((*query.shape[:-1], 1), query.dtype)
     if heads.whole():
         heads.by_loop(heads.loops.heads, [query, key, value], y, lse)
-        return y, lse[..., 0]
+        return y, lse[..., 0], None
 
     queries, outs, logs, ones = heads.of_queries(query), heads.of_queries(y), heads.of_queries(lse), np.ones((heads.S, 1), query.dtype)
-    strips = heads.strips()
+    strips, size = heads.strips(), (*key.shape[:-2], heads.seen())
+    if keep and heads.loops is None and math.prod(size) * query.itemsize <= KEPT:
+        heads.kept = np.empty(size, query.dtype)
 
     def part(some, room, _):
-        q, k, v = queries[some] * heads.scale, *[np.ascontiguousarray(of_keys(x, some)) for x in (key, value)]
+        q, (k, v) = queries[some] * heads.scale, [np.ascontiguousarray(of_keys(x, some)) for x in (key, value)]
         out, sums, mask = outs[some], logs[some], None if heads.mask is None else heads.mask[some]
         for rows, stop in strips:
             if heads.loops is None:
@@ -175,14 +192,16 @@ def forward(query, key, value, mask, causal, scale, groups):
                 total[total == 0] = 1
             y = heads.matmul(s, v[..., :stop, :], out=out[..., rows, :])
             y /= total
+            if heads.kept is not None:
+                room = room[:, s[0].size:]
     heads.each(part)
-    return y, lse[..., 0]
+    return y, lse[..., 0], heads.kept if heads.near else None
 
 
-def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
+def backward(g, query, key, value, mask, y, lse, e, causal, scale, groups):
     """The gradients of query, key and value from that of y, each in memory as what it is the gradient of."""
     heads = Heads(query, key, value, mask, causal, scale, groups, back=True)
-    heads.near = near(lse)
+    heads.near, heads.kept = near(lse), e if heads.loops is None else None
     lse, (gq, gk, gv) = lse[..., None], [np.empty_like(t) for t in (query, key, value)]
     if heads.whole():
         heads.by_loop(heads.loops.heads_back, [g, query, key, value, lse], gq, gk, gv)
@@ -197,7 +216,7 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
             shifts = np.where(logs == -math.inf, 0, logs)
 
     def part(some, room, other):
-        q, k, v = queries[some] * heads.scale, *[np.ascontiguousarray(of_keys(x, some)) for x in (key, value)]
+        q, (k, v) = queries[some] * heads.scale, [np.ascontiguousarray(of_keys(x, some)) for x in (key, value)]
         by_q, by_k, by_v, by_y = by_queries[some], of_keys(gk, some), of_keys(gv, some), by_ys[some]
         mask = None if heads.mask is None else heads.mask[some]
         if heads.loops is None:
@@ -205,11 +224,15 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
                 by_y = by_y * weights[some]
             mean = np.vecdot(by_y, outs[some])[..., None]
         for rows, stop in strips:
-            p = heads.scores(q, k, mask, rows, stop, room)
-            if heads.loops is None:                  # while p is in the cache
-                if not heads.near:
-                    p -= shifts[some][..., rows, :]
-                np.exp(p, out=p)
+            if heads.kept is None:
+                p = heads.scores(q, k, mask, rows, stop, room)
+                if heads.loops is None:              # while p is in the cache
+                    if not heads.near:
+                        p -= shifts[some][..., rows, :]
+                    np.exp(p, out=p)
+            else:
+                p = first(room, (*q.shape[:-2], rows.stop - rows.start, stop))
+                room = room[:, p[0].size:]
             gp = heads.product(by_y[..., rows, :], v[..., :stop, :], other)
             if heads.loops is None:
                 gp -= mean[..., rows, :]
@@ -217,10 +240,10 @@ def backward(g, query, key, value, mask, y, lse, causal, scale, groups):
             else:
                 heads.loops.strip_back(*[x.reshape(-1, stop) for x in (p, gp)], np.ascontiguousarray(logs[some][..., rows, 0]).reshape(-1))
             heads.matmul(gp, k[..., :stop, :], out=by_q[..., rows, :])
-            first = rows.stop == heads.L
-            gathered(gp, q[..., rows, :], by_k[..., :stop, :], not first)
-            gathered(p, by_y[..., rows, :], by_v[..., :stop, :], not first)
-            if first and stop < heads.S:
+            add = rows.stop < heads.L
+            gathered(gp, q[..., rows, :], by_k[..., :stop, :], add)
+            gathered(p, by_y[..., rows, :], by_v[..., :stop, :], add)
+            if not add and stop < heads.S:
                 by_v[..., stop:, :], by_k[..., stop:, :] = 0, 0
         by_q *= heads.scale
     heads.each(part)
