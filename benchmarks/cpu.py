@@ -128,13 +128,13 @@ def main():
         parser.error("ratios are to PyTorch's time: python -m pip install torch")
     libraries = list(dict.fromkeys(["torch", *options.libraries] if options.libraries else [*LIBRARIES, *(PEERS if options.peers else ())]))
     figures = {"machine": provenance(options.threads), "rounds": options.rounds, "patience": options.patience,
-               "limits": limits.measured(options.threads), "imports": limits.imports(), "goals": GOALS, "rows": {}}
-    sizes = {}
+               "limits": {}, "imports": limits.imports(), "goals": GOALS, "rows": {}}
+    rates, sizes = limits.measured(options.threads), {}
     for name in options.only or WORKLOADS:
         row, sizes[name] = run(name, libraries, options.threads, options.rounds, options.patience)
         figures["rows"][name] = row
         print(said(name, row), flush=True)
-    limits.measured(options.threads, before=figures["limits"])          # again, lest the machine was busy
+    figures["limits"] = limits.medians(limits.measured(options.threads, before=rates))    # again, as the machine is not always as fast
     for name, row in figures["rows"].items():
         row["least_ms"] = [limits.least_ms(name, sizes[name], figures["limits"], options.threads, libraries)
                            for libraries in (("numpy", "minitorch"), ("numpy",))]

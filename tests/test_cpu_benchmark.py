@@ -44,17 +44,17 @@ def test_other_libraries_are_given_the_same_numbers_and_formulas(name):
 
 
 def test_every_workload_has_a_goal_and_a_limit():
-    product = "1024 x 1024 x 1024"
+    product = limits.LARGE
     numpy = {product: 90.0, "copy of 8 MiB": 10.0, limits.CACHED: 5.0, limits.EXP: 2.0, limits.TANH: 4.0}
     rates = {"numpy": {1: numpy}, "minitorch": {1: {product: 100.0}}}
     assert list(cpu.GOALS.keys() ^ WORKLOADS.keys()) == [] and PROBLEMS.keys() == WORKLOADS.keys()
-    assert limits.flops().keys() <= WORKLOADS.keys() and limits.TRAFFIC.keys() <= WORKLOADS.keys() and growth.CURVES.keys() <= WORKLOADS.keys()
+    assert limits.products().keys() <= WORKLOADS.keys() and limits.TRAFFIC.keys() <= WORKLOADS.keys() and growth.CURVES.keys() <= WORKLOADS.keys()
     assert limits.least_ms("matmul", [1 << 20] * 3, rates, 1) == pytest.approx(6 * 1024 ** 3 / 100e6)
     assert limits.least_ms("matmul", [1 << 20] * 3, rates, 2, ("numpy",)) == pytest.approx(6 * 1024 ** 3 / 180e6)
     plain = limits.CALLS["GELU, erf"][limits.CACHED]
     assert limits.least_ms("GELU, erf", [10 ** 6, 10 ** 6], rates, 1, ("numpy",)) == pytest.approx(2 + (plain - 5) / 5 + 1 / 2 + 1 / 4)
     assert limits.least_ms("GELU, erf", [10 ** 6, 10 ** 6], rates, 1) == pytest.approx(2)
-    assert limits.CALLS.keys() <= WORKLOADS.keys() and limits.SIZES.keys() <= WORKLOADS.keys() and set(limits.SIZES.values()) <= set(limits.SHAPES)
+    assert limits.CALLS.keys() <= WORKLOADS.keys() and {size for sizes in limits.products().values() for size in sizes} <= set(limits.SHAPES)
     assert limits.least_ms("cross entropy", [1, 10 ** 6], rates, 1) == pytest.approx(0.8)
     assert limits.least_ms("layer norm", [10 ** 6, 10 ** 6, 10, 10], rates, 1) == pytest.approx(2.0, rel=1e-3)      # 5 times 4 MB
 
