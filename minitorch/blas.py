@@ -160,7 +160,7 @@ def some_columns(w, rows):
     return np.ascontiguousarray(w.reshape(K, M // COLUMNS, COLUMNS).swapaxes(0, 1))
 
 
-def in_blocks(w, rows):
+def weights_in_blocks(w, rows):
     """[(which columns of x, those rows of w by some_columns), ...] for x @ w: two, that are added up, where one block would be too large."""
     K, M = w.shape
     if K % 2 or M % COLUMNS or not SMALL < rows * K * COLUMNS <= 2 * SMALL or with_mkl(w.dtype):
@@ -194,7 +194,7 @@ def rows_weighed(v, m):
     return sums.sum(0, dtype="f8").astype(F32)
 
 
-def by_rows(a, b):
+def rows_at_a_time(a, b):
     """a @ b of matrices: of so many rows at a time as OpenBLAS multiplies without copying, where b is small enough."""
     rows = SMALL // max(1, b.size)
     if rows < FEW or len(a) <= rows or type(a) is not np.ndarray:
@@ -205,7 +205,7 @@ def by_rows(a, b):
     return y
 
 
-def by_columns(a, b):
+def columns_at_a_time(a, b):
     """The sum of a @ b over the first axis of stacks of matrices: of products of so many columns of a as OpenBLAS multiplies without copying."""
     (n, k), m = a.shape[-2:], b.shape[-1]
     columns = divisor(k, min(k, SMALL // max(1, n * m)))

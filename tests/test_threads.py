@@ -252,7 +252,7 @@ def test_the_number_of_threads_of_the_library_is_left_as_it_was(three_threads):
 def test_columns_in_blocks_make_up_the_product(K, M, rows):
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(rows, K)), rng.normal(size=(K, M))
-    parts = blas.in_blocks(w, rows)
+    parts = blas.weights_in_blocks(w, rows)
     assert all(block.flags.c_contiguous for _, block in parts)
     y = sum((x[:, columns] @ block).swapaxes(0, 1).reshape(rows, M) for columns, block in parts)
     np.testing.assert_allclose(y, x @ w, 1e-10, 1e-10)

@@ -30,7 +30,7 @@ def convolve(x, w, bias, slide, groups):
     lib, M, out = xp(x), w.shape[0], slide.positions(x.shape[2:], w.shape[2:])
     y, seen = lib.empty((len(x), M, *out), x.dtype), Columns(x, w.shape[2:], slide, groups, w.size, ones=bias is not None)
     few = seen.few(M)                                                      # positions: then threads share the filters, not the images
-    product, here = blas.product if few else blas.by_rows, y
+    product, here = blas.product if few else blas.rows_at_a_time, y
     if seen.last:
         filters = contiguous(lib.moveaxis(w, 1, -1)).reshape(M, -1).swapaxes(0, 1)                  # (taps * C, M)
     else:
@@ -127,7 +127,7 @@ def convolution_weight(input, other, /, kernel=(), slide=None, groups=1):
             if wide is None:
                 y, wide = lib.zeros(shape, input.dtype), lib.zeros((n, G, *seen.wide, M // groups), input.dtype)
             wide[:n, :G, ..., :out[-1], :] = lib.moveaxis(other[images].reshape(n, groups, M // groups, *out)[:, some], 2, -1)
-            y[some] += blas.by_columns(block, wide[:n, :G].reshape(n, G, prod(seen.wide), M // groups))
+            y[some] += blas.columns_at_a_time(block, wide[:n, :G].reshape(n, G, prod(seen.wide), M // groups))
         return lib.zeros(shape, input.dtype) if y is None else y
     y, *others = [part(0, len(input))] if few else by_images(part, input, groups * taps * prod(out), M // groups)
     for other_images in others:

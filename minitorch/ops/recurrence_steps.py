@@ -93,7 +93,7 @@ def zeros(b, w):
 
 
 def multiply(x, w, y):
-    """y = x w, for w from blas.in_blocks."""
+    """y = x w, for w from blas.weights_in_blocks."""
     for i, (columns, w_) in enumerate(w):
         part, some = np.empty_like(y) if i else y, x[:, columns]
         if len(w_) == 1:
@@ -105,7 +105,7 @@ def multiply(x, w, y):
 
 
 def multiplier(w, y):
-    """f(x): y = x w, of many x; w from blas.in_blocks."""
+    """f(x): y = x w, of many x; w from blas.weights_in_blocks."""
     (_, blocks), *more = w
     if more or len(blocks) == 1:
         return lambda x: multiply(x, w, y)
@@ -123,7 +123,7 @@ def share(part, w, N):
     """part(start, stop, w in blocks) for the rows of N states, which a step multiplies with w: shared out among threads."""
     _, least = shares(w, N)
     with blas.alone():
-        threads.run(part, N, blas.in_blocks(w, N // len(threads.pieces(N, least))), least=least)
+        threads.run(part, N, blas.weights_in_blocks(w, N // len(threads.pieces(N, least))), least=least)
 
 
 def lstm_forward(x, h, c, w_ih, w_hh, b, backwards):
@@ -187,7 +187,7 @@ def lstm_backward(g, gc, kept, cs, x, h, hs, w_ih, w_hh, backwards, wanted):
         return lstm_gradients(gates, gh, gc, x, states, w_ih, wanted)
     products = Products(gates, x, states)                                  # two threads in each other's way at every step are slower
     with blas.alone():
-        threads.beside(lambda done: part(0, N, blas.in_blocks(w_hh, N), done), products.add)
+        threads.beside(lambda done: part(0, N, blas.weights_in_blocks(w_hh, N), done), products.add)
     return lstm_gradients(gates, gh, gc, x, states, w_ih, wanted, products.both)
 
 
