@@ -63,14 +63,15 @@ def test_blocks_and_layouts_do_not_matter(name):
     np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-15)                  # sums of numbers of size 1, rounded once or twice
 
 
-@pytest.mark.parametrize("amsgrad", [False, True])
-def test_threads_share_the_blocks_of_all_parameters(amsgrad):
+@pytest.mark.parametrize("name, options", [*[(name, {}) for name in EVERY], ("Adam", {"amsgrad": True}), ("SGD", {"momentum": 0.9}),
+                                           ("RMSprop", {"centered": True, "momentum": 0.5})], ids=str)
+def test_threads_share_the_blocks_of_all_parameters(name, options):
     before, rng, found = minitorch.get_num_threads(), np.random.default_rng(0), []
-    sizes = [5, 13 * BLOCK + 7, UNIT + 3, UNIT - 1, 2 * UNIT, 3 * BLOCK]
+    sizes = [5, 5 * BLOCK + 7, UNIT + 3, UNIT - 1, 2 * UNIT, 3 * BLOCK]
     starts, slopes = ([rng.normal(size=n).astype("f4") for n in sizes] for _ in range(2))
     for n in (1, 2, 3):
         xs = [param(start, slope, minitorch.float32) for start, slope in zip(starts, slopes)]
-        opt = Adam(xs, lr=0.1, amsgrad=amsgrad)
+        opt = getattr(minitorch.optim, name)(xs, lr=0.1, **options)
         try:
             minitorch.set_num_threads(n)
             with minitorch.backends.using(loops="never"):
@@ -78,11 +79,11 @@ def test_threads_share_the_blocks_of_all_parameters(amsgrad):
                 opt.step()
         finally:
             minitorch.set_num_threads(before)
-        found.append([v for x in xs for v in [x.detach().numpy(), *[np.array(opt.state[x][name]) for name in ("step", "exp_avg", "exp_avg_sq")]]])
+        found.append([v for x in xs for v in [x.detach().numpy(), *map(np.array, opt.state[x].values())]])
     for one, *others in zip(*found, strict=True):
         for other in others:
             np.testing.assert_array_equal(one, other)
-    assert not any(np.isclose(x, start).any() for x, start in zip(found[0][::4], starts))
+    assert not any(np.isclose(x, start).all() for x, start in zip([x.detach().numpy() for x in xs], starts))
 
 
 @pytest.mark.parametrize("loops", ["never", "always"])

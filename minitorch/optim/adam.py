@@ -12,7 +12,7 @@ from ..autograd import routes
 from ..backend import xp
 from ..blas import mix
 from ..tensor import Tensor, wrap
-from .optimizer import Optimizer, apart, ascent_removed, blocks, buffer, loops_for, next_step, number, require
+from .optimizer import Optimizer, apart, ascent_removed, buffer, loops_for, next_step, number, require
 
 
 def check(lr, betas, eps, weight_decay):
@@ -152,12 +152,14 @@ class Adamax(Optimizer):
     def update(self, param, grad, state, group):
         t, (beta1, beta2) = next_step(state), group["betas"]
         step, library = number(group["lr"]) / (1 - beta1 ** t), xp(param)
-        for x, g, m, u in blocks(param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_inf", param)):
+
+        def move(x, g, m, u):
             g = ascent_removed(x, g, group)
             average(m, g, beta1)
             u *= beta2
             library.maximum(u, abs(g) + group["eps"], out=u)
             x -= step * m / u
+        self.by_blocks(move, param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_inf", param))
 
 
 class NAdam(Optimizer):
@@ -178,7 +180,8 @@ class NAdam(Optimizer):
             state["mu_product"] = wrap(np.ones((), dtypes.F32))
         state["mu_product"].array[...] *= mu
         product = float(state["mu_product"].array)
-        for x, g, m, v in blocks(param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param)):
+
+        def move(x, g, m, v):
             g = decoupled(x, g, group)
             average(m, g, beta1)
             average_square(v, g, beta2)
@@ -186,6 +189,7 @@ class NAdam(Optimizer):
             s += group["eps"]
             x -= (lr * (1 - mu) / (1 - product)) * g / s
             x -= (lr * mu_next / (1 - product * mu_next)) * m / s
+        self.by_blocks(move, param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param))
 
 
 class RAdam(Optimizer):
@@ -205,8 +209,10 @@ class RAdam(Optimizer):
         trust = 0.0
         if length > 5:
             trust = math.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction)
-        for x, g, m, v in blocks(param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param)):
+
+        def move(x, g, m, v):
             g = decoupled(x, g, group)
             average(m, g, beta1)
             average_square(v, g, beta2)
             x -= step * m * (trust / (library.sqrt(v) + group["eps"])) if trust else step * m
+        self.by_blocks(move, param, grad, buffer(state, "exp_avg", param), buffer(state, "exp_avg_sq", param))

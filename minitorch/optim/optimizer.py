@@ -322,17 +322,6 @@ def number(option):
     return option.array.item()
 
 
-def blocks(*arrays):
-    """The arrays cut alike into flat pieces that fit the cache; whole where one of them is not contiguous or they live on a GPU."""
-    x = arrays[0]
-    if type(x) is not np.ndarray or not all(a.flags.c_contiguous for a in arrays):
-        return [arrays]
-    if x.size <= BLOCK:
-        return [[a.reshape(-1) for a in arrays]]
-    flat = [a.reshape(-1) for a in arrays]
-    return [[a[i:i + BLOCK] for a in flat] for i in range(0, x.size, BLOCK)]
-
-
 def apart(arrays):
     """Whether no two of some contiguous NumPy arrays overlap in memory: then threads may write to them side by side."""
     spans = sorted([(place(x), x.nbytes) for x in arrays])

@@ -6,7 +6,7 @@ from ..backend import xp
 from ..blas import mix
 from ..tensor import wrap
 from .adam import average, average_square
-from .optimizer import Optimizer, ascent_removed, blocks, buffer, next_step, number, require
+from .optimizer import Optimizer, ascent_removed, buffer, next_step, number, require
 
 
 class RMSprop(Optimizer):
@@ -31,7 +31,8 @@ class RMSprop(Optimizer):
         square = buffer(state, "square_avg", param)
         moving = buffer(state, "momentum_buffer", param) if group["momentum"] else square
         average_grad = buffer(state, "grad_avg", param) if group["centered"] else square
-        for x, g, v, b, mean in blocks(param, grad, square, moving, average_grad):
+
+        def move(x, g, v, b, mean):
             g = ascent_removed(x, g, group)
             average_square(v, g, alpha)
             if group["centered"]:
@@ -45,6 +46,7 @@ class RMSprop(Optimizer):
                 mix(b, s, 1, group["momentum"])
                 s = b
             mix(x, s, -lr)
+        self.by_blocks(move, param, grad, square, moving, average_grad)
 
 
 class Adagrad(Optimizer):
@@ -74,7 +76,8 @@ class Adagrad(Optimizer):
             self.start(param, state, group)
         t, library = next_step(state), xp(param)
         lr = number(group["lr"]) / (1 + (t - 1) * group["lr_decay"])
-        for x, g, total in blocks(param, grad, state["sum"].array):
+
+        def move(x, g, total):
             g = ascent_removed(x, g, group)
             total += g * g
             s = library.sqrt(total)
@@ -82,6 +85,7 @@ class Adagrad(Optimizer):
             library.divide(g, s, out=s)
             s *= lr
             x -= s
+        self.by_blocks(move, param, grad, state["sum"].array)
 
 
 class Adadelta(Optimizer):
@@ -99,12 +103,14 @@ class Adadelta(Optimizer):
     def update(self, param, grad, state, group):
         next_step(state)
         lr, rho, eps, library = number(group["lr"]), group["rho"], group["eps"], xp(param)
-        for x, g, v, d in blocks(param, grad, buffer(state, "square_avg", param), buffer(state, "acc_delta", param)):
+
+        def move(x, g, v, d):
             g = ascent_removed(x, g, group)
             average_square(v, g, rho)
             step = library.sqrt(d + eps) / library.sqrt(v + eps) * g
             average_square(d, step, rho)
             mix(x, step, -lr)
+        self.by_blocks(move, param, grad, buffer(state, "square_avg", param), buffer(state, "acc_delta", param))
 
 
 class ASGD(Optimizer):
@@ -123,11 +129,13 @@ class ASGD(Optimizer):
         if "eta" not in state:
             state["eta"], state["mu"] = wrap(np.array(lr, dtypes.F32)), wrap(np.ones((), dtypes.F32))
         eta, mu = float(state["eta"].array), float(state["mu"].array)
-        for x, g, mean in blocks(param, grad, buffer(state, "ax", param)):
+
+        def move(x, g, mean):
             g = ascent_removed(x, g, group)
             x *= 1 - lambd * eta
             x -= eta * g
             mean += mu * (x - mean) if mu != 1 else x - mean
+        self.by_blocks(move, param, grad, buffer(state, "ax", param))
         state["eta"].array[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
         state["mu"].array[...] = 1 / max(1, t - group["t0"])
 
@@ -145,7 +153,8 @@ class Rprop(Optimizer):
     def update(self, param, grad, state, group):
         next_step(state)
         (shrink, grow), (least, most), library = group["etas"], group["step_sizes"], xp(param)
-        for x, g, before, size in blocks(param, grad, buffer(state, "prev", param), buffer(state, "step_size", param, number(group["lr"]))):
+
+        def move(x, g, before, size):
             g = -g if group["maximize"] else g
             turn = g * before
             size *= library.where(turn > 0, x.dtype.type(grow), library.where(turn < 0, x.dtype.type(shrink), x.dtype.type(1)))
@@ -153,3 +162,4 @@ class Rprop(Optimizer):
             g = library.where(turn < 0, x.dtype.type(0), g)
             x -= library.sign(g) * size
             before[...] = g
+        self.by_blocks(move, param, grad, buffer(state, "prev", param), buffer(state, "step_size", param, number(group["lr"])))

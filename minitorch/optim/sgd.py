@@ -2,7 +2,7 @@
 from ..backend import xp
 from ..blas import mix
 from ..tensor import wrap
-from .optimizer import Optimizer, ascent_removed, blocks, loops_for, number, require
+from .optimizer import Optimizer, ascent_removed, loops_for, number, require
 
 
 class SGD(Optimizer):
@@ -26,20 +26,22 @@ class SGD(Optimizer):
         if momentum and first:
             state["momentum_buffer"] = wrap(xp(param).empty_like(param))
         b = state["momentum_buffer"].array if momentum else None
-        fast = loops_for(param, grad, *([b] if momentum else []))
-        if fast:
+        arrays = (param, grad, b) if momentum else (param, grad)
+        if fast := loops_for(*arrays):
             fast.sgd(param, grad, b, first=first, maximize=group["maximize"], decay=number(group["weight_decay"]), momentum=momentum,
                      dampening=group["dampening"], nesterov=group["nesterov"], lr=lr)
-        elif momentum:
-            for x, g, b in blocks(param, grad, state["momentum_buffer"].array):
-                g = ascent_removed(x, g, group)
-                if first:
-                    b[...] = g
-                else:
-                    mix(b, g, 1 - group["dampening"], momentum)
-                if group["nesterov"]:
-                    mix(x, g, -lr)
-                mix(x, b, -lr * momentum if group["nesterov"] else -lr)
-        else:
-            for x, g in blocks(param, grad):
-                mix(x, ascent_removed(x, g, group), -lr)
+            return
+
+        def move(x, g, b=None):
+            g = ascent_removed(x, g, group)
+            if b is None:
+                mix(x, g, -lr)
+                return
+            if first:
+                b[...] = g
+            else:
+                mix(b, g, 1 - group["dampening"], momentum)
+            if group["nesterov"]:
+                mix(x, g, -lr)
+            mix(x, b, -lr * momentum if group["nesterov"] else -lr)
+        self.by_blocks(move, *arrays)

@@ -9,7 +9,7 @@ import math
 from ... import optim
 from ...backend import xp
 from ...optim.adam import average, average_square
-from ...optim.optimizer import blocks, buffer, next_step
+from ...optim.optimizer import buffer, next_step
 from .optimizer import Optimizer
 
 
@@ -18,13 +18,15 @@ class Descent(optim.Optimizer):
 
     def update(self, param, grad, state, group):
         lr, momentum = group["lr"], group["momentum"]
-        for x, g, v in blocks(param, grad, buffer(state, "momentum", param) if momentum else param):
+
+        def move(x, g, v):
             if not momentum:
                 x -= lr * g
-                continue
+                return
             v *= momentum
             v -= lr * g
             x += momentum * v - lr * g if group["nesterov"] else v
+        self.by_blocks(move, param, grad, buffer(state, "momentum", param) if momentum else param)
 
 
 class RootMeanSquare(optim.Optimizer):
@@ -35,7 +37,8 @@ class RootMeanSquare(optim.Optimizer):
         square = buffer(state, "velocity", param)
         moving = buffer(state, "momentum", param) if group["momentum"] else square
         mean = buffer(state, "average_gradient", param) if group["centered"] else square
-        for x, g, v, b, m in blocks(param, grad, square, moving, mean):
+
+        def move(x, g, v, b, m):
             average_square(v, g, rho)
             s = v + group["epsilon"]
             if group["centered"]:
@@ -47,6 +50,7 @@ class RootMeanSquare(optim.Optimizer):
                 b += step
                 step = b
             x -= step
+        self.by_blocks(move, param, grad, square, moving, mean)
 
 
 class SumOfSquares(optim.Optimizer):
@@ -54,9 +58,11 @@ class SumOfSquares(optim.Optimizer):
 
     def update(self, param, grad, state, group):
         library = xp(param)
-        for x, g, total in blocks(param, grad, buffer(state, "accumulator", param, group["start"])):
+
+        def move(x, g, total):
             total += g * g
             x -= group["lr"] * g / library.sqrt(total + group["epsilon"])
+        self.by_blocks(move, param, grad, buffer(state, "accumulator", param, group["start"]))
 
 
 class LargestSize(optim.Optimizer):
@@ -64,11 +70,13 @@ class LargestSize(optim.Optimizer):
 
     def update(self, param, grad, state, group):
         t, library = next_step(state), xp(param)
-        for x, g, m, u in blocks(param, grad, buffer(state, "m", param), buffer(state, "u", param)):
+
+        def move(x, g, m, u):
             average(m, g, group["beta_1"])
             u *= group["beta_2"]
             library.maximum(u, library.abs(g), out=u)
             x -= group["lr"] / (1 - group["beta_1"] ** t) * m / (u + group["epsilon"])
+        self.by_blocks(move, param, grad, buffer(state, "m", param), buffer(state, "u", param))
 
 
 class Signs(optim.Optimizer):
@@ -76,9 +84,11 @@ class Signs(optim.Optimizer):
 
     def update(self, param, grad, state, group):
         library, beta = xp(param), group["beta_1"]
-        for x, g, m in blocks(param, grad, buffer(state, "momentum", param)):
+
+        def move(x, g, m):
             x -= group["lr"] * library.sign(beta * m + (1 - beta) * g)
             average(m, g, group["beta_2"])
+        self.by_blocks(move, param, grad, buffer(state, "momentum", param))
 
 
 # ---- Keras' classes -----------------------------------------------------------------------------------------
