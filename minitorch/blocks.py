@@ -38,12 +38,8 @@ def by_blocks(part, n, width=1, larger=1):
     found = [None] * count
 
     def some(first, last):
-        before, threads.here.helping = getattr(threads.here, "helping", False), True
-        try:
-            for i in range(first, last):
-                found[i] = part(slice(i * n // count, (i + 1) * n // count))
-        finally:
-            threads.here.helping = before
+        for i in range(first, last):
+            found[i] = part(slice(i * n // count, (i + 1) * n // count))
 
     with blas.alone():
         threads.run(some, count)

@@ -17,7 +17,7 @@ from .awake import Box
 
 count = None                                         # of threads, the caller's own among them; None: not asked for yet
 helpers = []                                         # the threads that wait for work
-here = threading.local()                             # .helping: in a helper, whose own work is not divided again
+here = threading.local()                             # .helping: in a part of divided work, which is not divided again
 lock = threading.Lock()
 boxes = []                                           # for answers, that nobody uses
 
@@ -65,7 +65,9 @@ def run(part, n, *args, least=1):
         jobs.append((done, contextvars.copy_context(), part, start, stop, args))
     for helper, job in zip(some, jobs):
         helper.todo.put(job)
+    before, here.helping = getattr(here, "helping", False), True
     failure = attempt(part, *own, args)
+    here.helping = before
     for _ in jobs:
         failure = done.get() or failure
     boxes.append(done)

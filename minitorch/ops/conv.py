@@ -23,12 +23,13 @@ from .columns import Columns, by_images
 from .windows import Slide, padded, per_axis
 
 LONG = 128                                           # numbers from which BLAS multiplies rows faster than einsum
+PHASES = 8                                           # times as many numbers as weights, for which weights may be laid out once for each phase
 
 
-def convolve(x, w, bias, slide, groups):
-    """The forward computation on arrays."""
+def convolve(x, w, bias, slide, groups, y=None):
+    """The forward computation on arrays; written into `y` where it is given."""
     lib, M, out = xp(x), w.shape[0], slide.positions(x.shape[2:], w.shape[2:])
-    y, seen = lib.empty((len(x), M, *out), x.dtype), Columns(x, w.shape[2:], slide, groups, w.size, ones=bias is not None)
+    y, seen = lib.empty((len(x), M, *out), x.dtype) if y is None else y, Columns(x, w.shape[2:], slide, groups, w.size, ones=bias is not None)
     few = seen.few(M)                                                      # positions: then threads share the filters, not the images
     product, here = blas.product if few else blas.rows_at_a_time, y
     if seen.last:
@@ -81,18 +82,27 @@ def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1
     C, kernel = w.shape[1] * groups, w.shape[2:]
     if set(slide.stride) == {1}:
         return convolve(x, transposed_weight(w, groups), bias, turned(slide, kernel), groups)
-    y = lib.empty((N, C, *size), x.dtype)
-    filters = w.reshape(groups, M // groups, -1).swapaxes(-1, -2)          # (groups, C / groups * taps, M / groups)
-    n = max(1, columns.np_block // max(1, C * prod(kernel) * prod(out)))
+    y, taps, phases = lib.empty((N, C, *size), x.dtype), prod(kernel), slide.phases(kernel, size, out)
 
-    def part(start, stop):
+    def by_phases(start, stop):
+        for some, places, narrow in phases:          # each a convolution without steps
+            of_phase = w[(..., *some)]
+            if of_phase.size:
+                convolve(x[start:stop], transposed_weight(of_phase, groups), bias, narrow, groups, y[start:stop][(..., *places)])
+            else:
+                y[start:stop][(..., *places)] = 0 if bias is None else bias.reshape(-1, *(1,) * len(size))
+
+    def by_sums(start, stop):
+        filters = w.reshape(groups, M // groups, -1).swapaxes(-1, -2)      # (groups, C / groups * taps, M / groups)
+        n = max(1, columns.np_block // max(1, C * taps * prod(out)))
         for i in range(start, stop, n):
             here = slice(i, min(stop, i + n))
             found = filters @ x[here].reshape(-1, groups, M // groups, prod(out))
-            y[here] = unwound(found.reshape(-1, C, prod(kernel), *out), kernel, size, slide)
+            y[here] = unwound(found.reshape(-1, C, taps, *out), kernel, size, slide)
             if bias is not None:
                 y[here] += bias.reshape(-1, *(1,) * len(size))
-    by_images(part, x, C * prod(kernel) * prod(out), M // groups)
+    part = by_phases if taps > len(phases) and x.size >= PHASES * w.size else by_sums
+    by_images(part, x, C * taps * prod(out), M // groups)
     return y
 
 

@@ -5,6 +5,7 @@ every copy back to where it came from (col2im).
 """
 from dataclasses import dataclass
 from itertools import product
+from math import gcd
 from operator import index
 
 
@@ -30,6 +31,29 @@ class Slide:
         axes = [[slice(d * i, d * i + s * (n - 1) + 1, s) for i in range(k)]
                 for k, n, s, d in zip(kernel, out, self.stride, self.dilation)]
         return [(..., *tap) for tap in product(*axes)]
+
+
+    def phases(self, kernel, size, out):
+        """[(taps, places, slide), ...] of the transpose: what the window gives to every so many-th place of (*size), from positions (*out).
+
+        Numbers that lie `stride` apart are met by the same taps: they are a convolution of the positions with these, turned round, without
+        steps.  taps, places: slices; none of the taps where the window meets no such place.
+        """
+        axes = [[phase for r in range(s) if (phase := phase_of(r, *axis, s, *more))]
+                for *axis, s, more in zip(kernel, size, out, self.stride, [(a, d) for (a, _), d in zip(self.padding, self.dilation)])]
+        return [(taps, places, Slide((1,) * len(size), padding, near)) for taps, places, padding, near in [zip(*phase) for phase in product(*axes)]]
+
+
+def phase_of(r, k, n, m, s, before, d):
+    """(taps, places, padding, dilation) of phase r along an axis: k taps, d apart, n places, `before` rows added, m positions, s apart."""
+    taps, first = [i for i in range(k) if i * d % s == r], (r - before) % s
+    count = len(range(first, n, s))
+    if not count or not taps:
+        return (slice(0, 0), slice(first, None, s), (0, 0), 1) if count else None
+    step = s // gcd(d, s)                            # of the taps
+    near = d * step // s
+    start = (taps[0] * d - r) // s + (len(taps) - 1) * near - (first + before - r) // s
+    return slice(taps[0], None, step), slice(first, None, s), (start, count - m - start + near * (len(taps) - 1)), near
 
 
 tiles, overlap = Slide((2, 2), ((0, 0), (0, 0)), (1, 1)), Slide((2, 1), ((1, 1), (0, 1)), (1, 2))         # for cases
