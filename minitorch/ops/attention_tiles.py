@@ -1,8 +1,8 @@
 """Attention a strip of scores at a time: some rows of queries, of one or several heads, against all keys that they may see.
 
-The matrix of all scores is never held, and of causal attention the half that nobody sees is not computed.  Forward keeps the
-logarithm of each row's sum, from which backward makes the probabilities again (Dao et al. 2022).  Heads are shared out among threads;
-by NumPy several are taken at a time, as threads that call it often wait for each other.
+The matrix of all scores is not held, and of causal attention the half that nobody sees is not computed.  Forward keeps the logarithm
+of each row's sum, from which backward makes the probabilities again (Dao et al. 2022); by NumPy, where they are few, it keeps what it
+has of them.  Heads are shared out among threads; by NumPy several are taken at a time, as threads that call it often wait for each other.
 """
 import contextlib
 import math
