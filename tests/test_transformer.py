@@ -214,6 +214,14 @@ def test_keys_that_a_position_does_not_see_may_be_anything():
     np.testing.assert_allclose(y[:, :200].detach().numpy(), same[:, :200].detach().numpy(), 1e-5, 1e-6)
 
 
+@pytest.mark.parametrize("shapes, said", [
+    (((2, 3, 4), (2, 3, 5), (2, 3, 5)), r"query and key must have as many numbers in a position \(axis -1\), .* \(2, 3, 4\) and \(2, 3, 5\)"),
+    (((3, 4), (6, 4), (5, 4)), r"key and value must have as many positions \(axis -2\), .* \(6, 4\) and \(5, 4\)")])
+def test_attention_refuses_shapes_that_do_not_go_together(shapes, said):
+    with pytest.raises(RuntimeError, match=said):
+        F.scaled_dot_product_attention(*[randn(*shape) for shape in shapes])
+
+
 def test_second_derivatives_of_attention():
     m = wide(nn.MultiheadAttention(4, 2))
     for need_weights in (True, False):

@@ -26,6 +26,10 @@ def check_attention(query, key, value, attn_mask, is_causal):
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError("Expected query, key, and value to all be  at least 2 dimensional, but got "
                            f"query.dim: {query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead.")
+    for what, axis, a, b in (("query and key must have as many numbers in a position", -1, query, key),
+                             ("key and value must have as many positions", -2, key, value)):
+        if a.shape[axis] != b.shape[axis]:
+            raise RuntimeError(f"scaled_dot_product_attention(): {what} (axis {axis}), but are {tuple(a.shape)} and {tuple(b.shape)}")
     if attn_mask is not None:
         if is_causal:
             raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
