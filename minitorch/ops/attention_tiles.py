@@ -115,8 +115,8 @@ class Heads:
                 while start < stop:
                     lead, head = divmod(start, width)
                     n = min(many, stop - start, width - head)
-                    some = (*np.unravel_index(lead, self.key.shape[:-3]), slice(head, head + n))
-                    part(some, room if self.kept is None else self.kept[some], other)
+                    heads = (*np.unravel_index(lead, self.key.shape[:-3]), slice(head, head + n))
+                    part(heads, room if self.kept is None else self.kept[heads], other)
                     start += n
         self.share(some)
 

@@ -82,10 +82,10 @@ def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1
     C, kernel = w.shape[1] * groups, w.shape[2:]
     if set(slide.stride) == {1}:
         return convolve(x, transposed_weight(w, groups), bias, turned(slide, kernel), groups)
-    y, taps, phases = lib.empty((N, C, *size), x.dtype), prod(kernel), slide.phases(kernel, size, out)
+    y, taps = lib.empty((N, C, *size), x.dtype), prod(kernel)
 
     def by_phases(start, stop):
-        for some, places, narrow in phases:          # each a convolution without steps
+        for some, places, narrow in slide.phases(kernel, size, out):       # each a convolution without steps
             of_phase = w[(..., *some)]
             if of_phase.size:
                 convolve(x[start:stop], transposed_weight(of_phase, groups), bias, narrow, groups, y[start:stop][(..., *places)])
@@ -101,7 +101,7 @@ def convolution_input(input, weight, bias=None, /, size=(), slide=None, groups=1
             y[here] = unwound(found.reshape(-1, C, taps, *out), kernel, size, slide)
             if bias is not None:
                 y[here] += bias.reshape(-1, *(1,) * len(size))
-    part = by_phases if taps > len(phases) and x.size >= PHASES * w.size else by_sums
+    part = by_phases if taps > prod(slide.stride) and x.size >= PHASES * w.size else by_sums
     by_images(part, x, C * taps * prod(out), M // groups)
     return y
 

@@ -32,16 +32,16 @@ class Slide:
                 for k, n, s, d in zip(kernel, out, self.stride, self.dilation)]
         return [(..., *tap) for tap in product(*axes)]
 
-
     def phases(self, kernel, size, out):
         """[(taps, places, slide), ...] of the transpose: what the window gives to every so many-th place of (*size), from positions (*out).
 
         Numbers that lie `stride` apart are met by the same taps: they are a convolution of the positions with these, turned round, without
         steps.  taps, places: slices; none of the taps where the window meets no such place.
         """
-        axes = [[phase for r in range(s) if (phase := phase_of(r, *axis, s, *more))]
-                for *axis, s, more in zip(kernel, size, out, self.stride, [(a, d) for (a, _), d in zip(self.padding, self.dilation)])]
-        return [(taps, places, Slide((1,) * len(size), padding, near)) for taps, places, padding, near in [zip(*phase) for phase in product(*axes)]]
+        axes = [[phase for r in range(s) if (phase := phase_of(r, k, n, m, s, before, d))]
+                for k, n, m, s, (before, _), d in zip(kernel, size, out, self.stride, self.padding, self.dilation)]
+        found = [zip(*phase) for phase in product(*axes)]
+        return [(taps, places, Slide((1,) * len(size), padding, dilation)) for taps, places, padding, dilation in found]
 
 
 def phase_of(r, k, n, m, s, before, d):
